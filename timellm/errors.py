@@ -1,0 +1,28 @@
+"""The errors a user can act on. Each text says what was found, where, and what to do.
+
+Pages and the command line show these as they are; any other exception is a bug and is shown as one.
+"""
+
+
+class TimeLLMError(Exception):
+    """Root of every error that is the user's to mend."""
+
+
+class DataError(TimeLLMError):
+    """The table cannot be used: names the column and row, and the remedy."""
+
+
+class ConfigError(TimeLLMError):
+    """A setting has no meaning, or two settings contradict each other."""
+
+
+class BackboneError(TimeLLMError):
+    """The language model cannot be had, or cannot do what the configuration asks of it."""
+
+
+class CheckpointError(TimeLLMError):
+    """A run folder is incomplete, damaged or made for something else."""
+
+
+class JobError(TimeLLMError):
+    """A background run cannot be started, stopped or found."""

@@ -1,0 +1,46 @@
+"""Where things lie on disk: samples, uploads, runs and prepared backbones.
+
+`TIMELLM_HOME` moves the workspace (uploads and runs); `TIMELLM_CACHE` moves the prepared backbones, which are shared
+by every workspace of a user because they are large and never change.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folders of one workspace; nothing is created until something is written."""
+
+    root: Path
+
+    @property
+    def checkpoints(self) -> Path:
+        """One folder a run, and the store."""
+        return self.root / "checkpoints"
+
+    @property
+    def uploads(self) -> Path:
+        """Tables brought in through the page."""
+        return self.root / "data" / "uploads"
+
+
+def workspace() -> Workspace:
+    """The workspace in force: `TIMELLM_HOME`, or the project's own folder."""
+    return Workspace(Path(os.environ.get("TIMELLM_HOME") or PROJECT).resolve())
+
+
+def samples_folder() -> Path:
+    """Bundled sample tables, each with its provenance beside it."""
+    return PROJECT / "data" / "samples"
+
+
+def cache_folder() -> Path:
+    """Prepared backbones."""
+    home = os.environ.get("TIMELLM_CACHE")
+    return Path(home).resolve() if home else Path.home() / ".cache" / "timellm"
