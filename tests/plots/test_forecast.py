@@ -1,0 +1,36 @@
+"""History is solid, the forecast dotted, and the lines meet."""
+
+import numpy as np
+import pandas as pd
+
+from timellm.plots.forecast import backtest_chart, future_chart
+
+
+def piece(start, length, name="load"):
+    index = pd.date_range("2024-01-01", periods=start + length, freq="h")[start:]
+    return pd.Series(np.arange(length, dtype=float) + start, index=index, name=name)
+
+
+def test_future_chart_draws_history_solid_and_forecast_dotted():
+    figure = future_chart(piece(0, 48), piece(48, 24))
+    history, forecast = figure.data
+    assert history.line.dash is None
+    assert forecast.line.dash == "dot"
+    assert (history.name, forecast.name) == ("Measured", "Forecast")
+
+
+def test_future_chart_starts_the_forecast_at_the_last_measured_value():
+    history = piece(0, 48)
+    history.iloc[-1] = np.nan  # a gap at the very end: the line starts at the last value there is
+    forecast = future_chart(history, piece(48, 24)).data[1]
+    assert pd.Timestamp(forecast.x[0]) == history.index[-2]
+    assert forecast.y[0] == 46
+    assert len(forecast.y) == 25
+
+
+def test_backtest_chart_draws_what_came_and_tells_models_apart_without_colour():
+    forecasts = {"Time-LLM": piece(48, 24), "Seasonal naive": piece(48, 24), "Last value": piece(48, 24)}
+    figure = backtest_chart(piece(0, 48), piece(48, 24), forecasts)
+    assert len(figure.data[0].x) == 72
+    looks = [(trace.line.dash, trace.line.width) for trace in figure.data]
+    assert len(set(looks)) == len(looks)

@@ -1,0 +1,53 @@
+"""The attention picture as a PNG for a report: an `AttentionPicture` goes in, bytes come out, no display is needed."""
+
+from __future__ import annotations
+
+import io
+
+import matplotlib.dates as mdates
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from timellm.plots.attention import AttentionPicture
+from timellm.plots.series import shorten
+from timellm.plots.template import ACCENT, HISTORY, SEQUENTIAL
+
+_DPI = 150
+
+
+def attention_png(picture: AttentionPicture, *, title: str, patch: int | None = None) -> bytes:
+    """PNG of the window over its heatmap, time shared; `patch` is shaded when given."""
+    labels = [shorten(label, 44) for label in picture.labels]
+    heat_inches = max(0.24 * len(labels), 1.2)
+    figure = Figure(figsize=(11, 2.8 + heat_inches), layout="constrained")
+    FigureCanvasAgg(figure)  # a figure of its own, outside pyplot's list, so that no state is shared between requests
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[1.9, heat_inches])
+    figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
+
+    times = mdates.date2num(picture.window.index.to_pydatetime())
+    top.plot(times, picture.window.to_numpy(), color=HISTORY, linewidth=1.2)
+    top.set_ylabel(shorten(str(picture.window.name), 24))
+    top.spines[["top", "right"]].set_visible(False)
+
+    starts = times[picture.spans_P2[:, 0]]
+    ends = times[picture.spans_P2[:, 1] - 1]
+    centres = (starts + ends) / 2
+    inner = (centres[1:] + centres[:-1]) / 2 if len(centres) > 1 else np.array([])
+    edges = np.concatenate([[starts[0]], inner, [ends[-1]]])  # a cell reaches half-way to the neighbouring patches
+    mesh = bottom.pcolormesh(
+        edges, np.arange(len(labels) + 1), picture.weights_PV.T, cmap=SEQUENTIAL.lower(), vmin=0, shading="flat"
+    )
+    bottom.set_yticks(np.arange(len(labels)) + 0.5, labels, fontsize=8)
+    bottom.invert_yaxis()
+    bottom.xaxis_date()
+    locator = mdates.AutoDateLocator()
+    bottom.xaxis.set_major_locator(locator)
+    bottom.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
+    figure.colorbar(mesh, ax=bottom, label="attention", format="{x:.2%}", pad=0.01)
+    if patch is not None:
+        top.axvspan(starts[patch], ends[patch], color=ACCENT, alpha=0.35, linewidth=0)
+        bottom.axvspan(starts[patch], ends[patch], fill=False, edgecolor=ACCENT, linewidth=2)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=_DPI)
+    return buffer.getvalue()

@@ -1,0 +1,67 @@
+"""Forecasts as lines: measured values solid and grey, the model dotted in the accent, baselines dashed.
+
+Series in original units with a time index go in, figures come out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from timellm.plots.series import thin
+from timellm.plots.template import ACCENT, BASELINES, DASHES, HISTORY, empty, tint
+
+_HEIGHT = 400
+
+
+def _measured(series: pd.Series, *, name: str) -> go.Scatter:
+    kept = thin(series.to_numpy(dtype=float))
+    return go.Scatter(
+        x=series.index[kept],
+        y=series.to_numpy()[kept],
+        mode="lines",
+        name=name,
+        line={"color": HISTORY, "width": 1.5},
+        hovertemplate="%{y:.5g}",
+    )
+
+
+def _forecast(series: pd.Series, *, name: str, model: bool) -> go.Scatter:
+    line = {"color": ACCENT, "width": 2.5, "dash": "dot"}
+    if not model:
+        line = {"color": BASELINES.get(name, HISTORY), "width": 1.3, "dash": DASHES.get(name, "dash")}
+    return go.Scatter(x=series.index, y=series, mode="lines", name=name, line=line, hovertemplate="%{y:.5g}")
+
+
+def _shade(figure: go.Figure, *, start: pd.Timestamp, end: pd.Timestamp, label: str) -> None:
+    figure.add_vrect(x0=start, x1=end, fillcolor=tint(ACCENT, 0.07), line_width=0, layer="below")
+    figure.add_annotation(
+        text=label, x=start, y=1, yref="paper", xanchor="left", yanchor="top", showarrow=False, font={"size": 12}
+    )
+
+
+def _joined(last: pd.Series, following: pd.Series) -> pd.Series:
+    """The forecast with the last measured point before it, so that the lines meet."""
+    before = last.dropna().iloc[-1:]
+    return pd.concat([before, following]) if len(before) and before.index[0] < following.index[0] else following
+
+
+def future_chart(history: pd.Series, forecast: pd.Series) -> go.Figure:
+    """The end of the data and the forecast beyond it, in original units."""
+    figure = empty(height=_HEIGHT)
+    figure.add_trace(_measured(history, name="Measured"))
+    figure.add_trace(_forecast(_joined(history, forecast), name="Forecast", model=True))
+    _shade(figure, start=history.index[-1], end=forecast.index[-1], label="after the data ends")
+    return figure
+
+
+def backtest_chart(context: pd.Series, actual: pd.Series, forecasts: Mapping[str, pd.Series]) -> go.Figure:
+    """One window of the test part: what the model had seen, what came, and each forecast of it (the model's first)."""
+    figure = empty(height=_HEIGHT)
+    figure.add_trace(_measured(pd.concat([context, actual]), name="Measured"))
+    for position, (name, values) in enumerate(forecasts.items()):
+        figure.add_trace(_forecast(_joined(context, values), name=name, model=position == 0))
+    _shade(figure, start=context.index[-1], end=actual.index[-1], label="not seen by the model")
+    return figure

@@ -1,0 +1,53 @@
+"""The one look of every chart: colours, line styles and margins.
+
+Nothing goes in but sizes; empty figures come out for the other modules here to fill. Colours are mid-tones that keep a
+contrast of 3:1 on both the light and the dark page. Text, grid and background are left unset, because the page supplies
+them for whichever mode is on, so a figure need not be drawn again when the mode changes.
+"""
+
+from __future__ import annotations
+
+import plotly.graph_objects as go
+
+ACCENT = "#12938A"  # what the model says
+HISTORY = "#7E8886"  # what was measured
+BASELINES = {"Seasonal naive": "#C2660C", "Last value": "#7A63B8"}
+MARK = "#C2660C"  # gaps and other findings
+SEQUENTIAL = "Cividis"  # perceptually even, and the same to colour-blind eyes
+DASHES = {"Seasonal naive": "dash", "Last value": "dot"}  # so that no line is told apart by colour alone
+
+_TEMPLATE = go.layout.Template(layout={"colorway": [ACCENT, *BASELINES.values(), HISTORY]})
+
+# Nothing in the tool bar may lead off the machine, and a wheel that scrolls the page must not zoom a chart.
+CONFIG = {
+    "displaylogo": False,
+    "scrollZoom": False,
+    "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
+}
+
+
+def tint(colour: str, opacity: float) -> str:
+    """A colour `#RRGGBB` as rgba with `opacity` from 0 to 1."""
+    red, green, blue = (int(colour[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity:g})"
+
+
+def style(figure: go.Figure, *, height: int, legend: bool = True) -> go.Figure:
+    """Give a figure the common margins, legend place and hover manner; `height` in pixels. Returns the same figure."""
+    figure.update_layout(
+        template=_TEMPLATE,
+        height=height,
+        margin={"l": 8, "r": 12, "t": 34 if legend else 12, "b": 8},
+        showlegend=legend,
+        legend={"orientation": "h", "x": 0, "xanchor": "left", "y": 1.0, "yanchor": "bottom"},
+        hovermode="x unified",
+        dragmode="zoom",
+        uirevision="keep",  # a redraw with new points keeps the user's zoom
+        modebar={"orientation": "v"},
+    )
+    return figure
+
+
+def empty(*, height: int, legend: bool = True) -> go.Figure:
+    """A styled figure without traces; `height` in pixels."""
+    return style(go.Figure(), height=height, legend=legend)
