@@ -1,0 +1,117 @@
+"""One run as the store tells it: what pages, command line and worker look at. Frozen; read again to see news."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import string
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+from timellm.config import RunConfig
+from timellm.training.progress import Phase
+
+State = Literal["queued", "running", "finished", "stopped", "failed"]
+ACTIVE: tuple[State, ...] = ("queued", "running")
+TERMINAL: tuple[State, ...] = ("finished", "stopped", "failed")
+
+RUN_ID = re.compile(r"\d{8}-\d{4}-[a-z0-9]{5}")
+_ID_LETTERS = string.ascii_lowercase + string.digits
+
+
+@dataclass(frozen=True)
+class Run:
+    """A row of the store. Times are UTC; `None` is not yet, or not measured."""
+
+    id: str
+    name: str
+    state: State
+    config_text: str
+    run_dir: Path
+    created: datetime
+    started: datetime | None
+    updated: datetime | None
+    """When the worker last reported."""
+    ended: datetime | None
+    phase: Phase | None
+    done: int
+    total: int
+    """Units of the phase (bytes, tensors, steps, windows); 0 when unknown."""
+    fraction: float
+    """Share of the phase that is finished, 0 to 1."""
+    eta_s: float | None
+    """Seconds to the end of the whole run, as of `updated`."""
+    train_loss: float | None
+    validation_loss: float | None
+    best_validation_loss: float | None
+    learning_rate: float | None
+    windows_per_s: float | None
+    memory_mib: float | None
+    message: str
+    stop_requested: bool
+    pid: int | None
+    """The process that works on the run, or waits for its turn."""
+    error: str | None
+    """Cause of a failure, in one line."""
+    summary: dict[str, Any]
+    """What the pipeline reported at the end: best step, test scores, seconds."""
+
+    @cached_property
+    def config(self) -> RunConfig:
+        """The run's configuration; read only when asked for, so that one unreadable row does not hide the others.
+
+        Raises:
+            ConfigError: the configuration was written by a version with other settings.
+        """
+        return RunConfig.from_json(self.config_text)
+
+    @property
+    def active(self) -> bool:
+        """Whether the run still waits or works."""
+        return self.state in ACTIVE
+
+    @property
+    def log_file(self) -> Path:
+        """What the worker printed."""
+        return self.run_dir / "log.txt"
+
+    @property
+    def seconds(self) -> float | None:
+        """Working time so far, in seconds; `None` while the run waits."""
+        if self.started is None:
+            return None
+        return ((self.ended or datetime.now(UTC)) - self.started).total_seconds()
+
+
+def new_run_id(moment: datetime) -> str:
+    """An id that sorts by time and can stand in a URL, like 20261122-1530-ab12c (UTC)."""
+    tail = "".join(secrets.choice(_ID_LETTERS) for _ in range(5))
+    return f"{moment.astimezone(UTC):%Y%m%d-%H%M}-{tail}"
+
+
+def default_name(config: RunConfig) -> str:
+    """Table and backbone, for a run that nobody named."""
+    return f"{Path(config.data.path).stem}, {Path(config.model.backbone).name}"
+
+
+def with_absolute_paths(config: RunConfig) -> RunConfig:
+    """The configuration as a process in any folder can read it: table and backbone folder by absolute path."""
+    changes = {"path": str(Path(config.data.path).expanduser().resolve())}
+    backbone = Path(config.model.backbone).expanduser()
+    if len(backbone.parts) > 1 and backbone.is_dir():  # a bare name is the catalogue's
+        changes["backbone"] = str(backbone.resolve())
+    return config.updated(**changes)
+
+
+def log_tail(path: Path, *, lines: int = 200) -> str:
+    """The last `lines` lines of a log, from its last 256 KiB; empty while there is no log."""
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        file.seek(0, 2)
+        file.seek(max(0, file.tell() - 256 * 1024))
+        text = file.read().decode("utf-8", errors="replace")
+    return "\n".join(text.splitlines()[-lines:])

@@ -1,0 +1,311 @@
+"""The one truth about runs: which there are, what state each is in, how far it is, and how it ended.
+
+Enters: configurations from pages, progress and endings from workers. Leaves: `Run` objects and loss curves. It is an
+SQLite file beside the run folders. No flag file and no session state knows more about a run than its row. Every
+change is one immediate transaction, so several processes may write at once without losing an update.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+
+from timellm.config import RunConfig
+from timellm.errors import JobError
+from timellm.jobs.database import open_engine, store_errors
+from timellm.jobs.process import ProcessIdentity, this_process
+from timellm.jobs.run import ACTIVE, RUN_ID, TERMINAL, Run, State, default_name, new_run_id, with_absolute_paths
+from timellm.jobs.schema import curves, metadata, runs
+from timellm.training.progress import Progress
+from timellm.workspace import Workspace, workspace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+START_TIMEOUT_S = 120.0
+LOST = (
+    "lost: its process ended without a word (killed, out of memory, or the machine was restarted); "
+    "the end of the log may say more, then start it again"
+)
+NEVER_STARTED = "lost: no process came up to work on it; look at its log, then start it again"
+
+
+class Store:
+    """Runs of one workspace, kept in `checkpoints/runs.sqlite`. Safe to share between threads."""
+
+    def __init__(self, place: Workspace, *, writer: sa.Engine, reader: sa.Engine) -> None:
+        self.place = place
+        self._writer = writer
+        self._reader = reader
+
+    @classmethod
+    def open(cls, place: Workspace | None = None) -> Store:
+        """The store of a workspace (the one in force when none is given), made if there is none yet.
+
+        Raises:
+            JobError: the folder cannot be written, or the file is not a store.
+        """
+        place = place or workspace()
+        file = place.checkpoints / "runs.sqlite"
+        try:
+            place.checkpoints.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise JobError(f"cannot make the folder for runs, {place.checkpoints}: {error.strerror}") from None
+        store = cls(place, writer=open_engine(file, immediate=True), reader=open_engine(file, immediate=False))
+        with store._reading() as connection:
+            ready = sa.inspect(connection).has_table(runs.name)
+        if not ready:
+            with store._writing() as connection:  # the lock is held between the look and the making
+                metadata.create_all(connection)
+        return store
+
+    @property
+    def file(self) -> Path:
+        """The SQLite file."""
+        return self.place.checkpoints / "runs.sqlite"
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._writer.dispose()
+        self._reader.dispose()
+
+    # ---- reading
+
+    def get(self, run_id: str) -> Run:
+        """One run.
+
+        Raises:
+            JobError: there is no such run.
+        """
+        with self._reading() as connection:
+            row = connection.execute(sa.select(runs).where(runs.c.id == run_id)).mappings().one_or_none()
+        if row is None:
+            raise JobError(f"there is no run '{run_id}'; it may have been deleted")
+        return self._run(row)
+
+    def runs(self, limit: int | None = 1000) -> tuple[Run, ...]:
+        """Runs, newest first."""
+        query = sa.select(runs).order_by(runs.c.created.desc(), runs.c.id.desc()).limit(limit)
+        with self._reading() as connection:
+            rows = connection.execute(query).mappings().all()
+        return tuple(self._run(row) for row in rows)
+
+    def curve(self, run_id: str) -> pd.DataFrame:
+        """Losses as reported: columns step, train_loss, validation_loss, learning_rate; NaN where not measured."""
+        import pandas as pd  # here, so that workers that only wait for their turn stay small
+
+        columns = ["step", "train_loss", "validation_loss", "learning_rate"]
+        query = (
+            sa.select(*(curves.c[name] for name in columns)).where(curves.c.run_id == run_id).order_by(curves.c.step)
+        )
+        with self._reading() as connection:
+            rows = connection.execute(query).all()
+        frame = pd.DataFrame([tuple(row) for row in rows], columns=columns)
+        return frame.astype({name: "int64" if name == "step" else "float64" for name in columns})
+
+    # ---- writing
+
+    def create_run(self, config: RunConfig, *, name: str | None = None) -> Run:
+        """Write a queued run; paths in its configuration become absolute, since its worker starts elsewhere."""
+        config = with_absolute_paths(config)
+        now = datetime.now(UTC)
+        row = {
+            "id": new_run_id(now),
+            "name": (name or "").strip()[:200] or default_name(config)[:200],
+            "state": "queued",
+            "config": config.to_json(),
+            "created": now,
+        }
+        with self._writing() as connection:
+            connection.execute(sa.insert(runs).values(row))
+        return self.get(row["id"])
+
+    def claim(self, run_id: str, *, process: ProcessIdentity | None = None) -> bool:
+        """Take a queued run for this process if it is its turn: no run works, and no older one waits.
+
+        A run whose turn has not come is marked as waited for by this process, unless another one already does.
+        """
+        process = process or this_process()
+        self.reconcile()
+        other = runs.alias("other")
+        ahead = (
+            sa.select(other.c.id)
+            .where(
+                (other.c.state == "running")
+                | (
+                    (other.c.state == "queued")
+                    & (sa.tuple_(other.c.created, other.c.id) < sa.tuple_(runs.c.created, runs.c.id))
+                )
+            )
+            .exists()
+        )
+        mine = (runs.c.pid == process.pid) & (runs.c.pid_started == process.started)
+        waiting = (runs.c.id == run_id) & (runs.c.state == "queued") & (runs.c.pid.is_(None) | mine)
+        identity = {"pid": process.pid, "pid_started": process.started}
+        now = datetime.now(UTC)
+        with self._writing() as connection:
+            taken = connection.execute(
+                sa.update(runs).where(waiting, ~ahead).values(state="running", started=now, updated=now, **identity)
+            )
+            if taken.rowcount == 0:
+                connection.execute(sa.update(runs).where(waiting).values(**identity))
+        return taken.rowcount == 1
+
+    def record(self, run_id: str, progress: Progress) -> None:
+        """Write how far a running run is; what the report does not measure keeps its last value.
+
+        Raises:
+            JobError: the run does not work (any more).
+        """
+        measured = ("train_loss", "validation_loss", "learning_rate", "windows_per_s", "memory_mib")
+        news: dict[str, Any] = {name: value for name in measured if (value := getattr(progress, name)) is not None}
+        if progress.validation_loss is not None and math.isfinite(progress.validation_loss):
+            best, loss = runs.c.best_validation_loss, progress.validation_loss
+            news["best_validation_loss"] = sa.case((best < loss, best), else_=loss)
+        # The time left is the whole run's, so it stays until the phase it was measured in is over.
+        eta_s = progress.eta_s
+        kept_eta = sa.case((runs.c.phase == progress.phase, runs.c.eta_s), else_=None) if eta_s is None else eta_s
+        change = sa.update(runs).where(runs.c.id == run_id, runs.c.state == "running")
+        with self._writing() as connection:
+            changed = connection.execute(
+                change.values(
+                    phase=progress.phase,
+                    done=progress.done,
+                    total=progress.total,
+                    fraction=progress.fraction,
+                    eta_s=kept_eta,
+                    message=progress.message,
+                    updated=datetime.now(UTC),
+                    **news,
+                )
+            )
+            if changed.rowcount == 0:
+                raise JobError(f"run '{run_id}' does not work any more, so its progress cannot be written")
+            if progress.phase == "training":
+                _add_point(connection, run_id, progress)
+
+    def request_stop(self, run_id: str) -> Run:
+        """Ask a run to stop: a waiting one is stopped at once, a working one when its worker next looks.
+
+        A run that has ended stays as it is.
+
+        Raises:
+            JobError: there is no such run.
+        """
+        with self._writing() as connection:
+            connection.execute(
+                sa.update(runs)
+                .where(runs.c.id == run_id, runs.c.state == "queued")
+                .values(state="stopped", stop_requested=True, ended=datetime.now(UTC))
+            )
+            connection.execute(
+                sa.update(runs).where(runs.c.id == run_id, runs.c.state == "running").values(stop_requested=True)
+            )
+        return self.get(run_id)
+
+    def finish(
+        self, run_id: str, state: State, *, error: str | None = None, summary: dict[str, Any] | None = None
+    ) -> Run:
+        """Give a run its one terminal state.
+
+        Raises:
+            JobError: there is no such run, or it has ended already.
+        """
+        assert state in TERMINAL, f"{state} is not an end"
+        ending: dict[str, Any] = {"state": state, "ended": datetime.now(UTC), "eta_s": None}
+        ending |= {"error": error, "summary": json.dumps(summary or {})}
+        if state == "finished":
+            ending["fraction"] = 1.0
+        with self._writing() as connection:
+            changed = connection.execute(
+                sa.update(runs).where(runs.c.id == run_id, runs.c.state.in_(ACTIVE)).values(ending)
+            )
+        run = self.get(run_id)
+        if changed.rowcount == 0:
+            raise JobError(f"run '{run_id}' has already ended as {run.state}; it cannot also be {state}")
+        return run
+
+    def reconcile(self) -> tuple[Run, ...]:
+        """Fail the runs whose process is gone, and those that no process came up for; returns them.
+
+        Cheap while nothing is lost (one read), so pages call it before they show runs.
+        """
+        columns = (runs.c.id, runs.c.state, runs.c.pid, runs.c.pid_started, runs.c.created)
+        with self._reading() as connection:
+            rows = connection.execute(sa.select(*columns).where(runs.c.state.in_(ACTIVE))).all()
+        overdue = datetime.now(UTC) - timedelta(seconds=START_TIMEOUT_S)
+        lost = []
+        for row in rows:
+            if row.pid is None:
+                cause = NEVER_STARTED if row.created < overdue else None
+            else:
+                cause = None if ProcessIdentity(row.pid, row.pid_started).alive() else LOST
+            if cause and self._fail_if_unchanged(row, cause):
+                lost.append(self.get(row.id))
+        return tuple(lost)
+
+    def delete(self, run_id: str) -> None:
+        """Remove a run that has ended, with its files.
+
+        Raises:
+            JobError: there is no such run, it has not ended, or its files cannot be removed.
+        """
+        run = self.get(run_id)
+        if run.active:
+            raise JobError(f"run '{run_id}' is {run.state}; stop it before you delete it")
+        # The folder follows from the id, never from a column; a link is removed, not what it points to.
+        if not RUN_ID.fullmatch(run_id):
+            raise JobError(f"'{run_id}' is not the id of a run made here, so no folder of it is deleted")
+        try:
+            if run.run_dir.is_symlink():
+                run.run_dir.unlink()
+            elif run.run_dir.exists():
+                shutil.rmtree(run.run_dir)
+        except OSError as error:
+            raise JobError(f"the files of run '{run_id}' cannot be removed: {error}") from None
+        with self._writing() as connection:  # after the files, so that a failure half-way can be repeated
+            connection.execute(sa.delete(curves).where(curves.c.run_id == run_id))
+            connection.execute(sa.delete(runs).where(runs.c.id == run_id))
+
+    # ---- inside
+
+    def _fail_if_unchanged(self, row: sa.Row, cause: str) -> bool:
+        seen = (runs.c.id == row.id) & (runs.c.state == row.state) & (runs.c.pid.is_not_distinct_from(row.pid))
+        ending = {"state": "failed", "error": cause, "ended": datetime.now(UTC), "eta_s": None}
+        with self._writing() as connection:
+            return connection.execute(sa.update(runs).where(seen).values(ending)).rowcount == 1
+
+    def _run(self, row: sa.RowMapping) -> Run:
+        values = dict(row)
+        del values["pid_started"]
+        values["config_text"] = values.pop("config")
+        values["summary"] = json.loads(values["summary"])
+        return Run(**values, run_dir=self.place.checkpoints / row["id"])
+
+    @contextmanager
+    def _reading(self) -> Iterator[sa.Connection]:
+        with store_errors(self.file), self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def _writing(self) -> Iterator[sa.Connection]:
+        with store_errors(self.file), self._writer.begin() as connection:
+            yield connection
+
+
+def _add_point(connection: sa.Connection, run_id: str, progress: Progress) -> None:
+    names = ("train_loss", "validation_loss", "learning_rate")
+    point = {name: value for name in names if (value := getattr(progress, name)) is not None}
+    if "train_loss" not in point and "validation_loss" not in point:
+        return
+    here = (curves.c.run_id == run_id) & (curves.c.step == progress.done)
+    if connection.execute(sa.update(curves).where(here).values(point)).rowcount == 0:
+        connection.execute(sa.insert(curves).values(run_id=run_id, step=progress.done, **point))
