@@ -22,18 +22,6 @@ from timellm.training.progress import Progress
 from timellm.workspace import PROJECT, Workspace
 
 
-@pytest.fixture
-def store(tmp_path):
-    store = Store.open(Workspace(tmp_path))
-    yield store
-    store.close()
-
-
-@pytest.fixture
-def config(tmp_path):
-    return RunConfig.create(tmp_path / "table.csv", horizon=24)
-
-
 def ended_process():
     """Identity of a process that has been and gone."""
     process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 
 from timellm.config import RunConfig
 from timellm.errors import JobError
+from timellm.jobs.curve import add_point, read_curve
 from timellm.jobs.database import open_engine, store_errors
 from timellm.jobs.process import ProcessIdentity, this_process
 from timellm.jobs.run import ACTIVE, RUN_ID, TERMINAL, Run, State, default_name, new_run_id, with_absolute_paths
@@ -100,16 +101,8 @@ class Store:
 
     def curve(self, run_id: str) -> pd.DataFrame:
         """Losses as reported: columns step, train_loss, validation_loss, learning_rate; NaN where not measured."""
-        import pandas as pd  # here, so that workers that only wait for their turn stay small
-
-        columns = ["step", "train_loss", "validation_loss", "learning_rate"]
-        query = (
-            sa.select(*(curves.c[name] for name in columns)).where(curves.c.run_id == run_id).order_by(curves.c.step)
-        )
         with self._reading() as connection:
-            rows = connection.execute(query).all()
-        frame = pd.DataFrame([tuple(row) for row in rows], columns=columns)
-        return frame.astype({name: "int64" if name == "step" else "float64" for name in columns})
+            return read_curve(connection, run_id)
 
     # ---- writing
 
@@ -189,8 +182,7 @@ class Store:
             )
             if changed.rowcount == 0:
                 raise JobError(f"run '{run_id}' does not work any more, so its progress cannot be written")
-            if progress.phase == "training":
-                _add_point(connection, run_id, progress)
+            add_point(connection, run_id, progress)
 
     def request_stop(self, run_id: str) -> Run:
         """Ask a run to stop: a waiting one is stopped at once, a working one when its worker next looks.
@@ -299,13 +291,3 @@ class Store:
     def _writing(self) -> Iterator[sa.Connection]:
         with store_errors(self.file), self._writer.begin() as connection:
             yield connection
-
-
-def _add_point(connection: sa.Connection, run_id: str, progress: Progress) -> None:
-    names = ("train_loss", "validation_loss", "learning_rate")
-    point = {name: value for name in names if (value := getattr(progress, name)) is not None}
-    if "train_loss" not in point and "validation_loss" not in point:
-        return
-    here = (curves.c.run_id == run_id) & (curves.c.step == progress.done)
-    if connection.execute(sa.update(curves).where(here).values(point)).rowcount == 0:
-        connection.execute(sa.insert(curves).values(run_id=run_id, step=progress.done, **point))

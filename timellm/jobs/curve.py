@@ -1,0 +1,38 @@
+"""Loss curves of runs: one row a reported training step, added while it trains, read as a frame to be drawn.
+
+Enters: open connections of timellm.jobs.store. Leaves: rows of `curves`, or a DataFrame.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from timellm.jobs.schema import curves
+from timellm.training.progress import Progress
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MEASURES = ("train_loss", "validation_loss", "learning_rate")
+
+
+def add_point(connection: sa.Connection, run_id: str, progress: Progress) -> None:
+    """Add what a report measured to its step's row; a report outside training, or without a loss, adds nothing."""
+    point = {name: value for name in MEASURES if (value := getattr(progress, name)) is not None}
+    if progress.phase != "training" or not {"train_loss", "validation_loss"} & point.keys():
+        return
+    here = (curves.c.run_id == run_id) & (curves.c.step == progress.done)
+    if connection.execute(sa.update(curves).where(here).values(point)).rowcount == 0:
+        connection.execute(sa.insert(curves).values(run_id=run_id, step=progress.done, **point))
+
+
+def read_curve(connection: sa.Connection, run_id: str) -> pd.DataFrame:
+    """Columns step, train_loss, validation_loss, learning_rate in the order of steps; NaN where not measured."""
+    import pandas as pd  # here, so that workers that only wait for their turn stay small
+
+    columns = ["step", *MEASURES]
+    query = sa.select(*(curves.c[name] for name in columns)).where(curves.c.run_id == run_id).order_by(curves.c.step)
+    frame = pd.DataFrame([tuple(row) for row in connection.execute(query)], columns=columns)
+    return frame.astype({name: "int64" if name == "step" else "float64" for name in columns})

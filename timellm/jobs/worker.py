@@ -1,0 +1,217 @@
+"""The process behind one run: waits for its turn, fine-tunes, reports to the store, and ends in one terminal state.
+
+Enters: a run id and nothing else (`python -m timellm.jobs.worker RUN_ID`). Leaves: the run's folder, its row in the
+store, and a log on standard output, which the launcher has pointed at the run's `log.txt`.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Protocol
+
+import psutil
+
+from timellm import __version__
+from timellm.config import RunConfig
+from timellm.errors import JobError, TimeLLMError
+from timellm.jobs.run import Run, State
+from timellm.jobs.store import Store
+from timellm.training.progress import OnProgress, Progress, ShouldStop
+
+POLL_S = 1.0
+WRITE_EVERY_S = 0.5
+LOG_EVERY_S = 60.0
+UNITS = {"fetching": "bytes", "loading": "tensors", "training": "steps", "evaluating": "windows"}
+
+log = logging.getLogger(__name__)
+
+
+class FitResult(Protocol):
+    """What a fit leaves: the summary for the store, and whether it was stopped before its end."""
+
+    summary: dict
+    stopped: bool
+
+
+class Fit(Protocol):
+    """The signature of `timellm.pipeline.fit`."""
+
+    def __call__(
+        self, config: RunConfig, *, run_dir: Path, on_progress: OnProgress, should_stop: ShouldStop
+    ) -> FitResult: ...
+
+
+def work(run_id: str, *, store: Store, fit: Fit, terminated: threading.Event | None = None) -> State | None:
+    """Wait for the run's turn, do it, and write its one ending, which is returned; None if it was not ours to do.
+
+    Setting `terminated` asks for a stop, as the page's button does.
+
+    Raises:
+        JobError: the run is unknown, or its row was ended by someone else meanwhile.
+    """
+    terminated = terminated or threading.Event()
+    if not _wait_for_turn(run_id, store=store, terminated=terminated):
+        return None
+    run = store.get(run_id)
+    reporter = _Reporter(run_id, store)
+    try:
+        _log_header(run)
+        stop = _StopSign(run_id, store, terminated)
+        result = fit(run.config, run_dir=run.run_dir, on_progress=reporter, should_stop=stop)
+        reporter.flush()
+    except Exception as error:
+        cause = cause_of(error)
+        if isinstance(error, TimeLLMError):
+            log.error("failed: %s", cause)
+        else:
+            log.exception("failed: %s", cause)
+        store.finish(run_id, "failed", error=cause)
+        return "failed"
+    state: State = "stopped" if result.stopped else "finished"
+    store.finish(run_id, state, summary=result.summary)
+    log.info("%s after %.0f s", state, store.get(run_id).seconds or 0)
+    return state
+
+
+def cause_of(error: Exception) -> str:
+    """Why a run failed, in one line that says what would help."""
+    text = " ".join(str(error).split())
+    if isinstance(error, TimeLLMError):
+        return text
+    # torch reports a full GPU by a RuntimeError of its own, and full main memory by a plain one.
+    torch_is_full = isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
+    if isinstance(error, MemoryError) or torch_is_full:
+        remedy = "use a smaller batch_size, context or number of layers, or a 4bit quantization"
+        return f"out of memory; {remedy}" + (f" ({text[:200]})" if text else "")
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"the disk is full ({text[:200]}); make room, then start the run again"
+    return f"a bug: {type(error).__name__}: {text[:300]}; the log has the traceback"
+
+
+class _Reporter:
+    """Writes progress to store and log: rarely enough to cost nothing, but every validation and every phase."""
+
+    def __init__(self, run_id: str, store: Store) -> None:
+        self._run_id, self._store = run_id, store
+        self._pending: Progress | None = None
+        self._last: Progress | None = None
+        self._written = self._logged = -float("inf")
+
+    def __call__(self, progress: Progress) -> None:
+        new_phase = self._last is None or progress.phase != self._last.phase
+        urgent = new_phase or progress.validation_loss is not None
+        new_message = bool(progress.message) and (new_phase or progress.message != self._last.message)
+        if urgent:
+            self.flush()  # what was held back came before
+        self._pending = self._last = progress
+        now = time.monotonic()
+        if urgent or now - self._written >= WRITE_EVERY_S:
+            self.flush()
+        if urgent or new_message or now - self._logged >= LOG_EVERY_S:
+            log.info(_in_words(progress))
+            self._logged = now
+
+    def flush(self) -> None:
+        """Write what was held back."""
+        if self._pending is not None:
+            self._store.record(self._run_id, self._pending)
+            self._pending, self._written = None, time.monotonic()
+
+
+class _StopSign:
+    """Whether someone wants the run to stop; the store is asked at most twice a second."""
+
+    def __init__(self, run_id: str, store: Store, terminated: threading.Event) -> None:
+        self._run_id, self._store, self._terminated = run_id, store, terminated
+        self._asked, self._stop = -float("inf"), False
+
+    def __call__(self) -> bool:
+        if self._stop:
+            return True
+        if self._terminated.is_set():
+            self._store.request_stop(self._run_id)  # so that everybody sees it
+        elif time.monotonic() - self._asked < WRITE_EVERY_S:
+            return False
+        self._asked = time.monotonic()
+        self._stop = self._store.get(self._run_id).stop_requested
+        if self._stop:
+            log.info("asked to stop; the best checkpoint is kept")
+        return self._stop
+
+
+def _wait_for_turn(run_id: str, *, store: Store, terminated: threading.Event) -> bool:
+    announced = False
+    while not store.claim(run_id):
+        run = store.get(run_id)
+        if run.state != "queued":
+            log.info("the run is %s, so there is nothing to do", run.state)
+            return False
+        if run.pid != os.getpid():
+            log.info("process %s already waits for this run's turn", run.pid)
+            return False
+        if not announced:
+            log.info("waiting: another run works, or waits since longer")
+            announced = True
+        if terminated.wait(POLL_S):
+            store.request_stop(run_id)
+    return True
+
+
+def _log_header(run: Run) -> None:
+    cores, memory = psutil.cpu_count(), psutil.virtual_memory().total / 2**30
+    log.info("run %s: %s", run.id, run.name)
+    log.info("Time-LLM %s, %s cores, %.0f GiB of memory, process %s", __version__, cores, memory, os.getpid())
+    log.info("table %s", run.config.data.path)
+    changed = run.config.differences(RunConfig.create(run.config.data.path))
+    for name, (value, _) in changed.items():
+        log.info("setting %s = %r", name, value)
+
+
+def _in_words(progress: Progress) -> str:
+    parts = [progress.phase]
+    if progress.total:
+        parts[0] += f" {progress.done:,} of {progress.total:,} {UNITS[progress.phase]}"
+    for value, words in (
+        (progress.train_loss, "train loss {:.4f}"),
+        (progress.validation_loss, "validation loss {:.4f}"),
+        (progress.windows_per_s, "{:.1f} windows/s"),
+        (progress.memory_mib, "{:,.0f} MiB"),
+        (progress.eta_s, "{:,.0f} s left"),
+    ):
+        if value is not None:
+            parts.append(words.format(value))
+    return ", ".join([*parts, progress.message] if progress.message else parts)
+
+
+def _fit(config: RunConfig, **callbacks: object) -> FitResult:
+    # torch comes in only now: a worker that waits for its turn stays small, and a broken installation fails the run.
+    from timellm.pipeline import fit
+
+    return fit(config, **callbacks)
+
+
+def main(arguments: list[str]) -> int:
+    """Work on the run named on the command line; 0 when it finished, was stopped or was not ours to do."""
+    logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%F %T")
+    if len(arguments) != 1:
+        print("usage: python -m timellm.jobs.worker RUN_ID", file=sys.stderr)
+        return 2
+    terminated = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: terminated.set())
+    try:
+        return 1 if work(arguments[0], store=Store.open(), fit=_fit, terminated=terminated) == "failed" else 0
+    except JobError as error:
+        log.error("the worker gives up: %s", error)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
