@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from timellm.errors import BackboneError, JobError
-from timellm.jobs.worker import cause_of, main, work
+from timellm.jobs.cause import cause_of
+from timellm.jobs.worker import main, work
 from timellm.training.progress import Progress
 from timellm.workspace import PROJECT
 

@@ -6,7 +6,6 @@ store, and a log on standard output, which the launcher has pointed at the run's
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import signal
@@ -20,7 +19,8 @@ import psutil
 
 from timellm import __version__
 from timellm.config import RunConfig
-from timellm.errors import JobError, TimeLLMError
+from timellm.errors import JobError
+from timellm.jobs.cause import cause_of, mendable
 from timellm.jobs.run import Run, State
 from timellm.jobs.store import Store
 from timellm.training.progress import OnProgress, Progress, ShouldStop
@@ -68,7 +68,7 @@ def work(run_id: str, *, store: Store, fit: Fit, terminated: threading.Event | N
         reporter.flush()
     except Exception as error:
         cause = cause_of(error)
-        if isinstance(error, TimeLLMError):
+        if mendable(error):
             log.error("failed: %s", cause)
         else:
             log.exception("failed: %s", cause)
@@ -78,21 +78,6 @@ def work(run_id: str, *, store: Store, fit: Fit, terminated: threading.Event | N
     store.finish(run_id, state, summary=result.summary)
     log.info("%s after %.0f s", state, store.get(run_id).seconds or 0)
     return state
-
-
-def cause_of(error: Exception) -> str:
-    """Why a run failed, in one line that says what would help."""
-    text = " ".join(str(error).split())
-    if isinstance(error, TimeLLMError):
-        return text
-    # torch reports a full GPU by a RuntimeError of its own, and full main memory by a plain one.
-    torch_is_full = isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
-    if isinstance(error, MemoryError) or torch_is_full:
-        remedy = "use a smaller batch_size, context or number of layers, or a 4bit quantization"
-        return f"out of memory; {remedy}" + (f" ({text[:200]})" if text else "")
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return f"the disk is full ({text[:200]}); make room, then start the run again"
-    return f"a bug: {type(error).__name__}: {text[:300]}; the log has the traceback"
 
 
 class _Reporter:

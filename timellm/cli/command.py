@@ -1,0 +1,97 @@
+"""The command line: arguments in, one verb called, its answer printed, an exit code out."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from timellm.cli import fitting, overview, results
+from timellm.errors import TimeLLMError
+from timellm.jobs.cause import mendable
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Carry out one command line and return the exit code."""
+    chosen = _parser().parse_args(arguments)
+    try:
+        # Only the answer belongs on standard output, whatever a library may print.
+        with contextlib.redirect_stdout(sys.stderr):
+            answer = chosen.verb(chosen)
+        print(answer.json() if chosen.json else answer.text, flush=True)
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except (TimeLLMError, MemoryError, OSError, RuntimeError) as error:  # torch is out of memory by a RuntimeError
+        if (cause := mendable(error)) is None:
+            raise
+        print(f"error: {cause}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m timellm", description="Fine-tune and use Time-LLM forecasters.")
+    verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
+
+    def verb(name: str, function: object, text: str) -> argparse.ArgumentParser:
+        one = verbs.add_parser(name, help=text, description=text)
+        one.add_argument("--json", action="store_true", help="print the result as JSON, and nothing else")
+        one.set_defaults(verb=function)
+        return one
+
+    def settings(one: argparse.ArgumentParser) -> None:
+        one.add_argument(
+            "--set",
+            action="append",
+            default=[],
+            metavar="KEY=VALUE",
+            dest="settings",
+            help="change a setting, such as horizon=24 or channels=load,price; may be given again",
+        )
+
+    one = verb("inspect", overview.inspect, "Say what a CSV file holds and how it would be read.")
+    one.add_argument("table", type=Path, metavar="DATA.csv")
+    settings(one)
+
+    one = verb("fit", fitting.fit, "Fine-tune on a CSV file, here and now. Ctrl-C stops and keeps the best checkpoint.")
+    one.add_argument("table", type=Path, metavar="DATA.csv")
+    one.add_argument("--run-dir", type=Path, required=True, metavar="DIR", help="new or empty folder for the result")
+    one.add_argument(
+        "--config", type=Path, metavar="run.json", help="settings to start from, as in a run's config.json"
+    )
+    settings(one)
+
+    one = verb("forecast", results.forecast, "Forecast beyond the end of the run's table, or of a newer one.")
+    one.add_argument("run_dir", type=Path, metavar="DIR")
+    one.add_argument("--data", type=Path, metavar="NEW.csv", help="table to go on from, with the same columns")
+    one.add_argument("--out", type=Path, required=True, metavar="F.csv", help="columns unique_id, ds, yhat")
+
+    one = verb("evaluate", results.evaluate, "Show the errors on the test part beside those of the baselines.")
+    one.add_argument("run_dir", type=Path, metavar="DIR")
+    one.add_argument("--by", choices=("overall", "channel", "step"), default="overall", help="one row for each")
+
+    one = verb("attention", results.attention, "Draw which text prototypes each patch of a window attends to.")
+    one.add_argument("run_dir", type=Path, metavar="DIR")
+    one.add_argument(
+        "--out", type=Path, required=True, metavar="F.png", help="a picture, or all numbers if it ends in .csv"
+    )
+    one.add_argument("--channel", help="the first one when not given")
+    one.add_argument("--head", type=int, metavar="N", help="counted from 1; their mean when not given")
+    one.add_argument(
+        "--cutoff", metavar="TIME", help="last timestamp of the window; the end of the data when not given"
+    )
+    one.add_argument(
+        "--prototypes", type=int, default=16, metavar="N", help="how many to draw, most attended first (16)"
+    )
+
+    one = verb("runs", overview.runs, "List the runs of this workspace, newest first.")
+    one.add_argument("--limit", type=int, default=50, metavar="N", help="at most so many (50)")
+
+    verb("backbones", overview.backbones, "List the language models offered by name.")
+    return parser

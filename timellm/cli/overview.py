@@ -1,0 +1,127 @@
+"""Verbs that look without changing anything: a table, the runs of the workspace, the backbones on offer."""
+
+from __future__ import annotations
+
+import argparse
+
+from timellm.cli.answer import Answer, columns
+
+
+def inspect(arguments: argparse.Namespace) -> Answer:
+    """What a CSV file holds and how it would be read.
+
+    Raises:
+        DataError, ConfigError: the file cannot be used as a table, or a setting has no meaning.
+    """
+    from timellm.config import RunConfig, parse_setting
+    from timellm.data.season import suggest_lengths
+    from timellm.data.table import load_table
+    from timellm.errors import DataError
+
+    config = RunConfig.create(arguments.table, **dict(map(parse_setting, arguments.settings))).data
+    table = load_table(config)
+    values, notes = table.values, list(table.notes)
+    try:
+        context, horizon = suggest_lengths(table, config)
+    except DataError as error:  # worth saying, but no reason to hide what the table is
+        context = horizon = None
+        notes.append(str(error))
+    rows = [
+        {"channel": name, "missing": int(column.isna().sum()), **column.describe()[["min", "mean", "max"]]}
+        for name, column in values.items()
+    ]
+    data = {
+        "path": arguments.table.resolve(),
+        "layout": table.layout,
+        "time_column": table.time_column,
+        "frequency": table.frequency,
+        "rows": len(values),
+        "start": values.index[0],
+        "end": values.index[-1],
+        "channels": rows,
+        "suggested": {"context": context, "horizon": horizon},
+        "notes": notes,
+    }
+    lines = [
+        f"{len(values):,} rows of {len(rows)} channels, one every {table.frequency}, "
+        f"from {values.index[0]} to {values.index[-1]}",
+        f"{table.layout} table, timestamps in column '{table.time_column}'",
+        *notes,
+        "",
+        columns(("channel", "missing", "min", "mean", "max"), [tuple(row.values()) for row in rows]),
+    ]
+    if context:
+        lines += ["", f"suggested: context={context} horizon={horizon}"]
+    return Answer(data, "\n".join(lines))
+
+
+def runs(arguments: argparse.Namespace) -> Answer:
+    """The runs of the workspace, newest first.
+
+    Raises:
+        JobError: the store cannot be read.
+    """
+    from timellm.jobs.store import Store
+
+    store = Store.open()
+    store.reconcile()
+    found = store.runs(arguments.limit)
+    fields = (
+        "id",
+        "name",
+        "state",
+        "phase",
+        "fraction",
+        "eta_s",
+        "best_validation_loss",
+        "created",
+        "started",
+        "ended",
+    )
+    data = [{name: getattr(run, name) for name in (*fields, "run_dir", "error", "summary")} for run in found]
+    if not found:
+        return Answer(data, f"no runs in {store.place.checkpoints} yet")
+    rows = [
+        (
+            run.id,
+            run.state,
+            f"{run.phase} {run.fraction:.0%}" if run.state == "running" and run.phase else None,
+            run.best_validation_loss,
+            run.name,
+            run.error,
+        )
+        for run in found
+    ]
+    return Answer(data, columns(("run", "state", "at", "best validation loss", "name", "cause"), rows))
+
+
+def backbones(arguments: argparse.Namespace) -> Answer:
+    """The language models offered by name, and which of them are ready."""
+    from timellm.model.catalog import catalogue, is_ready
+
+    fields = (
+        "name",
+        "title",
+        "architecture",
+        "width",
+        "layers",
+        "vocabulary",
+        "licence",
+        "gated",
+        "download_mib",
+        "note",
+    )
+    data = [{**{name: getattr(entry, name) for name in fields}, "ready": is_ready(entry.name)} for entry in catalogue()]
+    rows = [
+        (
+            row["name"],
+            "ready" if row["ready"] else f"{row['download_mib']:,.0f} MiB to fetch" + (", gated" * row["gated"]),
+            row["architecture"],
+            row["width"],
+            row["layers"],
+            row["licence"],
+        )
+        for row in data
+    ]
+    table = columns(("backbone", "state", "architecture", "width", "layers", "licence"), rows)
+    return Answer(data, f"{table}\n\nAny other Hugging Face model id or local folder can be given instead.")
