@@ -266,7 +266,7 @@ def _value_notes(values: pd.DataFrame, present: int) -> list[str]:
     absent = values.isna().sum()
     absent = absent[absent > 0]
     if len(absent):
-        shares = [f"'{name}' {count:,} ({count / len(values):.1%})" for name, count in absent.items()]
+        shares = [f"'{name}' {count:,} ({count / len(values):.2%})" for name, count in absent.items()]
         notes.append(f"Missing values: {_cut(shares)}. They stay missing.")
     known = values.notna().any()
     constant = values.columns[(values.min() == values.max()) & known]

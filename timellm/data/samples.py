@@ -1,0 +1,58 @@
+"""Bundled tables: real data under an open licence, each with a record of where it is from.
+
+In: `data/samples/*.json` (the record) with a CSV of the same name beside it. Out: `Sample`s for the page and the
+command line.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from timellm.errors import DataError
+from timellm.workspace import samples_folder
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One bundled table and its provenance."""
+
+    key: str
+    title: str
+    description: str  # in words that suit a prompt
+    rows: int
+    channels: tuple[str, ...]
+    frequency: str
+    source: str
+    licence: str
+    attribution: str
+    cut: str  # what was taken from the source, and what was changed
+
+    @property
+    def path(self) -> Path:
+        """The CSV file."""
+        return samples_folder() / f"{self.key}.csv"
+
+
+def samples() -> tuple[Sample, ...]:
+    """Every bundled table, the one to begin with first."""
+    records = [_read(path) for path in samples_folder().glob("*.json")]
+    return tuple(sorted(records, key=lambda sample: (sample.frequency != "h", sample.key)))
+
+
+def find_sample(key: str) -> Sample:
+    """The sample with this key.
+
+    Raises:
+        DataError: there is none; the message names those there are.
+    """
+    known = {sample.key: sample for sample in samples()}
+    if key not in known:
+        raise DataError(f"there is no sample '{key}'; there are: {', '.join(known)}")
+    return known[key]
+
+
+def _read(path: Path) -> Sample:
+    record = json.loads(path.read_text(encoding="utf-8"))
+    return Sample(key=path.stem, **record | {"channels": tuple(record["channels"])})

@@ -1,0 +1,97 @@
+"""Tables brought in by the user: kept under a name that tells their content, found again by an id from a URL.
+
+In: bytes and a file name, neither to be trusted. Out: paths inside the workspace's upload folder. A table's id is its
+file name there, or `sample:<key>` for a bundled one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import tempfile
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+
+from timellm.data.samples import find_sample
+from timellm.errors import DataError
+from timellm.workspace import workspace
+
+_ID = re.compile(r"[0-9a-f]{12}-[a-z0-9][a-z0-9_-]*\.csv")
+_SAMPLE = "sample:"
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A table in the upload folder."""
+
+    id: str
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """The name it came under, made safe, without the hash."""
+        return self.path.stem.partition("-")[2]
+
+
+def save_upload(name: str, *, content: bytes) -> Path:
+    """Keep a table under `<12 digits of its SHA-256>-<safe name>.csv`; the same file twice is kept once.
+
+    Raises:
+        DataError: the content is empty, or cannot be written.
+    """
+    if not content:
+        raise DataError(f"'{_safe(name)}' is empty; choose a file with a header and rows of data")
+    folder = workspace().uploads
+    path = folder / f"{hashlib.sha256(content).hexdigest()[:12]}-{_safe(name)}.csv"
+    if path.is_file():
+        return path
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # Under a temporary name first, so that no reader ever sees half a table.
+        handle, temporary = tempfile.mkstemp(dir=folder, suffix=".part")
+    except OSError as error:
+        raise DataError(f"{folder} cannot be written ({error.strerror}); free some space or set TIMELLM_HOME") from None
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+        Path(temporary).replace(path)
+    except OSError as error:
+        Path(temporary).unlink(missing_ok=True)
+        raise DataError(f"{path} cannot be written ({error.strerror}); free some space or set TIMELLM_HOME") from None
+    return path
+
+
+def uploads() -> tuple[Upload, ...]:
+    """Every table in the upload folder, the newest first."""
+    folder = workspace().uploads
+    if not folder.is_dir():
+        return ()
+    found = [path for path in folder.iterdir() if _ID.fullmatch(path.name) and path.is_file()]
+    return tuple(Upload(path.name, path) for path in sorted(found, key=lambda p: p.stat().st_mtime_ns, reverse=True))
+
+
+def table_path(table_id: str) -> Path:
+    """The file behind a table's id.
+
+    Raises:
+        DataError: no table has this id.
+    """
+    if table_id.startswith(_SAMPLE):
+        return find_sample(table_id.removeprefix(_SAMPLE)).path
+    # The id comes from a URL: only the exact shape of a name written here is ever joined to the folder, and no link.
+    path = workspace().uploads / table_id if _ID.fullmatch(table_id) else None
+    if path is None or path.is_symlink() or not path.is_file():
+        raise DataError(
+            f"there is no table {table_id[:80]!r}; it may have been removed. Choose a table on the Data page"
+        )
+    return path
+
+
+def _safe(name: str) -> str:
+    """Letters, digits, - and _ of a file name's last part, at most 60."""
+    last = re.split(r"[/\\]", name)[-1]
+    stem = last.rpartition(".")[0] or last
+    plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9_-]+", "-", plain).strip("-_")[:60].strip("-_") or "table"
