@@ -68,7 +68,7 @@ class DataConfig(_Section):
     split: str = "70%/10%/20%"
     """Train/validation/test in time order, as shares ("70%/10%/20%") or as rows ("8640/2880/2880")."""
     missing: Literal["skip", "interpolate"] = "skip"
-    """skip: windows that touch a missing value are left out; interpolate: gaps are filled linearly, because you asked."""
+    """skip: windows that touch a missing value are left out; interpolate: gaps are filled linearly, as you asked."""
     description: str = Field("", max_length=4000)
     """What the data is, in a sentence or two; becomes the first part of the prompt."""
 
@@ -133,7 +133,7 @@ class ModelConfig(_Section):
     prototypes: int = Field(1000, ge=2, le=20_000)
     """Text prototypes that patches are rewritten in."""
     prototype_source: Literal["direct", "map"] = "direct"
-    """map: the paper's linear map over the whole vocabulary; direct: the same prototypes as free weights (1/80 of them)."""
+    """map: the paper's linear map over the vocabulary; direct: the same prototypes as free weights (1/80 of them)."""
     prompt_style: Literal["compact", "paper"] = "compact"
     """compact: 4-digit statistics, lags without zero and mirror pairs; paper: the published prompt, digit for digit."""
     dropout: float = Field(0.1, ge=0, lt=1)
@@ -235,7 +235,9 @@ class RunConfig(_Section):
             ConfigError: a name is unknown or a value is not allowed.
         """
         if not isinstance(tree, Mapping):
-            raise ConfigError(f"a configuration is a JSON object with data, model and training, not {type(tree).__name__}")
+            raise ConfigError(
+                f"a configuration is a JSON object with data, model and training, not {type(tree).__name__}"
+            )
         return cls(**tree)
 
     def to_json(self) -> str:

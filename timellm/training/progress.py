@@ -1,4 +1,4 @@
-"""What a run says about itself while it works; the worker writes it to the store, the command line draws a bar of it."""
+"""What a run says of itself while it works; the worker writes it to the store, the command line draws a bar of it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Progress:
     eta_s: float | None = None
     """Seconds to the end of the whole run."""
     train_loss: float | None = None
-    """Training loss on z-scored values, averaged since the last report."""
+    """Training loss on z-scored values, averaged over the last ten steps."""
     validation_loss: float | None = None
     """MSE on z-scored validation windows; set when a validation has just been made."""
     learning_rate: float | None = None

@@ -1,0 +1,131 @@
+"""A trained run that forecasts: beyond its own table, or beyond a newer one with the same channels.
+
+Out: the long frame `unique_id, ds, yhat` that users of the Nixtla libraries know, in original units.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pandas as pd
+
+from timellm.config import RunConfig
+from timellm.data.prepared import PreparedData
+from timellm.data.table import Table, fill_gaps, load_table
+from timellm.data.windows import Scaler, WindowIndex, WindowSource
+from timellm.errors import DataError
+from timellm.forecasting.artifacts import RunFolder
+from timellm.model.backbone import load_backbone
+from timellm.model.network import TimeLLM
+from timellm.training.checkpoint import device_of, load_adapter
+from timellm.training.loop import forecast_windows
+
+
+@dataclass(frozen=True)
+class Forecaster:
+    """A network with the scale and the table it was trained on."""
+
+    config: RunConfig
+    network: TimeLLM
+    table: Table
+    scaler: Scaler
+
+    @classmethod
+    def load(cls, run_dir: str | Path, *, device: str | None = None) -> Self:
+        """Read a run folder and load its backbone; `device` overrides the run's own ("cpu", "cuda", "auto").
+
+        Raises:
+            CheckpointError: the folder is incomplete or damaged.
+            BackboneError: the backbone cannot be had on this machine.
+        """
+        folder = RunFolder(Path(run_dir))
+        config = folder.config()
+        table, scaler = folder.table(), folder.scaler()
+        backbone = load_backbone(config.model, device=device_of(device or config.training.device))
+        network = TimeLLM(config.model, backbone=backbone, description=config.data.description)
+        load_adapter(folder.path, network)
+        return cls(config, network, table, scaler)
+
+    def forecast(self, data: Table | str | Path | None = None) -> pd.DataFrame:
+        """Forecast the `horizon` rows after the end of `data`, or of the run's own table.
+
+        Returns:
+            A frame `unique_id, ds, yhat` in original units, one row per channel and step.
+
+        Raises:
+            DataError: the table lacks a channel, has another step between rows, is shorter than the context, or misses
+                values in its last rows.
+        """
+        table = self.table if data is None else self._newer(data)
+        values = fill_gaps(table.values, self.config.data.missing)
+        self._check_end(values)
+        return self.forecast_channels(table, values, table.channels)
+
+    def forecast_channels(self, table: Table, values: pd.DataFrame, channels: tuple[str, ...]) -> pd.DataFrame:
+        """Forecast some channels of `table`, whose context in `values` is known to be complete."""
+        numbers = np.array([self.table.channels.index(name) for name in channels], np.int64)
+        context = self.config.model.context
+        scaled = self.scaler.transform(values[list(self.table.channels)].to_numpy(np.float64)[-context:])
+        source = WindowSource(
+            scaled, context=context, horizon=self.config.model.horizon, device=self.network.reader.backbone.device
+        )
+        index = WindowIndex(numbers, np.full(len(numbers), context, np.int64), 0)
+        forecast_NH = self.scaler.restore(forecast_windows(self.network, source, index), channel=numbers)
+        steps = table.future_index(self.config.model.horizon)
+        return pd.DataFrame(
+            {
+                "unique_id": np.repeat(np.array(channels, dtype=object), len(steps)),
+                "ds": np.tile(steps, len(channels)),
+                "yhat": forecast_NH.ravel(),
+            }
+        )
+
+    def evaluate(self, prepared: PreparedData, **callbacks) -> tuple[WindowIndex, np.ndarray]:
+        """Every test window of `prepared` and the forecasts [W, H] in original units.
+
+        Raises:
+            DataError: the test part holds no usable window.
+        """
+        index = prepared.windows("test")
+        source = prepared.source(self.network.reader.backbone.device)
+        scaled_WH = forecast_windows(self.network, source, index, **callbacks)
+        return index, self.scaler.restore(scaled_WH, channel=index.channel)
+
+    def complete_channels(self, values: pd.DataFrame) -> tuple[str, ...]:
+        """Channels whose last context holds no missing value."""
+        ends = values.iloc[-self.config.model.context :]
+        return tuple(name for name in values.columns if not ends[name].isna().any())
+
+    def _newer(self, data: Table | str | Path) -> Table:
+        settings = self.config.data
+        if not isinstance(data, Table):
+            data = load_table(settings.model_copy(update={"path": str(data), "channels": self.table.channels}))
+        missing = [name for name in self.table.channels if name not in data.channels]
+        if missing:
+            raise DataError(
+                f"the table has no channel '{missing[0]}'; the run was trained on {', '.join(self.table.channels)}"
+            )
+        if data.frequency != self.table.frequency:
+            raise DataError(
+                f"the table has one row every {data.frequency}, but the run was trained on {self.table.frequency};"
+                " resample it, or train a run on it"
+            )
+        return data
+
+    def _check_end(self, values: pd.DataFrame) -> None:
+        context = self.config.model.context
+        if len(values) < context:
+            raise DataError(
+                f"the table has {len(values):,} rows, but the run reads a context of {context:,}; bring more rows"
+            )
+        whole = self.complete_channels(values)
+        for name in values.columns:
+            if name not in whole:
+                gap = values[name].iloc[-context:].isna()
+                raise DataError(
+                    f"channel '{name}' misses {int(gap.sum())} of its last {context:,} values, the first at"
+                    f" {gap.idxmax()}; fill them in the file, or train with missing=interpolate"
+                )

@@ -1,0 +1,49 @@
+"""Instance norm and patch embedding: one channel's window in, patch embeddings out (paper section 3.1).
+
+Shapes: B batch, T context, P patches, S patch length, M d_model.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+# Inside the root, so that a constant window is divided by about 0.003 and not by zero (RevIN, Kim et al. 2022).
+NORM_EPSILON = 1e-5
+
+
+def instance_norm(context_BT: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Shift and scale every window to mean 0 and deviation 1: (normalised [B, T], mean [B, 1], deviation [B, 1])."""
+    # In float64, because the order of a float32 sum depends on the batch size, the prompt prints the digits, and one
+    # other digit is another forecast.
+    context64_BT = context_BT.double()
+    mean_B1 = context64_BT.mean(dim=1, keepdim=True)
+    deviation_B1 = torch.sqrt(context64_BT.var(dim=1, keepdim=True, unbiased=False) + NORM_EPSILON)
+    normed_BT = (context64_BT - mean_B1) / deviation_B1
+    return normed_BT.float(), mean_B1.float(), deviation_B1.float()
+
+
+def patch_spans(context: int, *, patch_length: int, stride: int) -> list[tuple[int, int]]:
+    """Rows (start, end exclusive) of the context that each patch covers; the last ones are clipped at its end."""
+    starts = range(0, context + stride - patch_length + 1, stride)
+    return [(start, min(start + patch_length, context)) for start in starts]
+
+
+class PatchEmbedding(nn.Module):
+    """Cut a window into overlapping patches and embed them with a circular convolution over neighbouring patches."""
+
+    def __init__(self, *, patch_length: int, stride: int, d_model: int, dropout: float):
+        super().__init__()
+        self.patch_length, self.stride = patch_length, stride
+        self.convolution = nn.Conv1d(
+            patch_length, d_model, kernel_size=3, padding=1, padding_mode="circular", bias=False
+        )
+        nn.init.kaiming_normal_(self.convolution.weight, mode="fan_in", nonlinearity="leaky_relu")
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, normed_BT: Tensor) -> Tensor:
+        """[B, T] -> [B, P, M]."""
+        padded = F.pad(normed_BT[:, None], (0, self.stride), mode="replicate")[:, 0]
+        patches_BPS = padded.unfold(1, self.patch_length, self.stride)
+        return self.dropout(self.convolution(patches_BPS.transpose(1, 2)).transpose(1, 2))

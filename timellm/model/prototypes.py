@@ -1,0 +1,45 @@
+"""Text prototypes: the few "words" that patches are rewritten in, made from the backbone's word embeddings.
+
+Shapes: V prototypes, W vocabulary, D backbone width.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+class MappedPrototypes(nn.Module):
+    """The paper's prototypes: a trained linear map over the whole vocabulary (section 3.1, E' from E)."""
+
+    def __init__(self, word_embeddings_WD: Tensor, *, count: int):
+        super().__init__()
+        # Not registered: the embeddings belong to the frozen backbone and must not be trained or saved.
+        self._words_DW = [word_embeddings_WD.T]
+        self.map = nn.Linear(word_embeddings_WD.shape[0], count)
+
+    def forward(self) -> Tensor:
+        """[V, D]."""
+        return self.map(self._words_DW[0]).T
+
+    def _apply(self, fn, recurse=True):
+        self._words_DW = [fn(self._words_DW[0])]
+        return super()._apply(fn, recurse)
+
+
+class DirectPrototypes(nn.Module):
+    """The same prototypes as free weights, started where the paper's map starts.
+
+    Departure from the paper: the map has V x W weights, but its image has rank D < W, so any V x D matrix is reachable
+    and V x D weights span the same functions. The optimiser's path differs.
+    """
+
+    def __init__(self, word_embeddings_WD: Tensor, *, count: int):
+        super().__init__()
+        with torch.no_grad():
+            start_VD = MappedPrototypes(word_embeddings_WD, count=count)()
+        self.weight = nn.Parameter(start_VD.clone().contiguous())
+
+    def forward(self) -> Tensor:
+        """[V, D]."""
+        return self.weight

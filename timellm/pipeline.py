@@ -1,0 +1,218 @@
+"""One run from table to finished folder: fetch, load, train, evaluate, forecast, name the prototypes.
+
+In: a `RunConfig` and an empty folder. Out: the folder described in `timellm.forecasting.artifacts`. The worker and the
+command line call `fit` alike; only what they do with progress and stop differs.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from timellm.config import RunConfig
+from timellm.data.prepared import PreparedData
+from timellm.data.season import season_length, suggest_description
+from timellm.data.table import Table, fill_gaps, load_table
+from timellm.explain.vocabulary import nearest_words
+from timellm.forecasting.artifacts import RunFolder, with_baselines
+from timellm.forecasting.baselines import in_sample_naive_error
+from timellm.forecasting.forecaster import Forecaster
+from timellm.forecasting.scores import MODEL_NAME, Scores, score
+from timellm.model.backbone import Backbone, load_backbone
+from timellm.model.network import TimeLLM
+from timellm.training.checkpoint import device_of, load_adapter, save_adapter, save_config
+from timellm.training.loop import TrainingResult, TrainingWindows, peak_memory_mib, train
+from timellm.training.progress import OnProgress, Progress, ShouldStop, ignore_progress, never_stop
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to."""
+
+    run_dir: Path
+    summary: dict[str, Any]
+    """Outcome in a few numbers; empty when the run was stopped before it had learned anything."""
+    stopped: bool
+    """The user stopped it; the best checkpoint so far was kept and evaluated."""
+
+
+class _StoppedEarly(Exception):
+    """The user stopped the run before training began."""
+
+
+def fit(
+    config: RunConfig,
+    *,
+    run_dir: str | Path,
+    on_progress: OnProgress = ignore_progress,
+    should_stop: ShouldStop = never_stop,
+) -> Result:
+    """Fine-tune the adapters as `config` says and fill `run_dir` with everything the run has to show.
+
+    Raises:
+        DataError: the table cannot be used, or is too short for the windows.
+        ConfigError: two settings contradict each other, or training diverged.
+        BackboneError: the backbone cannot be had.
+    """
+    folder = RunFolder(Path(run_dir))
+    started = time.monotonic()
+    table = load_table(config.data)
+    config = in_force(config, table)
+    prepared = PreparedData.of(table, config)
+    windows = {part: prepared.windows(part) for part in ("training", "validation", "test")}  # refuse early, not late
+    device = device_of(config.training.device)
+    try:
+        backbone = _load(config, device, on_progress=on_progress, should_stop=should_stop)
+    except _StoppedEarly:
+        return Result(folder.path, {}, stopped=True)
+    save_config(folder.path, config)
+    folder.save_table(table)
+    folder.save_scaler(prepared.scaler)
+
+    torch.manual_seed(config.training.seed)
+    network = TimeLLM(config.model, backbone=backbone, description=config.data.description)
+    trained = train(
+        network,
+        TrainingWindows(prepared.source(device), windows["training"], windows["validation"]),
+        config.training,
+        save_best=lambda: save_adapter(folder.path, network),
+        on_progress=_with_evaluation_time(on_progress, len(windows["test"])),
+        should_stop=should_stop,
+    )
+    if not trained.best_step:
+        return Result(folder.path, {}, stopped=True)
+    load_adapter(folder.path, network)
+    forecaster = Forecaster(config, network, table, prepared.scaler)
+    scores, seconds = _evaluate(forecaster, prepared, folder, on_progress=on_progress)
+    notes = _forecast(forecaster, folder)
+    _name_prototypes(network, backbone, folder)
+    summary = _summary(trained, scores) | {
+        "evaluation_seconds": seconds,
+        "seconds": time.monotonic() - started,
+        "memory_mib": peak_memory_mib(),
+        "windows_left_out": {part: index.left_out for part, index in windows.items() if index.left_out},
+        "notes": notes,
+    }
+    folder.save_summary(summary)
+    return Result(folder.path, summary, stopped=trained.stopped)
+
+
+def evaluate(run_dir: str | Path, *, on_progress: OnProgress = ignore_progress) -> Scores:
+    """Forecast every test window of a finished run again and score it; the folder keeps the new scores.
+
+    Raises:
+        CheckpointError: the folder is incomplete or damaged.
+        BackboneError: the backbone cannot be had on this machine.
+    """
+    folder = RunFolder(Path(run_dir))
+    return _evaluate(Forecaster.load(run_dir), folder.prepared(), folder, on_progress=on_progress)[0]
+
+
+def in_force(config: RunConfig, table: Table) -> RunConfig:
+    """The configuration with what was found in the table written out, so that the run can be repeated from it alone."""
+    description = config.data.description or suggest_description(table, Path(config.data.path).stem)
+    return config.updated(
+        description=description,
+        channels=table.channels,
+        frequency=table.frequency,
+        time_column=table.time_column,
+        layout=table.layout,
+    )
+
+
+def _load(config: RunConfig, device: torch.device, *, on_progress: OnProgress, should_stop: ShouldStop) -> Backbone:
+    def on_bytes(done: int, total: int) -> None:
+        on_progress(
+            Progress("fetching", done, total, fraction=done / total, message=f"Fetching {config.model.backbone}")
+        )
+        if should_stop():
+            raise _StoppedEarly
+
+    on_progress(Progress("loading", message=f"Loading {config.model.backbone}"))
+    backbone = load_backbone(config.model, device=device, on_bytes=on_bytes)
+    on_progress(Progress("loading", fraction=1.0, memory_mib=peak_memory_mib()))
+    if should_stop():
+        raise _StoppedEarly
+    return backbone
+
+
+def _with_evaluation_time(on_progress: OnProgress, test_windows: int) -> OnProgress:
+    """Add to the time left what evaluating the test part will take: forward alone runs about three times as fast."""
+
+    def report(progress: Progress) -> None:
+        rate = 3 * (progress.windows_per_s or math.inf)
+        on_progress(Progress(**(asdict(progress) | {"eta_s": (progress.eta_s or 0.0) + test_windows / rate})))
+
+    return report
+
+
+def _evaluate(
+    forecaster: Forecaster, prepared: PreparedData, folder: RunFolder, *, on_progress: OnProgress
+) -> tuple[Scores, float]:
+    started = time.monotonic()
+    total = len(prepared.windows("test"))
+
+    def on_batch(done: int) -> None:
+        seconds = max(time.monotonic() - started, 1e-6)
+        on_progress(
+            Progress(
+                "evaluating",
+                done,
+                total,
+                fraction=done / total,
+                eta_s=seconds * (total - done) / done,
+                windows_per_s=done / seconds,
+                memory_mib=peak_memory_mib(),
+            )
+        )
+
+    index, forecast = forecaster.evaluate(prepared, on_batch=on_batch)
+    folder.save_test_forecasts(index, forecast=forecast, channels=prepared.table.channels)
+    scores = score(
+        with_baselines(prepared, index, forecast=forecast),
+        scaler_mean=prepared.scaler.mean,
+        scaler_scale=prepared.scaler.scale,
+        naive_error=in_sample_naive_error(prepared.training_values, season_length(prepared.table.frequency)),
+    )
+    folder.save_scores(scores)
+    return scores, time.monotonic() - started
+
+
+def _forecast(forecaster: Forecaster, folder: RunFolder) -> list[str]:
+    """Forecast every channel whose end is complete; says which are not, because their forecast would be invented."""
+    values = fill_gaps(forecaster.table.values, forecaster.config.data.missing)
+    whole = forecaster.complete_channels(values)
+    folder.save_future(forecaster.forecast_channels(forecaster.table, values, whole))
+    return [
+        f"There is no forecast of '{name}': values are missing in its last {forecaster.config.model.context:,} rows."
+        for name in values.columns
+        if name not in whole
+    ]
+
+
+def _name_prototypes(network: TimeLLM, backbone: Backbone, folder: RunFolder) -> None:
+    with torch.inference_mode():
+        prototypes_VD = network.prototypes()
+    folder.save_dictionary(prototypes_VD, words=nearest_words(prototypes_VD, backbone))
+
+
+def _summary(trained: TrainingResult, scores: Scores) -> dict[str, Any]:
+    row = scores.overall.set_index("model").loc[MODEL_NAME]
+    test = {name: float(row[name]) for name in ("mae", "mse", "rmse", "smape", "mase", "mse_scaled", "mae_scaled")}
+    return {
+        "steps": trained.steps,
+        "best_step": trained.best_step,
+        "best_validation_loss": trained.best_validation_loss,
+        "training_seconds": trained.seconds,
+        "windows_per_s": trained.windows_per_s,
+        "ended_early": trained.early,
+        "test_windows": int(row["windows"]),
+        "test": {name: None if math.isnan(value) else value for name, value in test.items()},
+        "skill": None if math.isnan(skill := scores.skill()) else skill,
+        "verdict": scores.verdict(),
+    }

@@ -1,0 +1,208 @@
+"""The training loop: adapters and windows in, the best adapters and their validation error out.
+
+Shapes: B batch, T context, H horizon.
+"""
+
+from __future__ import annotations
+
+import math
+import resource
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from timellm.config import TrainingConfig
+from timellm.data.windows import WindowIndex, WindowSource
+from timellm.errors import ConfigError
+from timellm.training.progress import OnProgress, Progress, ShouldStop
+from timellm.training.schedule import rate
+
+_LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
+EVALUATION_BATCH = 64
+"""Windows in one forward pass without gradient; more does not run faster and takes memory."""
+_SMOOTHED_STEPS = 10
+
+
+@dataclass(frozen=True)
+class TrainingWindows:
+    """Where windows come from, and which ones train and which ones decide when to stop."""
+
+    source: WindowSource
+    training: WindowIndex
+    validation: WindowIndex
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """How training went."""
+
+    steps: int
+    best_step: int
+    best_validation_loss: float
+    seconds: float
+    windows_per_s: float
+    stopped: bool
+    """The user stopped it."""
+    early: bool
+    """Patience ran out."""
+
+
+def train(
+    network: nn.Module,
+    windows: TrainingWindows,
+    config: TrainingConfig,
+    *,
+    save_best: Callable[[], None],
+    on_progress: OnProgress,
+    should_stop: ShouldStop,
+) -> TrainingResult:
+    """Train what `network` registers; `save_best` is called whenever the validation error is the lowest so far.
+
+    Raises:
+        ConfigError: the loss stopped being a number; says at which step and what to change.
+    """
+    clock = _Clock(config)
+    optimizer = _optimizer(network, config)
+    batches = _batches(windows.training, config)
+    recent: deque[float] = deque(maxlen=_SMOOTHED_STEPS)
+    best, best_step, without_gain, validated = math.inf, 0, 0, 0
+    step, stopped = 0, False
+    while True:
+        stopped = should_stop()
+        share = clock.share(step)
+        # A validation is due at every k-th part of the run, however the run is measured, and whenever it ends.
+        due = int(share * config.validations + 1e-9)
+        if step and (due > validated or share >= 1 or stopped):
+            validated = due
+            loss = validation_error(network, windows, limit=config.validation_windows)
+            if loss < best:
+                best, best_step, without_gain = loss, step, 0
+                save_best()
+            else:
+                without_gain += 1
+            on_progress(clock.report(step, recent, validation_loss=loss))
+        if stopped or share >= 1 or without_gain >= config.patience:
+            break
+        learning_rate = rate(share, peak=config.learning_rate, schedule=config.schedule)
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate
+        loss = _step(network, windows, next(batches), optimizer, config)
+        step += 1
+        if not math.isfinite(loss):
+            raise ConfigError(
+                f"training diverged at step {step}: the loss is {loss}. Lower 'learning_rate' (now"
+                f" {config.learning_rate:g}), or use backbone_dtype=float32"
+            )
+        recent.append(loss)
+        on_progress(clock.report(step, recent, learning_rate=learning_rate))
+    seconds = clock.elapsed()
+    return TrainingResult(
+        steps=step,
+        best_step=best_step,
+        best_validation_loss=best if best_step else math.nan,
+        seconds=seconds,
+        windows_per_s=step * config.batch_size / seconds if seconds else math.nan,
+        stopped=stopped,
+        early=without_gain >= config.patience,
+    )
+
+
+@torch.inference_mode()
+def forecast_windows(
+    network: nn.Module, source: WindowSource, index: WindowIndex, *, on_batch: Callable[[int], None] = lambda done: None
+) -> np.ndarray:
+    """Forecasts [W, H] of the windows in `index`, on the scale of `source`; `on_batch` hears how many are done."""
+    network.eval()
+    parts = []
+    for begin in range(0, len(index), EVALUATION_BATCH):
+        part = slice(begin, begin + EVALUATION_BATCH)
+        parts.append(network(source.contexts(index.channel[part], origin=index.origin[part])).cpu().numpy())
+        on_batch(min(begin + EVALUATION_BATCH, len(index)))
+    return np.concatenate(parts)
+
+
+def validation_error(network: nn.Module, windows: TrainingWindows, *, limit: int) -> float:
+    """MSE on z-scored validation windows, at most `limit` of them, evenly spaced."""
+    index = windows.validation.evenly(limit)
+    forecast_WH = forecast_windows(network, windows.source, index)
+    _, target_WH = windows.source.gather(index.channel, origin=index.origin)
+    return float(np.mean((forecast_WH - target_WH.cpu().numpy()) ** 2))
+
+
+def peak_memory_mib() -> float:
+    """Most memory the process has held: on the GPU if it was used, otherwise resident."""
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _step(
+    network: nn.Module,
+    windows: TrainingWindows,
+    chosen: np.ndarray,
+    optimizer: torch.optim.Optimizer,
+    config: TrainingConfig,
+) -> float:
+    network.train()
+    context_BT, target_BH = windows.source.gather(
+        windows.training.channel[chosen], origin=windows.training.origin[chosen]
+    )
+    loss = _LOSSES[config.loss](network(context_BT), target_BH)
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
+    optimizer.step()
+    return loss.item()
+
+
+def _batches(index: WindowIndex, config: TrainingConfig) -> Iterator[np.ndarray]:
+    """Positions in `index`, shuffled anew each epoch; a batch may span two epochs, so that no window is dropped."""
+    shuffled = np.random.default_rng(config.seed)
+    size = min(config.batch_size, len(index))
+    pool = np.empty(0, np.int64)
+    while True:
+        while len(pool) < size:
+            pool = np.concatenate([pool, shuffled.permutation(len(index))])
+        yield pool[:size]
+        pool = pool[size:]
+
+
+def _optimizer(network: nn.Module, config: TrainingConfig) -> torch.optim.Optimizer:
+    if config.optimizer == "adam":
+        return torch.optim.Adam(network.parameters(), lr=config.learning_rate)
+    return torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
+
+
+class _Clock:
+    """How far the run is, by steps or by its time budget, whichever ends first."""
+
+    def __init__(self, config: TrainingConfig) -> None:
+        self._config, self._start = config, time.monotonic()
+
+    def elapsed(self) -> float:
+        return time.monotonic() - self._start
+
+    def share(self, step: int) -> float:
+        by_steps = step / self._config.steps
+        by_time = self.elapsed() / (self._config.minutes * 60) if self._config.minutes else 0.0
+        return min(1.0, max(by_steps, by_time))
+
+    def report(self, step: int, recent: deque[float], **measured: float) -> Progress:
+        seconds, share = self.elapsed(), self.share(step)
+        return Progress(
+            phase="training",
+            done=step,
+            total=self._config.steps,
+            fraction=share,
+            eta_s=seconds * (1 - share) / share,
+            train_loss=sum(recent) / len(recent) if recent else None,
+            windows_per_s=step * self._config.batch_size / seconds if seconds else None,
+            memory_mib=peak_memory_mib(),
+            **measured,
+        )
