@@ -1,0 +1,77 @@
+"""Attention: which words did each patch of the series get rewritten in?"""
+
+import streamlit as st
+
+from timellm.plots.attention import AttentionPicture, attention_chart
+from timellm.plots.attention_png import attention_png
+from timellm.plots.template import CONFIG
+from timellm.ui import keys
+from timellm.ui.errors import explained
+from timellm.ui.pickers import pick_channel, pick_results
+from timellm.ui.windows import window_ends
+from timellm.ui.words import moment, plain
+
+st.title("Attention")
+st.caption(
+    "Time-LLM cuts the window into patches and rewrites each one as a mixture of text prototypes, which the language "
+    "model then reads. A bright cell: the patch above it leans on that prototype. Prototypes are named by the "
+    "vocabulary words nearest to them; the names are a reading aid, not a meaning."
+)
+
+
+def choice(name: str) -> dict[str, str]:
+    """Key of a picker; the choice holds while the session lasts."""
+    return {"key": keys.view("attention", name), "persist_state": "session"}
+
+
+pick_run, where = st.columns([3, 2])
+with pick_run:
+    results = pick_results("attention", what="An attention heatmap")
+with explained("The attention of this run cannot be shown"):
+    table, context = results.table(), results.run.config.model.context
+    with where:
+        channel = pick_channel(results, tuple(table.channels))
+    ends = window_ends(table.values.index, context)
+    cutoff = st.select_slider(
+        "Window ends at", ends, value=ends[-1], format_func=moment, **choice(f"end/{results.run.id}")
+    )
+    found = results.attention(channel, cutoff=cutoff)
+    heads, patches, prototypes = found.weights.shape
+
+    left, middle, right = st.columns(3)
+    head = left.selectbox(
+        "Head", [None, *range(heads)], format_func=lambda h: "Mean of all heads" if h is None else f"Head {h + 1}",
+        **choice(f"head/{results.run.id}"),
+    )  # fmt: skip
+    most = min(40, prototypes)
+    count = (
+        middle.slider("Prototypes shown", min(5, most), most, min(16, most), **choice("count")) if most > 5 else most
+    )
+    patch = right.slider("Patch", 1, patches, patches // 2 or 1, **choice(f"patch/{results.run.id}")) - 1
+
+    top = found.top(count, head)
+    weights = found.matrix(head)
+    labels = tuple(f"{i}: {found.words[i]}" for i in top)
+    picture = AttentionPicture(weights[:, top], labels, found.spans, found.context)
+    first, last = picture.span(patch)
+    best = sorted(top, key=lambda i: -weights[patch, i])[:3]
+    named = ", ".join(f"**{plain(found.words[i])}** ({weights[patch, i]:.2%})" for i in best)
+    st.markdown(
+        f"Patch {patch + 1} of {patches}, {moment(first)} to {moment(last)}, leans most on {named}. "
+        f"With {prototypes:,} prototypes, even attention would be {1 / prototypes:.2%} each."
+    )
+    st.plotly_chart(
+        attention_chart(picture, patch=patch), config=CONFIG, alt="Attention of each patch to the most used prototypes"
+    )
+
+    title = f"{channel}, window to {moment(cutoff)}, {'mean of all heads' if head is None else f'head {head + 1}'}"
+    name = f"attention-{results.run.id}"
+    with st.container(horizontal=True):
+        st.download_button(
+            "Download PNG", lambda: attention_png(picture, title=title, patch=patch), f"{name}.png", "image/png",
+            icon=":material/image:", type="primary", on_click="ignore",
+        )  # fmt: skip
+        st.download_button(
+            "Download CSV, all prototypes", lambda: found.frame(head).to_csv(), f"{name}.csv", "text/csv",
+            icon=":material/download:", on_click="ignore",
+        )  # fmt: skip

@@ -1,0 +1,77 @@
+"""Data: is my table fit to forecast?"""
+
+import streamlit as st
+
+from timellm.data.season import step_name
+from timellm.errors import TimeLLMError
+from timellm.plots.series import MOST_SMALL, all_channels, gaps, one_channel, thinning_note
+from timellm.plots.template import CONFIG
+from timellm.ui import keys, loaders, tables
+from timellm.ui.errors import explained, show_error
+from timellm.ui.words import moment, plain
+
+st.title("Data")
+
+table_id = tables.source()
+if table_id is None:
+    with st.container(border=True):
+        st.markdown("Bring a CSV file or choose a sample to see its series here, and then fine-tune on it.")
+    st.stop()
+
+with explained("This table is not here"):
+    config = tables.config(table_id)
+try:
+    table = loaders.table(config)
+except TimeLLMError as error:
+    show_error("This table cannot be used as it is", str(error))
+    with explained("The file cannot be read at all"):
+        st.subheader("Correct the columns", anchor=False)
+        tables.roles_form(table_id)
+    st.stop()
+
+rows, channels = table.values.shape
+missing = int(table.values.isna().to_numpy().sum())
+
+with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+    st.subheader(tables.title(table_id), anchor=False, width="content")
+    if st.button("Fine-tune on this table", type="primary", icon=":material/tune:"):
+        st.switch_page("finetune.py", query_params=st.query_params.to_dict())
+with st.grid("auto", min_column_width=150):
+    st.metric("Rows", f"{rows:,}")
+    st.metric("Channels", f"{channels:,}")
+    st.metric("One row every", step_name(table.frequency), help=f"Pandas writes this frequency as {table.frequency}.")
+    st.metric("From", moment(table.values.index[0]))
+    st.metric("To", moment(table.values.index[-1]))
+    st.metric("Missing", f"{missing / table.values.size:.2%}" if missing else "none", help=f"{missing:,} values.")
+
+chart, quality, columns, description = st.tabs(["Chart", "Quality", "Columns", "Description"])
+with chart:
+    channel = st.selectbox(
+        "Channel", table.channels, key=keys.view("data", f"channel/{table_id}"), persist_state="session"
+    )
+    st.plotly_chart(one_channel(table.values[channel]), config=CONFIG, alt=f"The whole series of {channel}")
+    found = gaps(table.values[channel])
+    notes = [thinning_note(rows)]
+    if found:
+        notes.append(f"{len(found):,} gaps are marked; the longest is {found[0][2]:,} rows.")
+    st.caption(" ".join(filter(None, notes)))
+    if channels > 1:
+        st.markdown("**All channels**")
+        if channels > MOST_SMALL:
+            st.caption(f"The first {MOST_SMALL} of {channels:,} channels.")
+        st.plotly_chart(all_channels(table.values), config=CONFIG, alt="Every channel, small")
+with quality:
+    if not table.notes:
+        st.markdown("Nothing stands out: every row is there, every value is a number, and the timestamps are regular.")
+    for note in table.notes:
+        st.markdown(f":material/info: {plain(note)}")
+    if missing:
+        st.caption(
+            "Missing values are never filled silently: windows that touch one are left out, unless you choose to fill "
+            "them on the set-up page."
+        )
+with columns, explained("The columns cannot be read"):
+    tables.roles_form(table_id)
+with description, explained("A description cannot be suggested"):
+    st.caption("The language model reads this before every window. Correct it: what is measured, where, in which unit.")
+    tables.description(tables.form(table_id, config, table))

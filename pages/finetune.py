@@ -1,0 +1,78 @@
+"""Fine-tune: start a run I understand."""
+
+import streamlit as st
+
+from timellm.errors import TimeLLMError
+from timellm.ui import keys, loaders, setup, tables
+from timellm.ui.errors import explained
+from timellm.ui.settings import differences
+from timellm.ui.words import plain
+
+title, face = st.columns([3, 2], vertical_alignment="bottom")
+title.title("Fine-tune")
+advanced = (
+    face.segmented_control(
+        "Settings", ["Simple", "Advanced"], default="Simple", required=True, label_visibility="collapsed",
+        key=keys.view("finetune", "face"), persist_state="session",
+    )
+    == "Advanced"
+)  # fmt: skip
+
+table_id = keys.chosen("table")
+if table_id is None:
+    with st.container(border=True):
+        st.markdown("A run needs a table to learn from. Choose one, and come back here.")
+        st.page_link("data.py", label="Choose a table", icon=":material/arrow_forward:")
+        st.button("Start fine-tuning", type="primary", disabled=True)
+        st.caption("Choose a table first.")
+    st.stop()
+
+with explained("The chosen table cannot be used"):
+    data = tables.config(table_id)
+    table = loaders.table(data)
+    form = tables.form(table_id, data, table)
+
+steps, summary = st.columns([5, 3], gap="large")
+with steps:
+    st.subheader("1 · What", anchor=False)
+    st.markdown(
+        f"**{plain(tables.title(table_id))}**, {len(table.values):,} rows of {len(table.channels):,} "
+        f"{'channel' if len(table.channels) == 1 else 'channels'}"
+    )
+    chosen = setup.what(form, table, advanced=advanced)
+    st.subheader("2 · With what", anchor=False)
+    chosen |= setup.with_what(form, advanced=advanced)
+    st.subheader("3 · How long", anchor=False)
+    chosen |= setup.how_long(form, advanced=advanced)
+
+with summary, st.container(border=True):
+    st.markdown("**This run**")
+    name = st.text_input(
+        "Name", placeholder=f"{tables.title(table_id)}, {chosen['backbone']}", max_chars=120,
+        key=keys.setting(table_id, "name"), persist_state="session",
+    )  # fmt: skip
+    config, missing = None, []
+    try:
+        config = form.gathered(**chosen)
+        missing = setup.missing_for_start(config, len(table.values))
+    except TimeLLMError as error:
+        missing = [str(error)]
+    if config is not None:
+        changed = differences(config)
+        counted = "1 setting differs" if len(changed) == 1 else f"{len(changed)} settings differ"
+        st.markdown(f"{counted} from the defaults." if changed else "Every setting is at its default.")
+        if changed:
+            st.dataframe(changed, hide_index=True, height="content")
+        with st.expander("What the model is told about the data"):
+            st.markdown(plain(config.data.description) or "Nothing.")
+            st.page_link("data.py", label="Edit it on the data page", query_params={"table": table_id})
+        if not loaders.backbone_ready(config.model.backbone):
+            st.caption("The backbone is fetched when the run starts; nothing is fetched before.")
+    started = st.button(
+        "Start fine-tuning", type="primary", width="stretch", disabled=bool(missing), icon=":material/play_arrow:"
+    )
+    for reason in missing:
+        st.caption(f":material/block: {plain(reason)}.")
+    st.caption("It works in the background; this page can be closed.")
+    if started and config is not None:
+        setup.start(config, name)

@@ -1,0 +1,76 @@
+"""Forecast: what comes next, and how did the model do where the answer is known?"""
+
+import streamlit as st
+
+from timellm.plots.forecast import backtest_chart, future_chart
+from timellm.plots.template import CONFIG
+from timellm.ui import keys
+from timellm.ui.errors import explained
+from timellm.ui.pickers import pick_channel, pick_results
+from timellm.ui.windows import ChannelWindows, long_frame
+from timellm.ui.words import moment, plain
+
+st.title("Forecast")
+
+what, where, view = st.columns([3, 2, 2], vertical_alignment="bottom")
+with what:
+    results = pick_results("forecast", what="A forecast")
+with explained("The forecast of this run cannot be shown"):
+    table, config = results.table(), results.run.config
+    with where:
+        channel = pick_channel(results, tuple(table.channels))
+    with view:
+        mode = st.segmented_control(
+            "Show", ["Future", "Test period"], default="Future", required=True, width="stretch",
+            key=keys.view("forecast", "mode"), persist_state="session",
+        )  # fmt: skip
+    history_rows = max(config.model.context, 2 * config.model.horizon)
+
+    if mode == "Future":
+        future = results.future()
+        mine = future[future["unique_id"] == channel].set_index("ds")["yhat"].rename(channel)
+        if mine.empty:
+            st.info(
+                f"There is no forecast of {plain(channel)}: values are missing in its last {config.model.context:,} rows, "
+                "and nothing is made up for them. Choose another channel, or look at the test period."
+            )
+            st.stop()
+        history = table.values[channel].iloc[-history_rows:]
+        st.plotly_chart(future_chart(history, mine), config=CONFIG, alt=f"Forecast of {channel} beyond the data")
+        st.caption(
+            f"{len(mine):,} rows from {moment(mine.index[0])} to {moment(mine.index[-1])}, in the units of the data. "
+            f"The last {len(history):,} measured rows are shown."
+        )
+        rows, name = future, f"forecast-{results.run.id}.csv"
+        shown = mine.rename("Forecast").rename_axis("Time").reset_index()
+    else:
+        windows = ChannelWindows(table, results.test_forecasts(), channel)
+        cutoffs = windows.cutoffs()
+        number = st.select_slider(
+            "Cut-off: the model sees what is before it",
+            range(len(cutoffs)),
+            value=len(cutoffs) // 2,
+            format_func=lambda i: moment(cutoffs[i]),
+            key=keys.view("forecast", f"cutoff/{results.run.id}/{channel}"),
+            persist_state="session",
+        )
+        context, actual, models = windows.window(number, context=history_rows)
+        st.plotly_chart(backtest_chart(context, actual, models), config=CONFIG, alt=f"Test forecast of {channel}")
+        st.caption(
+            f"One of {len(cutoffs):,} test windows of this channel. The model was not trained on anything after the "
+            "cut-off; what came is the solid line."
+        )
+        rows = long_frame(channel, actual, models)
+        name = f"test-{results.run.id}-{cutoffs[number]:%Y%m%dT%H%M}.csv"
+        shown = rows.drop(columns="unique_id").rename(columns={"ds": "Time", "y": "Measured", "yhat": "Time-LLM"})
+
+st.download_button(
+    "Download CSV, all channels" if mode == "Future" else "Download CSV of this window",
+    rows.to_csv(index=False),
+    name,
+    "text/csv",
+    icon=":material/download:",
+    type="primary",
+    on_click="ignore",
+)
+st.dataframe(shown, hide_index=True, height=320, alt="The forecast as a table")

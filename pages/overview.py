@@ -1,0 +1,54 @@
+"""Overview: what can I do now?"""
+
+import streamlit as st
+
+from timellm.data.samples import samples
+from timellm.ui.errors import explained
+from timellm.ui.loaders import store
+from timellm.ui.machine import machine_line
+from timellm.ui.pickers import has_results
+from timellm.ui.words import ago, percent, phase_line, plain, state_badge
+
+st.title("Time-LLM workbench")
+st.markdown("Forecast your time series with a frozen language model that learns to read them. Everything stays here.")
+
+with explained("The list of runs cannot be read"):
+    store().reconcile()
+    runs = store().runs(6)
+
+own, sample, last = st.columns(3)
+with own, st.container(border=True, height="stretch"):
+    st.markdown("**Your own table**")
+    st.markdown("A CSV with one timestamp column and numeric columns, or `unique_id, ds, y`.")
+    st.space("stretch")
+    st.page_link("data.py", label="Bring a file", icon=":material/upload_file:")
+with sample, st.container(border=True, height="stretch"):
+    st.markdown("**A sample**")
+    bundled = samples()[0]
+    st.markdown(f"{plain(bundled.title)}. Real data, openly licensed, ready to fine-tune on.")
+    st.space("stretch")
+    open_sample = {"table": f"sample:{bundled.key}"}
+    st.page_link("data.py", label="Open the sample", icon=":material/dataset:", query_params=open_sample)
+with last, st.container(border=True, height="stretch"):
+    st.markdown("**The last run**")
+    if runs:
+        st.markdown(f"{plain(runs[0].name)} {state_badge(runs[0])}")
+        st.space("stretch")
+        page, label = ("forecast", "See the forecast") if has_results(runs[0]) else ("runs", "See the run")
+        st.page_link(f"{page}.py", label=label, icon=":material/arrow_forward:", query_params={"run": runs[0].id})
+    else:
+        st.markdown("None yet. A first run on the sample takes a few minutes.")
+
+if runs:
+    st.subheader("Recent runs", anchor=False)
+    for run in runs:
+        with st.container(border=True, horizontal=True, vertical_alignment="center"):
+            said = (
+                f"{percent(run.summary.get('skill'))} against seasonal naive" if has_results(run) else phase_line(run)
+            )
+            st.page_link("runs.py", label=f"**{plain(run.name)}**", query_params={"run": run.id})
+            st.markdown(state_badge(run), width="content")
+            st.markdown(said if run.state != "failed" else plain(run.error or "failed"), width="stretch")
+            st.caption(ago(run.started or run.created), width="content")
+
+st.caption(f":material/computer: {machine_line()}")

@@ -1,0 +1,56 @@
+"""Runs: how is it going, and which was best?"""
+
+import streamlit as st
+
+from timellm.config import RunConfig
+from timellm.ui import keys, run_actions
+from timellm.ui.errors import explained, nothing_here
+from timellm.ui.loaders import store
+from timellm.ui.monitor import runs_table, watch
+from timellm.ui.pickers import has_results
+from timellm.ui.settings import differences, label, shown
+from timellm.ui.words import ago, state_badge
+
+st.title("Runs")
+
+with explained("The list of runs cannot be read"):
+    store().reconcile()
+    newest = store().runs(1)
+    if not newest:
+        nothing_here(
+            "There is no run yet. Choose a table and start fine-tuning; it works in the background and shows here.",
+            page="data.py",
+            label="Choose a table",
+        )
+    runs_table()
+    st.caption("Choose a row to see one run. Runs go on when this page is closed.")
+
+with explained("This run cannot be shown"):
+    if not keys.chosen("run"):
+        keys.choose("run", newest[0].id)
+    run = run_actions.chosen_run()
+
+run_actions.show_failure()
+head, actions = st.columns([3, 2], vertical_alignment="bottom")
+head.subheader(run.name, anchor=False)
+head.markdown(f"{state_badge(run)} started {ago(run.started or run.created)} · `{run.id}`")
+with actions, st.container(horizontal=True, horizontal_alignment="right"):
+    if has_results(run):
+        for page, name in (("forecast", "Forecast"), ("metrics", "Metrics"), ("attention", "Attention")):
+            st.page_link(f"{page}.py", label=name, query_params={"run": run.id})
+    run_actions.buttons(run)
+
+progress, settings = st.tabs(["Progress", "Settings"])
+with progress:
+    watch(run.id)
+with settings, explained("The settings of this run cannot be read"):
+    st.caption("Settings that differ from the defaults come first.")
+    changed = differences(run.config)
+    st.dataframe(changed, hide_index=True) if changed else st.markdown("Every setting is at its default.")
+    with st.expander("All settings"):
+        everything = run.config.to_dict()
+        rows = [{"Setting": label(name), "Value": shown(v)} for part in everything.values() for name, v in part.items()]
+        st.dataframe(rows, hide_index=True)
+        st.download_button(
+            "Download as JSON", RunConfig.to_json(run.config), f"{run.id}.json", "application/json", on_click="ignore"
+        )

@@ -1,0 +1,77 @@
+"""The names under which pages keep ids and choices, in the URL and in session state. There are no others.
+
+The chosen table and run live in the URL, so that a reload or a shared link lands where it was. A page switch drops the
+URL's parameters, so session state remembers the last ids and `restore` puts them back. Truth (a run's state, a table's
+content) lives in the store and on disk, never here.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+import streamlit as st
+
+Id = Literal["table", "run"]
+IDS: tuple[Id, ...] = ("table", "run")
+ROLES = "roles"  # column roles the user corrected, as JSON in the URL: they decide what the table is
+
+
+def restore() -> None:
+    """Called once a page run, before the page: remember the ids the URL has, put back the ones it lost."""
+    moved_on = "table" in st.query_params and st.query_params["table"] != st.session_state.get(_kept("table"))
+    if moved_on:  # a link to another table: the last table's roles are not its own
+        st.session_state.pop(_kept(ROLES), None)
+    for name in (*IDS, ROLES):
+        if name in st.query_params:
+            st.session_state[_kept(name)] = st.query_params[name]
+        elif st.session_state.get(_kept(name)):
+            st.query_params[name] = st.session_state[_kept(name)]
+
+
+def chosen(name: Id) -> str | None:
+    """The id in the URL, or None."""
+    return st.query_params.get(name) or None
+
+
+def choose(name: Id, value: str | None) -> None:
+    """Put an id into the URL; None takes it out. Another table forgets the column roles of the last one."""
+    if name == "table" and value != chosen("table"):
+        _set(ROLES, None)
+    _set(name, value)
+
+
+def roles() -> dict[str, Any]:
+    """Corrected `DataConfig` settings of the chosen table; empty when the URL has none or has nonsense."""
+    try:
+        found = json.loads(st.query_params.get(ROLES, "{}"))
+    except json.JSONDecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def choose_roles(settings: dict[str, Any]) -> None:
+    """Keep corrected `DataConfig` settings of the chosen table."""
+    _set(ROLES, json.dumps(settings, separators=(",", ":")) if settings else None)
+
+
+def setting(table_id: str, name: str) -> str:
+    """Session key of one setting of the set-up form; each table has its own form."""
+    return f"setting/{table_id}/{name}"
+
+
+def view(page: str, name: str) -> str:
+    """Session key of one choice of what a page shows."""
+    return f"{page}/{name}"
+
+
+def _kept(name: str) -> str:
+    return f"kept/{name}"
+
+
+def _set(name: str, value: str | None) -> None:
+    if value:
+        st.query_params[name] = value
+    else:
+        st.query_params.pop(name, None)
+    st.session_state[_kept(name)] = value

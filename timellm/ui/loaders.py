@@ -1,0 +1,118 @@
+"""What pages read, read once: the store, tables, and the artefacts of runs that have ended.
+
+Cached objects are frozen and shared between sessions; a page must not change the frames in them. A table is read again
+when its file changes, a run's artefacts when the run ends anew. Heavy modules are imported where they are needed, so
+that the first page paints at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import streamlit as st
+
+from timellm.config import DataConfig
+from timellm.jobs.run import Run
+from timellm.jobs.store import Store
+from timellm.workspace import workspace
+
+if TYPE_CHECKING:
+    from timellm.data.table import Table
+    from timellm.explain.attention import AttentionMap
+    from timellm.forecasting.scores import Scores, WindowForecasts
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _store(root: str) -> Store:
+    return Store.open()
+
+
+def store() -> Store:
+    """The store of the workspace in force.
+
+    Raises:
+        JobError: it cannot be opened.
+    """
+    return _store(str(workspace().root))
+
+
+def table(config: DataConfig) -> Table:
+    """The table that a configuration describes.
+
+    Raises:
+        DataError: it cannot be used.
+    """
+    file = Path(config.path)
+    stamp = (file.stat().st_mtime_ns, file.stat().st_size) if file.is_file() else None
+    reading = config.model_copy(update={"description": "", "split": DataConfig.model_fields["split"].default})
+    return _table(reading.model_dump_json(), stamp)
+
+
+@st.cache_resource(max_entries=6, show_spinner="Reading the table …")
+def _table(config_json: str, _stamp_in_key: Any) -> Table:
+    from timellm.data.table import load_table
+
+    return load_table(DataConfig.model_validate_json(config_json))
+
+
+def backbone_ready(name: str) -> bool:
+    """Whether a backbone loads without fetching anything; looked up anew every half minute."""
+    return _backbone_ready(name)
+
+
+@st.cache_data(ttl=30, max_entries=64, show_spinner=False)
+def _backbone_ready(name: str) -> bool:
+    from timellm.model.catalog import is_ready
+
+    return is_ready(name)
+
+
+@dataclass(frozen=True)
+class Results:
+    """The finished artefacts of one run, each read when first asked for.
+
+    Raises:
+        CheckpointError: the run folder lacks the artefact or it is damaged.
+    """
+
+    run: Run
+
+    def _read(self, name: str) -> Any:
+        return _artefact(str(self.run.run_dir), str(self.run.ended), name)
+
+    def table(self) -> Table:
+        """The table the run learned from."""
+        return self._read("table")
+
+    def scores(self) -> Scores:
+        """Errors of the model and the baselines on the test part."""
+        return self._read("scores")
+
+    def test_forecasts(self) -> WindowForecasts:
+        """Every window of the test part."""
+        return self._read("test_forecasts")
+
+    def future(self) -> pd.DataFrame:
+        """The forecast beyond the data; columns unique_id, ds, yhat."""
+        return self._read("future")
+
+    def attention(self, channel: str, *, cutoff: pd.Timestamp | None) -> AttentionMap:
+        """Reprogramming attention of one window, which ends at `cutoff` or with the data."""
+        return _attention(str(self.run.run_dir), str(self.run.ended), channel, cutoff)
+
+
+@st.cache_resource(max_entries=24, show_spinner="Reading the run …")
+def _artefact(run_dir: str, _ended: str, name: str) -> Any:
+    from timellm.forecasting.artifacts import RunFolder
+
+    return getattr(RunFolder(Path(run_dir)), name)()
+
+
+@st.cache_resource(max_entries=32, show_spinner="Working out the attention …")
+def _attention(run_dir: str, _ended: str, channel: str, cutoff: pd.Timestamp | None) -> AttentionMap:
+    from timellm.explain.attention import attention_map
+
+    return attention_map(Path(run_dir), channel=channel, cutoff=cutoff)

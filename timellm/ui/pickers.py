@@ -1,0 +1,86 @@
+"""Choosing a run, and the guard of every page that shows a run's results."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from timellm.jobs.run import Run
+from timellm.ui import keys
+from timellm.ui.errors import explained, nothing_here, show_error
+from timellm.ui.loaders import Results, store
+from timellm.ui.words import ago, phase_line, state_badge
+
+_MOST_OFFERED = 200
+
+
+def has_results(run: Run) -> bool:
+    """Whether a run ended with something to look at."""
+    return run.state == "finished" or (run.state == "stopped" and bool(run.summary))
+
+
+def pick_run(page: str) -> Run:
+    """A select box of runs, newest first, whose choice is the URL's run; without any run the page ends here."""
+    with explained("The list of runs cannot be read"):
+        store().reconcile()
+        runs = {run.id: run for run in store().runs(_MOST_OFFERED)}
+        wanted = keys.chosen("run")
+        if wanted and wanted not in runs:
+            runs[wanted] = _get_or_forget(wanted)
+    if not runs:
+        nothing_here(
+            "There is no run yet. Choose a table, start a fine-tuning run, and its results appear here.",
+            page="data.py",
+            label="Choose a table",
+        )
+    # Without a choice, the newest run that has something to show.
+    default = next((run.id for run in runs.values() if has_results(run)), next(iter(runs)))
+    key = keys.view(page, "run")
+    st.session_state[key] = wanted or default
+    st.selectbox(
+        "Run",
+        list(runs),
+        key=key,
+        format_func=lambda run_id: _title(runs[run_id]),
+        on_change=lambda: keys.choose("run", st.session_state[key]),
+    )
+    keys.choose("run", wanted or default)
+    return runs[wanted or default]
+
+
+def _get_or_forget(run_id: str) -> Run:
+    keys.choose("run", None)  # so that the next visit is not stopped by an id that is gone
+    run = store().get(run_id)
+    keys.choose("run", run_id)
+    return run
+
+
+def _title(run: Run) -> str:
+    return f"{run.name} · {run.state} · {ago(run.ended or run.started or run.created)}"
+
+
+def pick_results(page: str, *, what: str) -> Results:
+    """The chosen run's results; a run without any gets a sentence on why and what to do, and the page ends here."""
+    run = pick_run(page)
+    if not has_results(run):
+        _say_why_not(run, what)
+        st.stop()
+    return Results(run)
+
+
+def _say_why_not(run: Run, what: str) -> None:
+    label = "See its log"
+    if run.active:
+        st.markdown(f"{state_badge(run)} {phase_line(run)}. {what} will be here when the run has ended.")
+        label = "Watch the run"
+    elif run.state == "failed":
+        show_error(f"This run failed, so there is no {what.lower()}", run.error or "The cause was not recorded.")
+    else:
+        st.info(f"This run was stopped before its first checkpoint, so there is no {what.lower()}. Choose another run.")
+    st.page_link("runs.py", label=label, icon=":material/arrow_forward:", query_params={"run": run.id})
+
+
+def pick_channel(results: Results, channels: tuple[str, ...]) -> str:
+    """A select box of the run's channels; the choice holds on every page that shows this run."""
+    return st.selectbox(
+        "Channel", channels, key=keys.view("results", f"channel/{results.run.id}"), persist_state="session"
+    )

@@ -1,0 +1,156 @@
+"""The set-up form: one widget for each setting of `RunConfig`, made from the setting's own type, limits and help.
+
+Choices are kept in session state by table, so that they survive page switches. `gathered` turns them into a validated
+configuration; a setting whose widget is not on the page keeps what it was set to, or its default.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin
+
+import annotated_types
+import streamlit as st
+
+from timellm.config import SECTIONS, RunConfig, section_of, setting_help
+from timellm.ui import keys
+from timellm.ui.words import QUANTIZATION, number
+
+LABELS = {
+    "backbone_dtype": "Backbone arithmetic",
+    "trust_remote_code": "Run code that ships with the backbone",
+    "d_model": "Patch embedding width",
+    "d_ff": "Backbone channels kept",
+    "context": "Context, rows",
+    "horizon": "Horizon, rows",
+    "patch_length": "Patch length, rows",
+    "stride": "Stride, rows",
+    "minutes": "Time budget, minutes",
+    "clip_norm": "Gradient norm limit",
+    "missing": "Missing values",
+    "split": "Train / validation / test",
+    "validations": "Validations",
+    "patience": "Patience, validations",
+    "optimizer": "Optimiser",
+    "layers": "Layers used",
+    "steps": "Steps at most",
+}
+ADVANCED = {
+    "Data": ("split", "missing"),
+    "Model": (
+        "patch_length",
+        "stride",
+        "heads",
+        "d_model",
+        "d_ff",
+        "prototypes",
+        "prototype_source",
+        "prompt_style",
+        "dropout",
+        "backbone_dtype",
+        "trust_remote_code",
+    ),
+    "Training": (
+        "batch_size",
+        "learning_rate",
+        "schedule",
+        "loss",
+        "optimizer",
+        "weight_decay",
+        "clip_norm",
+        "validations",
+        "validation_windows",
+        "patience",
+        "seed",
+        "device",
+    ),
+}
+
+
+def label(name: str) -> str:
+    """A setting's name in words."""
+    return LABELS.get(name, name.replace("_", " ").capitalize())
+
+
+@dataclass(frozen=True)
+class Form:
+    """The set-up form of one table; `defaults` are the settings suggested for it."""
+
+    table_id: str
+    defaults: RunConfig
+
+    def default(self, name: str) -> Any:
+        """What a setting is when nobody changes it."""
+        return getattr(getattr(self.defaults, section_of(name)), name)
+
+    def value(self, name: str) -> Any:
+        """What a setting is now."""
+        return st.session_state.get(keys.setting(self.table_id, name), self.default(name))
+
+    def widget(self, name: str, **options: Any) -> Any:
+        """Draw the widget of a setting and return its value; `options` go to the widget (max_value, label ...)."""
+        field = SECTIONS[section_of(name)].model_fields[name]
+        common = {
+            "label": options.pop("label", label(name)),
+            "key": keys.setting(self.table_id, name),
+            "help": setting_help(name),
+            "persist_state": "session",
+        }
+        if get_origin(field.annotation) is Literal:
+            choices = list(get_args(field.annotation))
+            words = QUANTIZATION if name == "quantization" else {}
+            common |= {"format_func": lambda choice: words.get(choice, choice)} | options
+            if len(choices) <= 3:
+                return st.segmented_control(
+                    options=choices, default=self.default(name), required=True, width="stretch", **common
+                )
+            return st.selectbox(options=choices, index=choices.index(self.default(name)), **common)
+        if field.annotation is bool:
+            return st.toggle(value=self.default(name), **common | options)
+        if field.annotation in (int, float):
+            return st.number_input(value=self.default(name), **_limits(name) | common | options)
+        return st.text_input(value=self.default(name), **common | options)
+
+    def gathered(self, **settings: Any) -> RunConfig:
+        """The configuration as the form stands; `settings` given here override the form's.
+
+        Raises:
+            ConfigError: a value is not allowed, or two contradict each other.
+        """
+        kept = {name: self.value(name) for kind in SECTIONS.values() for name in kind.model_fields}
+        return self.defaults.updated(**kept | settings)
+
+
+def _limits(name: str) -> dict[str, Any]:
+    field = SECTIONS[section_of(name)].model_fields[name]
+    whole = field.annotation is int
+    limits: dict[str, Any] = {"step": 1} if whole else {"step": None, "format": "%g"}
+    for rule in field.metadata:
+        if isinstance(rule, annotated_types.Ge):
+            limits["min_value"] = rule.ge if whole else float(rule.ge)
+        elif isinstance(rule, annotated_types.Le):
+            limits["max_value"] = rule.le if whole else float(rule.le)
+    return limits
+
+
+def shown(value: Any) -> str:
+    """A setting's value as text."""
+    if value is None or value in ((), [], ""):
+        return "not set"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return number(value)
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    return str(value)
+
+
+def differences(config: RunConfig) -> list[dict[str, str]]:
+    """Settings in which a run differs from the defaults, as table rows; the table's path and text are not settings."""
+    changed = config.differences(RunConfig.create(config.data.path))
+    return [
+        {"Setting": label(name), "This run": shown(mine), "Default": shown(usual)}
+        for name, (mine, usual) in changed.items()
+        if name not in ("path", "description")
+    ]

@@ -1,0 +1,171 @@
+"""The set-up page's three steps and its start: what to forecast, with what, for how long, and what is still missing."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from timellm.config import RunConfig
+from timellm.data.season import step_name
+from timellm.errors import TimeLLMError
+from timellm.jobs.launcher import start_run
+from timellm.model.catalog import CatalogueEntry, catalogue, find
+from timellm.plots.series import split_strip
+from timellm.plots.template import CONFIG
+from timellm.ui import keys
+from timellm.ui.errors import show_error
+from timellm.ui.loaders import backbone_ready
+from timellm.ui.settings import ADVANCED, Form
+from timellm.ui.words import memory, plain
+
+if TYPE_CHECKING:
+    from timellm.data.table import Table
+
+_OTHER = "another model"
+_NO_STEP_LIMIT = 1_000_000  # with a time budget the clock ends the run, not the steps
+
+
+def what(form: Form, table: Table, *, advanced: bool) -> dict[str, Any]:
+    """Step 1: channels, horizon, context, and the split as a strip."""
+    channels = st.multiselect(
+        "Channels",
+        table.channels,
+        key=keys.setting(form.table_id, "channels"),
+        placeholder=f"All {len(table.channels):,} channels",
+        help="Which channels to learn and forecast. Empty means all of them.",
+        persist_state="session",
+    )
+    left, right = st.columns(2)
+    with left:
+        horizon = form.widget("horizon")
+        st.caption(f"To forecast. One row is one {step_name(table.frequency)}.")
+    with right:
+        context = form.widget("context")
+        st.caption("What the model sees before it.")
+    first = channels[0] if channels else table.channels[0]
+    if advanced:
+        _group(form, "Data")
+    try:
+        rows = form.gathered().data.split_rows(len(table.values))
+        st.plotly_chart(split_strip(table.values[first], rows), config=CONFIG, alt="How the table is split")
+        st.caption(f"Rows of each part in time order, drawn on {plain(first)}. Only the first part is learned from.")
+    except TimeLLMError as error:
+        show_error("The split does not work", str(error))
+    return {"channels": channels, "horizon": horizon, "context": context}
+
+
+def with_what(form: Form, *, advanced: bool) -> dict[str, Any]:
+    """Step 2: backbone, how many of its layers, quantization."""
+    names = [entry.name for entry in catalogue()]
+    picked = st.selectbox(
+        "Backbone",
+        [*names, _OTHER],
+        format_func=lambda name: _backbone_title(find(name)),
+        key=keys.setting(form.table_id, "catalogue"),
+        help="The frozen language model. Only small adapters around it are trained.",
+        persist_state="session",
+    )
+    entry = find(picked)
+    backbone = picked
+    if entry is not None:
+        st.caption(_facts(entry))
+    else:
+        backbone = st.text_input(
+            "Hugging Face model id or local folder",
+            key=keys.setting(form.table_id, "other-backbone"),
+            placeholder="organisation/model, or a folder with config.json",
+            persist_state="session",
+        ).strip()
+    left, right = st.columns(2)
+    with left:
+        layers = form.widget("layers", max_value=entry.layers if entry else 256)
+    with right:
+        quantization = form.widget("quantization", label="Quantization")
+    if advanced:
+        _group(form, "Model")
+    return {"backbone": backbone, "layers": layers, "quantization": quantization}
+
+
+def how_long(form: Form, *, advanced: bool) -> dict[str, Any]:
+    """Step 3: a number of steps, or minutes."""
+    left, right = st.columns(2)
+    by = left.segmented_control(
+        "Limit by",
+        ["Steps", "Minutes"],
+        default="Steps",
+        required=True,
+        width="stretch",
+        key=keys.setting(form.table_id, "limit"),
+        persist_state="session",
+    )
+    with right:
+        if by == "Steps":
+            limits = {"steps": form.widget("steps"), "minutes": None}
+        else:
+            minutes = st.number_input(
+                "Time budget, minutes",
+                min_value=0.1,
+                max_value=10_000.0,
+                value=5.0,
+                step=1.0,
+                format="%g",
+                key=keys.setting(form.table_id, "minutes"),
+                help="For training alone; the learning rate follows the clock. Loading and evaluating come on top.",
+                persist_state="session",
+            )
+            limits = {"steps": _NO_STEP_LIMIT, "minutes": minutes}
+    if advanced:
+        _group(form, "Training")
+    return limits
+
+
+def _group(form: Form, name: str) -> None:
+    with st.expander(f"All settings of this step: {name.lower()}", expanded=False), st.grid(3, min_column_width=190):
+        for setting in ADVANCED[name]:
+            form.widget(setting)
+
+
+def _backbone_title(entry: CatalogueEntry | None) -> str:
+    if entry is None:
+        return "Another model (id or folder)"
+    return f"{entry.title} · {'ready' if backbone_ready(entry.name) else _fetch(entry)}"
+
+
+def _fetch(entry: CatalogueEntry) -> str:
+    return f"{memory(entry.download_mib)} to fetch" + (", needs a login" if entry.gated else "")
+
+
+def _facts(entry: CatalogueEntry) -> str:
+    return plain(
+        f"{entry.architecture} architecture, {entry.parameters_millions:,} million weights, width {entry.width:,}, "
+        f"{entry.layers} layers, vocabulary {entry.vocabulary:,}, licence {entry.licence}. {entry.note}"
+    )
+
+
+def missing_for_start(config: RunConfig, rows: int) -> list[str]:
+    """What keeps this run from being started, in words; empty when nothing does."""
+    if not config.model.backbone:
+        return ["Name a backbone first"]
+    try:
+        parts = config.data.split_rows(rows)
+    except TimeLLMError as error:
+        return [str(error)]
+    context, horizon = config.model.context, config.model.horizon
+    needs = (context + horizon, horizon, horizon)  # validation and test may look back into the part before
+    return [
+        f"The {name} part has {count:,} rows, but one window needs {need:,}: lower horizon or context"
+        for name, count, need in zip(("training", "validation", "test"), parts, needs, strict=True)
+        if count < need
+    ]
+
+
+def start(config: RunConfig, name: str) -> None:
+    """Start the run and go to where it can be watched."""
+    try:
+        run = start_run(config, name=name or None)
+    except TimeLLMError as error:
+        show_error("The run could not be started", str(error))
+        return
+    keys.choose("run", run.id)
+    st.switch_page("runs.py", query_params={"run": run.id})

@@ -1,0 +1,169 @@
+"""Choosing a table: bring a file, or take one that is here; and what is known about the chosen one.
+
+The table's id and its corrected column roles are in the URL; the description is kept for the session.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from timellm.config import DataConfig, ModelConfig, RunConfig
+from timellm.data.columns import suggest_columns
+from timellm.data.samples import samples
+from timellm.data.season import suggest_description, suggest_lengths
+from timellm.data.uploads import save_upload, table_path, uploads
+from timellm.errors import TimeLLMError
+from timellm.ui import keys
+from timellm.ui.errors import show_error
+from timellm.ui.settings import Form
+
+if TYPE_CHECKING:
+    from timellm.data.table import Table
+
+_UPLOAD, _PICK, _FAILURE = (keys.view("data", name) for name in ("upload", "pick", "failure"))
+_SAMPLE = "sample:"
+
+
+def titles() -> dict[str, str]:
+    """Every table that is here: id -> title; own files newest first, then samples."""
+    own = {upload.id: upload.name for upload in uploads()}
+    return own | {f"{_SAMPLE}{sample.key}": f"Sample: {sample.title}" for sample in samples()}
+
+
+def title(table_id: str) -> str:
+    """A table's title, for headings and run names."""
+    return titles().get(table_id, table_id).removeprefix("Sample: ")
+
+
+def source() -> str | None:
+    """The two ways in, side by side; returns the id of the chosen table."""
+    known = titles()
+    current = keys.chosen("table")
+    left, right = st.columns(2)
+    left.file_uploader("Your own table (CSV)", type=["csv", "txt", "tsv"], key=_UPLOAD, on_change=_bring)
+    st.session_state[_PICK] = current if current in known else None  # the URL decides
+    right.selectbox(
+        "Or a table that is here",
+        list(known),
+        format_func=known.get,
+        key=_PICK,
+        placeholder="Choose a table",
+        on_change=lambda: keys.choose("table", st.session_state[_PICK]),
+    )
+    right.caption(
+        "Wide: one timestamp column and numeric columns. Long: `unique_id, ds, y`. The file stays on this machine."
+    )
+    if failure := st.session_state.pop(_FAILURE, None):
+        show_error("The file was not taken", failure)
+    return current
+
+
+def _bring() -> None:
+    file = st.session_state[_UPLOAD]
+    if file is None:  # taken out of the uploader again; the table stays
+        return
+    try:
+        path = save_upload(file.name, content=file.getvalue())
+    except TimeLLMError as error:
+        st.session_state[_FAILURE] = str(error)
+        return
+    keys.choose("table", path.name)
+
+
+def config(table_id: str) -> DataConfig:
+    """The chosen table with its corrected column roles.
+
+    Raises:
+        DataError: there is no such table.
+        ConfigError: a role in the URL has no meaning.
+    """
+    return DataConfig(**keys.roles() | {"path": str(table_path(table_id))})
+
+
+def form(table_id: str, data: DataConfig, content: Table) -> Form:
+    """The set-up form with the lengths and the description suggested for this table.
+
+    Raises:
+        DataError: the table is too short for any run.
+    """
+    context, horizon = suggest_lengths(content, data)
+    patch_length = min(ModelConfig().patch_length, context)
+    stride = min(ModelConfig().stride, max(1, patch_length // 2))
+    described = {"description": data.description or suggest_description(content, title(table_id))}
+    lengths = {"context": context, "horizon": horizon, "patch_length": patch_length, "stride": stride}
+    # All at once: a short context with the default patch would not be allowed.
+    return Form(table_id, RunConfig(data=data).updated(**described, **lengths))
+
+
+def description(form: Form) -> None:
+    """The text that becomes the prompt's first part, to edit."""
+    st.text_area(
+        "What the data is, in a sentence or two",
+        form.default("description"),
+        key=keys.setting(form.table_id, "description"),
+        persist_state="session",
+        max_chars=4000,
+        height=140,
+    )
+
+
+def roles_form(table_id: str) -> None:
+    """Column roles to correct; applying them puts them into the URL and reads the table again.
+
+    Raises:
+        DataError: the file cannot be read as a table at all.
+    """
+    found = suggest_columns(table_path(table_id))
+    now = keys.roles()
+    none = "found by itself"
+
+    def pick(role: str, label: str, options: tuple[str, ...], detected: str | None) -> str | None:
+        offered = [None, *dict.fromkeys([*options, *found.columns])]
+        said = f"{none}: {detected}" if detected else none
+        return st.selectbox(
+            label,
+            offered,
+            index=offered.index(now.get(role)) if now.get(role) in offered else 0,
+            format_func=lambda name: said if name is None else name,
+            key=keys.setting(table_id, role),
+        )
+
+    with st.form(f"roles/{table_id}", border=False):
+        left, right = st.columns(2)
+        with left:
+            layouts = ["auto", "wide", "long"]
+            words = {
+                "auto": f"{none}: {found.layout}",
+                "wide": "wide: a column each series",
+                "long": "long: a row each value",
+            }
+            layout = st.selectbox(
+                "Layout", layouts, index=layouts.index(now.get("layout", "auto")), format_func=words.get,
+                key=keys.setting(table_id, "layout"),
+            )  # fmt: skip
+            time_column = pick("time_column", "Timestamp column", found.time_candidates, found.time_column)
+            frequency = st.text_input(
+                "Frequency",
+                now.get("frequency") or "",
+                placeholder=f"{none}; or h, 15min, D, MS …",
+                key=keys.setting(table_id, "frequency"),
+            )
+        with right:
+            id_column = pick("id_column", "Series ID column (long)", found.id_candidates, found.id_column)
+            value_column = pick("value_column", "Value column (long)", found.value_candidates, found.value_column)
+            channels = st.multiselect(
+                "Channels to read",
+                found.series,
+                [name for name in now.get("channels", []) if name in found.series],
+                placeholder="All of them",
+                key=keys.setting(table_id, "channels-read"),
+            )
+        if st.form_submit_button("Apply", icon=":material/check:"):
+            roles = {
+                "layout": None if layout == "auto" else layout, "time_column": time_column, "id_column": id_column,
+                "value_column": value_column, "channels": channels, "frequency": frequency.strip(),
+            }  # fmt: skip
+            keys.choose_roles({name: value for name, value in roles.items() if value})
+            st.rerun()

@@ -1,0 +1,137 @@
+"""Numbers, times and states in the words that every page uses. Values go in, short texts come out."""
+
+from __future__ import annotations
+
+import math
+import re
+from datetime import UTC, datetime
+
+import pandas as pd
+
+from timellm.jobs.run import Run
+
+METRICS = {
+    "mae": "MAE",
+    "mse": "MSE",
+    "rmse": "RMSE",
+    "mape": "MAPE, %",
+    "mspe": "MSPE, %",
+    "smape": "SMAPE, %",
+    "mase": "MASE",
+    "mse_scaled": "MSE, z-scored",
+    "mae_scaled": "MAE, z-scored",
+}
+METRIC_HELP = {
+    "mae": "Mean absolute error, in the data's own units.",
+    "mse": "Mean squared error, in the data's units squared.",
+    "rmse": "Root of the mean squared error, in the data's own units; large misses weigh more than in MAE.",
+    "mape": "Mean absolute error as a share of the actual value; undefined where the actual value is 0.",
+    "mspe": "Mean squared error as a share of the actual value squared; undefined where the actual value is 0.",
+    "smape": "Mean absolute error as a share of actual plus forecast; 0 to 200 %.",
+    "mase": "MAE divided by the seasonal naive's MAE on the training rows; below 1 beats it.",
+    "mse_scaled": "MSE on values z-scored by the training rows, as papers report it.",
+    "mae_scaled": "MAE on values z-scored by the training rows, as papers report it.",
+}
+QUANTIZATION = {"none": "None", "8bit": "8-bit", "4bit": "4-bit"}
+STATE_COLOURS = {"queued": "gray", "running": "blue", "finished": "green", "stopped": "orange", "failed": "red"}
+PHASE_WORDS = {
+    "fetching": "Fetching the backbone",
+    "loading": "Loading the backbone",
+    "training": "Training",
+    "evaluating": "Evaluating on the test part",
+}
+PHASE_UNITS = {"fetching": "MB", "loading": "tensors", "training": "step", "evaluating": "windows"}
+# Which stretch of the whole bar a phase fills. A run says that it loads, then fetches what is not there, then loads.
+_PHASE_SPANS = {"loading": (0.01, 0.10), "fetching": (0.01, 0.06), "training": (0.10, 0.88), "evaluating": (0.88, 0.99)}
+
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]<>$#~:|])")
+
+
+def plain(text: str) -> str:
+    """Text as it is, with nothing in it read as Markdown."""
+    return _MARKDOWN.sub(r"\\\1", text)
+
+
+def duration(seconds: float | None) -> str:
+    """A length of time in at most two units, like 1 h 5 min."""
+    if seconds is None or not math.isfinite(seconds):
+        return "not known yet"
+    total = max(0, round(seconds))
+    if total < 60:
+        return f"{total} s"
+    minutes = total // 60
+    if minutes < 60:
+        return f"{minutes} min {total % 60} s" if minutes < 10 else f"{minutes} min"
+    hours = minutes // 60
+    return f"{hours} h {minutes % 60} min" if hours < 48 else f"{hours // 24} days"
+
+
+def ago(moment: datetime) -> str:
+    """How long ago a moment was, like 5 min ago."""
+    seconds = (datetime.now(UTC) - moment).total_seconds()
+    if seconds < 45:
+        return "just now"
+    if seconds < 3600:
+        return f"{max(1, round(seconds / 60))} min ago"
+    if seconds < 86_400:
+        return f"{round(seconds / 3600)} h ago"
+    return f"{moment.day} {moment:%b %Y}"
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """A number with `digits` significant digits and thousands separators; a dash when there is none."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    if value == 0:
+        return "0"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{min(decimals, 8)}f}"
+
+
+def percent(share: float | None) -> str:
+    """A share as a signed percentage; a dash when there is none."""
+    return "–" if share is None or not math.isfinite(share) else f"{share:+.1%}"
+
+
+def memory(mib: float | None) -> str:
+    """Memory in MB or GB; a dash when it was not measured."""
+    if mib is None:
+        return "–"
+    return f"{mib * 1.048576:,.0f} MB" if mib < 1000 else f"{mib * 1.048576 / 1000:,.1f} GB"
+
+
+def moment(stamp: pd.Timestamp) -> str:
+    """A timestamp without the zeros that say nothing."""
+    return f"{stamp:%Y-%m-%d}" if stamp == stamp.normalize() else f"{stamp:%Y-%m-%d %H:%M}"
+
+
+def state_badge(run: Run) -> str:
+    """A run's state as a coloured word; it says so when a stop was asked for."""
+    word = "stopping" if run.active and run.stop_requested else run.state
+    return f":{STATE_COLOURS[run.state]}-badge[{word}]"
+
+
+def overall_share(run: Run) -> float:
+    """How far the whole run is, 0 to 1; 1 only when it has ended."""
+    if not run.active:
+        return 1.0
+    if run.phase is None:
+        return 0.0
+    begin, end = _PHASE_SPANS[run.phase]
+    return begin + (end - begin) * min(max(run.fraction, 0.0), 1.0)
+
+
+def phase_line(run: Run) -> str:
+    """What a run does at this moment, in a line."""
+    if run.state == "queued":
+        return "Waiting for its turn"
+    if run.phase is None:
+        return "Starting"
+    text = PHASE_WORDS[run.phase]
+    if not run.total:
+        return text
+    if run.phase == "fetching":
+        return f"{text}, {run.done / 1e6:,.0f} of {run.total / 1e6:,.0f} MB"
+    if run.phase == "training":
+        return f"{text}, step {run.done:,} of {run.total:,}"
+    return f"{text}, {run.done:,} of {run.total:,} {PHASE_UNITS[run.phase]}"
