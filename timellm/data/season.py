@@ -55,7 +55,8 @@ def suggest_lengths(table: Table, config: DataConfig) -> tuple[int, int]:
     if context < _SHORTEST_CONTEXT or horizon < 1:
         raise DataError(
             f"the table has {len(table.values):,} rows, of which {train:,} are for training, {validation:,} for "
-            f"validation and {test:,} for testing; that is too short to learn from. Bring at least 40 rows, or change 'split'"
+            f"validation and {test:,} for testing; that is too short to learn from. Bring at least 40 rows, "
+            "or change 'split'"
         )
     return context - context % 8, horizon  # whole strides of the default patches
 
@@ -81,7 +82,9 @@ def step_name(frequency: str) -> str:
         ConfigError: pandas has no such frequency.
     """
     kind, count = _kind(frequency)
-    name = _TICK_NAMES.get(to_offset(frequency).name, "step") if kind == "tick" else _STEP_NAMES.get(kind, frequency)
+    name = (
+        _TICK_NAMES.get(to_offset(frequency).rule_code, "step") if kind == "tick" else _STEP_NAMES.get(kind, frequency)
+    )
     return name if count == 1 else f"{count} {name}s"
 
 
@@ -106,4 +109,4 @@ def _kind(frequency: str) -> tuple[str, int]:
         raise ConfigError(f"'{frequency}' is no pandas offset alias; use for example h, 15min, D, W or MS") from None
     if isinstance(offset, Tick):
         return "tick", offset.n
-    return offset.name.split("-")[0].removesuffix("S").removesuffix("E"), offset.n
+    return offset.rule_code.split("-")[0].removesuffix("S").removesuffix("E"), offset.n

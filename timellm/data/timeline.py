@@ -27,7 +27,7 @@ def infer_frequency(times: pd.DatetimeIndex) -> str:
     if clock_times.nunique() == 1:
         if steps_us.min() >= 28 * day_us and (alias := _calendar_alias(times)):
             return alias
-        if _mode(steps_us) == day_us and times.weekday.max() < 5 and times[-1] - times[0] >= pd.Timedelta(days=6):
+        if _mode(steps_us) == day_us and times.day_of_week.max() < 5 and times[-1] - times[0] >= pd.Timedelta(days=6):
             return "B"
     return _fixed_alias(_mode(steps_us), times)
 
@@ -49,7 +49,7 @@ def parse_frequency(alias: str, times: pd.DatetimeIndex) -> str:
         raise ConfigError(f"setting 'frequency' is '{alias}', but a step must go forward; use for example h or D")
     plain = alias.strip().lstrip("0123456789")
     if plain == "W":
-        return f"{offset.n if offset.n > 1 else ''}W-{_WEEKDAYS[_mode(times.weekday.to_numpy())]}"
+        return f"{offset.n if offset.n > 1 else ''}W-{_WEEKDAYS[_mode(times.day_of_week.to_numpy())]}"
     if plain in ("QS", "YS", "QE", "YE") and offset.n == 1 and not offset.is_on_offset(times[0]):
         return f"{plain}-{_MONTHS[times[0].month - 1]}"
     return offset.freqstr
@@ -119,7 +119,7 @@ def _calendar_alias(times: pd.DatetimeIndex) -> str | None:
 def _fixed_alias(step_us: int, times: pd.DatetimeIndex) -> str:
     week_us = 7 * _UNITS[0][0]
     if step_us == week_us:
-        return f"W-{_WEEKDAYS[_mode(times.weekday.to_numpy())]}"
+        return f"W-{_WEEKDAYS[_mode(times.day_of_week.to_numpy())]}"
     unit_us, unit = next((size, name) for size, name in _UNITS if step_us % size == 0)
     count = step_us // unit_us
     return unit if count == 1 else f"{count}{unit}"

@@ -50,7 +50,7 @@ def mase(y: np.ndarray, yhat: np.ndarray, naive_error: ArrayLike, axis: int | No
     Args:
         y: actual values.
         yhat: forecasts.
-        naive_error: mean absolute error of the seasonal naive, broadcast against `y`; where it is 0, points are left out.
+        naive_error: mean absolute error of the seasonal naive, broadcast to `y`; points where it is 0 are left out.
         axis: axis to average over.
     """
     return _mean(_ratio(np.abs(y - yhat), np.asarray(naive_error)), axis)
