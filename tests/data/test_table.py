@@ -76,6 +76,11 @@ def test_long_table_with_a_numeric_id_keeps_leading_zeros(csv):
     assert read_table(csv(f"store,date,sales\n{rows}")).channels == ("007", "008")
 
 
+def test_long_table_orders_numbered_series_by_number(csv):
+    rows = "\n".join(f"{store},2020-01-0{day},{day}" for store in ("10", "2", "north") for day in range(1, 5))
+    assert read_table(csv(f"store,date,sales\n{rows}")).channels == ("2", "10", "north")
+
+
 def test_long_table_selects_series(csv):
     text = "unique_id,ds,y\na,2020-01-01,1\na,2020-01-02,2\nb,2020-01-01,3\nb,2020-01-02,x\n"
     assert read_table(csv(text), channels=("a",)).channels == ("a",)

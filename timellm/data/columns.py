@@ -86,7 +86,7 @@ def find_roles(sheet: Sheet, config: DataConfig) -> ColumnRoles:
         id_column = value_column = None
         series = tuple(name for name in columns if name in values)
     else:
-        series = tuple(sorted(sheet.cells[id_column].unique())) if id_column else ()
+        series = tuple(sorted(sheet.cells[id_column].unique(), key=_by_number)) if id_column else ()
     return ColumnRoles(
         columns,
         numbers,
@@ -141,6 +141,11 @@ def _is_counter(sheet: Sheet, name: str) -> bool:
     if not (name == sheet.cells.columns[0] and name in ("column 1", "Unnamed: 0", "index")):
         return False
     return bool((pd.to_numeric(sheet.cells[name], errors="coerce").diff().iloc[1:] == 1).all())
+
+
+def _by_number(series_id: str) -> tuple[bool, int, str]:
+    """Store 2 before store 10, and words after numbers."""
+    return not series_id.isdecimal(), int(series_id) if series_id.isdecimal() else 0, series_id
 
 
 def _named(name: str, known: tuple[str, ...]) -> bool:
