@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
 from datetime import datetime
 from pathlib import Path
 
@@ -14,9 +16,9 @@ import pytest
 
 from timellm.cli import main
 from timellm.cli.answer import Answer, columns
+from timellm.cli.bar import Bar
 from timellm.cli.command import _parser
-from timellm.cli.fitting import Bar, _configuration, _stop_on_signals
-from timellm.cli.results import _written_whole
+from timellm.cli.fitting import _configuration, _stop_on_signals
 from timellm.config import RunConfig
 from timellm.errors import ConfigError
 from timellm.jobs.store import Store
@@ -38,13 +40,6 @@ def table(tmp_path):
     return path
 
 
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    """A workspace of its own."""
-    monkeypatch.setenv("TIMELLM_HOME", str(tmp_path / "home"))
-    return tmp_path / "home"
-
-
 def fit_configuration(*words):
     """The configuration that `fit` would run with."""
     return _configuration(_parser().parse_args(["fit", *map(str, words), "--run-dir", "unused"]))
@@ -61,7 +56,7 @@ def test_help_names_every_verb_without_loading_anything_heavy():
     assert all(f"  {verb}" in shown.stdout for verb in VERBS)
 
 
-def test_module_runs_as_a_program(home):
+def test_module_runs_as_a_program():
     shown = subprocess.run(
         [sys.executable, "-m", "timellm", "runs", "--json"], cwd=PROJECT, capture_output=True, text=True, check=True
     )
@@ -101,7 +96,7 @@ def test_full_memory_is_said_in_one_line(monkeypatch, capsys):
     assert capsys.readouterr().err.startswith("error: out of memory; use a smaller batch_size")
 
 
-def test_standard_output_holds_the_answer_alone(home, monkeypatch, capsys):
+def test_standard_output_holds_the_answer_alone(monkeypatch, capsys):
     opened = Store.open
 
     def chatty():
@@ -141,7 +136,7 @@ def test_inspect_shows_a_table_that_is_too_short_and_says_so(tmp_path, capsys):
     assert "too short to learn from" in found["notes"][-1]
 
 
-def test_runs_lists_what_the_store_holds_and_notices_the_lost(home, tmp_path, capsys):
+def test_runs_lists_what_the_store_holds_and_notices_the_lost(tmp_path, capsys):
     from timellm.jobs.process import ProcessIdentity
 
     store = Store.open()
@@ -184,17 +179,16 @@ def test_fit_chooses_lengths_for_the_table_and_says_so(table, capsys):
     assert f"horizon={config.model.horizon}\n" in said
     assert config.data.path == str(table)
     assert config.model.context + config.model.horizon < 630, "it fits the training rows"
-    assert "plant" in config.data.description
 
 
 def test_fit_keeps_what_the_user_sets(table, capsys):
-    config = fit_configuration(table, "--set", "context=64", "--set", "horizon=12", "--set", "description=A plant.")
-    assert (config.model.context, config.model.horizon, config.data.description) == (64, 12, "A plant.")
+    config = fit_configuration(table, "--set", "context=64", "--set", "horizon=12")
+    assert (config.model.context, config.model.horizon) == (64, 12)
     assert capsys.readouterr().err == ""
 
 
 def test_fit_starts_from_a_file_and_set_goes_before_it(table, tmp_path, capsys):
-    saved = RunConfig.create("elsewhere.csv", context=96, horizon=24, steps=7, layers=2, description="Saved.")
+    saved = RunConfig.create("elsewhere.csv", context=96, horizon=24, steps=7, layers=2)
     (tmp_path / "run.json").write_text(saved.to_json())
     config = fit_configuration(table, "--config", tmp_path / "run.json", "--set", "layers=3")
     assert config == saved.updated(path=str(table), layers=3)
@@ -237,19 +231,15 @@ def test_first_signal_asks_for_a_stop_and_the_second_interrupts(capsys):
     assert signal.getsignal(signal.SIGINT) is before
 
 
-def test_bar_shows_phase_steps_and_losses_on_standard_error(capsys):
+def test_bar_follows_the_phase_and_keeps_the_last_validation_in_view(capsys):
     with Bar() as bar:
-        bar.show(Progress("loading", done=1, total=2))
-        bar.show(Progress("training", done=0, total=0))
-        bar.show(Progress("training", done=4, total=4, train_loss=0.5))
-        bar.show(Progress("training", done=4, total=4, validation_loss=0.25))
+        bar.show(Progress("loading", fraction=1.0))
+        bar.show(Progress("training", done=3, total=9, fraction=0.5, validation_loss=0.25))
+        bar.show(Progress("training", done=4, total=9, fraction=1.0, train_loss=0.5, eta_s=150.0))
     said = capsys.readouterr()
     assert said.out == ""
-    assert "loading" in said.err
-    last = said.err.strip().splitlines()[-1]
-    assert "training" in last
-    assert "4/4" in last
-    assert "train=0.5000, validation=0.2500" in last
+    assert "100% |████████████████████| loading" in said.err
+    assert "100% |████████████████████| training 4 of 9 steps, train loss 0.5000, validation loss 0.2500" in said.err
 
 
 def test_answer_is_strict_json():
@@ -273,21 +263,143 @@ def test_columns_line_up():
     assert columns(("name", "n"), [("a", 1), ("long name", float("nan"))]) == "name       n\na          1\nlong name  -"
 
 
-def test_output_is_written_whole_or_not_at_all(tmp_path):
-    out = tmp_path / "forecast.csv"
-    out.write_text("old")
-    with pytest.raises(ZeroDivisionError), _written_whole(out) as draft:
-        draft.write_text("half")
-        _ = 1 / 0
-    assert out.read_text() == "old"
-    assert os.listdir(tmp_path) == ["forecast.csv"]
-    with _written_whole(out) as draft:
-        draft.write_text("new")
-    assert out.read_text() == "new"
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory, hourly_csv, tiny_backbone):
+    """A run folder written by the verb itself, and what that printed."""
+    folder = tmp_path_factory.mktemp("fitted") / "run"
+    small = ["layers=1", "context=48", "horizon=12", "prototypes=20", "heads=2", "steps=4", "batch_size=4"]
+    small += ["validations=2", "validation_windows=16", f"backbone={tiny_backbone}"]
+    words = ["fit", hourly_csv, "--run-dir", folder, "--json", *(word for each in small for word in ("--set", each))]
+    command = [sys.executable, "-m", "timellm", *map(str, words)]
+    return folder, subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120)
 
 
-def test_output_that_cannot_be_written_is_refused_before_the_work(tmp_path):
-    with pytest.raises(ConfigError, match="is a folder; name a file"), _written_whole(tmp_path):
-        pytest.fail("the work must not begin")
-    with pytest.raises(ConfigError, match="cannot be written: No such file"), _written_whole(tmp_path / "no" / "f.csv"):
-        pytest.fail("the work must not begin")
+def test_fit_fills_the_folder_and_shows_its_progress(fitted):
+    folder, shown = fitted
+    assert shown.returncode == 0, shown.stderr
+    result = json.loads(shown.stdout)
+    assert (result["run_dir"], result["stopped"], result["summary"]["steps"]) == (str(folder), False, 4)
+    assert result["summary"]["test"]["mae"] > 0
+    assert "training 4 of 4 steps" in shown.stderr
+    assert "evaluating" in shown.stderr
+    assert RunConfig.from_json((folder / "config.json").read_text()).model.horizon == 12
+
+
+def test_forecast_writes_the_frame_that_follows_the_data(fitted, tmp_path, capsys):
+    assert main(["forecast", str(fitted[0]), "--out", str(tmp_path / "f.csv"), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    frame = pd.read_csv(tmp_path / "f.csv", parse_dates=["ds"])
+    assert list(frame.columns) == ["unique_id", "ds", "yhat"]
+    assert (said["rows"], len(frame), set(frame["unique_id"])) == (24, 24, {"load", "price"})
+    assert frame["ds"].min() == pd.Timestamp("2024-01-01") + pd.Timedelta(hours=400)
+    assert frame["yhat"].notna().all()
+
+
+def test_forecast_goes_on_from_a_newer_table(fitted, hourly_csv, tmp_path, capsys):
+    whole = pd.read_csv(hourly_csv)
+    whole.iloc[100:300].to_csv(tmp_path / "newer.csv", index=False)
+    words = ["forecast", str(fitted[0]), "--data", str(tmp_path / "newer.csv"), "--out", str(tmp_path / "f.csv")]
+    assert main(words) == 0
+    frame = pd.read_csv(tmp_path / "f.csv", parse_dates=["ds"])
+    assert frame["ds"].min() == pd.Timestamp("2024-01-01") + pd.Timedelta(hours=300)
+    assert f"{tmp_path / 'f.csv'}: 24 rows, 2 channels" in capsys.readouterr().out
+
+
+def test_forecast_of_the_same_table_is_the_one_that_the_run_kept(fitted, hourly_csv, tmp_path):
+    assert main(["forecast", str(fitted[0]), "--out", str(tmp_path / "kept.csv")]) == 0
+    assert main(["forecast", str(fitted[0]), "--data", str(hourly_csv), "--out", str(tmp_path / "anew.csv")]) == 0
+    kept, anew = pd.read_csv(tmp_path / "kept.csv"), pd.read_csv(tmp_path / "anew.csv")
+    pd.testing.assert_frame_equal(kept, anew, rtol=1e-4)
+
+
+def test_evaluate_anew_gives_the_scores_that_the_run_kept(fitted, capsys):
+    assert main(["evaluate", str(fitted[0]), "--stored", "--json"]) == 0
+    kept = json.loads(capsys.readouterr().out)
+    assert main(["evaluate", str(fitted[0]), "--json"]) == 0
+    anew = capsys.readouterr()
+    assert "evaluating" in anew.err
+    for before, after in zip(kept["overall"], json.loads(anew.out)["overall"], strict=True):
+        assert after["model"] == before["model"]
+        assert after["mae"] == pytest.approx(before["mae"], rel=1e-4)
+
+
+@pytest.mark.parametrize(("by", "rows"), [("overall", 3), ("channel", 6), ("step", 36)])
+def test_evaluate_shows_the_model_beside_the_baselines(fitted, capsys, by, rows):
+    assert main(["evaluate", str(fitted[0]), "--stored", "--by", by]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert {"model", "mae", "mase"} <= set(lines[0].split())
+    assert "Seasonal naive" in "\n".join(lines[1 : rows + 1])
+    assert lines[rows + 1] == ""
+    assert "baseline" in lines[rows + 2]
+
+
+def test_attention_draws_a_picture_and_writes_the_numbers(fitted, tmp_path, capsys):
+    picture, numbers = tmp_path / "a.png", tmp_path / "a.csv"
+    assert main(["attention", str(fitted[0]), "--out", str(picture), "--channel", "price", "--prototypes", "3"]) == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "price" in capsys.readouterr().out
+    words = ["--out", str(numbers), "--head", "2", "--cutoff", "2024-01-10 00:00", "--json"]
+    assert main(["attention", str(fitted[0]), *words]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["channel"], said["head"], said["window"]["end"]) == ("load", 2, "2024-01-10T00:00:00")
+    frame = pd.read_csv(numbers)
+    assert len(frame) == said["patches"]
+    weights = frame.drop(columns=["patch", "start", "end"])
+    assert weights.shape[1] == 20
+    np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["attention", "--out", "a.png", "--head", "3"], "--head 3: the run has heads 1 to 2"),
+        (["attention", "--out", "a.png", "--channel", "nothing"], "no channel 'nothing'"),
+        (["attention", "--out", "a.png", "--cutoff", "soon"], "--cutoff 'soon' is not a timestamp"),
+        (["attention", "--out", "."], "--out . is a folder"),
+        (["forecast", "--out", "nowhere/f.csv"], "there is no folder .*nowhere"),
+        (["forecast", "--out", "f.csv", "--data", "none.csv"], "none.csv"),
+    ],
+)
+def test_verb_on_a_run_says_what_is_wrong_and_writes_nothing(fitted, tmp_path, monkeypatch, capsys, words, message):
+    monkeypatch.chdir(tmp_path)
+    assert main([words[0], str(fitted[0]), *words[1:]]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert re.search(message, said.err)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "words", [["evaluate", "--stored"], ["forecast", "--out", "f"], ["attention", "--out", "a.png"]]
+)
+def test_verb_on_a_folder_that_is_no_run_says_so(tmp_path, monkeypatch, capsys, words):
+    monkeypatch.chdir(tmp_path)
+    assert main([words[0], "nothing-here", *words[1:]]) == 2
+    assert "nothing-here holds no config.json, so it is not a run folder" in capsys.readouterr().err
+
+
+def test_ctrl_c_stops_a_fit_and_keeps_its_best_checkpoint(hourly_csv, tiny_backbone, tmp_path):
+    small = ["layers=1", "context=48", "horizon=12", "prototypes=20", "heads=2", "batch_size=4", "steps=1000000"]
+    small += ["validations=1000", "minutes=5", "patience=1000000", "validation_windows=4", f"backbone={tiny_backbone}"]
+    words = ["fit", hourly_csv, "--run-dir", tmp_path / "run", *(word for each in small for word in ("--set", each))]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "timellm", *map(str, words)],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        end = time.monotonic() + 60
+        while not (tmp_path / "run" / "adapter.safetensors").exists():
+            assert process.poll() is None, process.communicate()
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 0, err
+    assert out.startswith(f"stopped; the best checkpoint is kept: {tmp_path / 'run'}")
+    assert "Ctrl-C again ends at once" in err
+    assert (tmp_path / "run" / "scores.json").exists()

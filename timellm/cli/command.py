@@ -72,9 +72,13 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--data", type=Path, metavar="NEW.csv", help="table to go on from, with the same columns")
     one.add_argument("--out", type=Path, required=True, metavar="F.csv", help="columns unique_id, ds, yhat")
 
-    one = verb("evaluate", results.evaluate, "Show the errors on the test part beside those of the baselines.")
+    one = verb(
+        "evaluate", results.evaluate, "Forecast every test window and show the errors beside those of the baselines."
+    )
     one.add_argument("run_dir", type=Path, metavar="DIR")
     one.add_argument("--by", choices=("overall", "channel", "step"), default="overall", help="one row for each")
+
+    one.add_argument("--stored", action="store_true", help="show what the run has kept, without forecasting again")
 
     one = verb("attention", results.attention, "Draw which text prototypes each patch of a window attends to.")
     one.add_argument("run_dir", type=Path, metavar="DIR")

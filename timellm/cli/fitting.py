@@ -10,15 +10,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from timellm.cli.answer import Answer, columns
+from timellm.cli.bar import Bar
 
 if TYPE_CHECKING:
     from timellm.config import RunConfig
-    from timellm.training.progress import Progress
-
-UNITS = {"fetching": "B", "loading": " tensors", "training": " steps", "evaluating": " windows"}
+    from timellm.pipeline import Result
 
 
 def fit(arguments: argparse.Namespace) -> Answer:
@@ -34,9 +33,19 @@ def fit(arguments: argparse.Namespace) -> Answer:
     with _stop_on_signals() as stopping, Bar() as bar:
         result = run_pipeline(config, run_dir=arguments.run_dir, on_progress=bar.show, should_stop=stopping.is_set)
     data = {"run_dir": arguments.run_dir.resolve(), "stopped": result.stopped, "summary": result.summary}
+    return Answer(data, _in_words(arguments.run_dir, result))
+
+
+def _in_words(folder: Path, result: Result) -> str:
+    if not result.summary:
+        return "stopped before anything was learned; nothing is kept"
+    summary = result.summary
     ending = "stopped; the best checkpoint is kept" if result.stopped else "finished"
-    rows = [item for item in result.summary.items() if not isinstance(item[1], dict | list)]
-    return Answer(data, f"{ending}: {arguments.run_dir}\n\n{columns(('', ''), rows).lstrip()}")
+    learned = (
+        f"{summary['steps']:,} steps in {summary['training_seconds']:,.0f} s, best at step {summary['best_step']:,}"
+    )
+    test = columns(("test error", "value"), summary["test"].items())
+    return "\n".join([f"{ending}: {folder}", learned, "", test, "", summary["verdict"], *summary["notes"]])
 
 
 def _check_run_dir(folder: Path) -> None:
@@ -53,7 +62,7 @@ def _check_run_dir(folder: Path) -> None:
 def _configuration(arguments: argparse.Namespace) -> RunConfig:
     """Defaults, then --config, then --set; what suits the table is chosen only for settings that neither names."""
     from timellm.config import parse_setting
-    from timellm.data.season import suggest_description, suggest_lengths
+    from timellm.data.season import suggest_lengths
     from timellm.data.table import load_table
 
     config, given = _starting_config(arguments)
@@ -62,12 +71,10 @@ def _configuration(arguments: argparse.Namespace) -> RunConfig:
     of_table = config.to_dict()["data"].keys() & settings.keys()
     reading = config.updated(**{name: settings[name] for name in of_table}).data
     table = load_table(reading)
-    chosen: dict[str, Any] = {}
+    chosen = {}
     if not {"context", "horizon"} <= given:
-        chosen |= zip(("context", "horizon"), suggest_lengths(table, reading), strict=True)
-    if "description" not in given:
-        chosen["description"] = suggest_description(table, arguments.table.stem)
-    chosen = {name: value for name, value in chosen.items() if name not in given}
+        lengths = zip(("context", "horizon"), suggest_lengths(table, reading), strict=True)
+        chosen = {name: rows for name, rows in lengths if name not in given}
     for name, value in chosen.items():
         print(f"chosen for this table: {name}={value}", file=sys.stderr)
     return config.updated(**chosen, **settings)
@@ -110,44 +117,3 @@ def _stop_on_signals() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-class Bar:
-    """Progress on standard error, one bar a phase; where a bar cannot move, in a file or pipe, a line now and then."""
-
-    def __enter__(self) -> Bar:
-        self._bar, self._phase, self._notes = None, None, {}
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
-
-    def show(self, progress: Progress) -> None:
-        """Move the bar to where the run is."""
-        if progress.phase != self._phase:
-            self._begin(progress)
-        if progress.total and progress.total != self._bar.total:
-            self._bar.total = progress.total
-        for name, value in (("train", progress.train_loss), ("validation", progress.validation_loss)):
-            if value is not None:
-                self._notes[name] = f"{value:.4f}"
-        self._bar.set_postfix(self._notes, refresh=False)
-        self._bar.update(progress.done - self._bar.n)
-
-    def _begin(self, progress: Progress) -> None:
-        from tqdm import tqdm
-
-        self.__exit__()
-        fetching = progress.phase == "fetching"
-        self._phase = progress.phase
-        self._bar = tqdm(
-            total=progress.total or None,
-            desc=progress.phase,
-            unit=UNITS[progress.phase],
-            unit_scale=fetching,
-            unit_divisor=1024 if fetching else 1000,
-            mininterval=0.2 if sys.stderr.isatty() else 10.0,
-            dynamic_ncols=True,
-            file=sys.stderr,
-        )

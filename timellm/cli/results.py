@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from timellm.cli.answer import Answer, columns
+from timellm.cli.bar import Bar
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from timellm.explain.attention import AttentionMap
+    from timellm.forecasting.artifacts import RunFolder
 
 METRICS = ("mae", "mse", "rmse", "smape", "mase", "mse_scaled", "mae_scaled")
 
@@ -25,31 +25,44 @@ def forecast(arguments: argparse.Namespace) -> Answer:
     Raises:
         TimeLLMError: the run folder, the newer table or the output file cannot be used.
     """
-    from timellm.data.table import load_table
-    from timellm.forecasting.artifacts import RunFolder
-    from timellm.forecasting.forecaster import Forecaster
-
-    with _written_whole(arguments.out) as draft:
-        table = None
-        if arguments.data:
-            config = RunFolder(arguments.run_dir).config()
-            table = load_table(config.updated(path=str(arguments.data.resolve())).data)
-        frame = Forecaster.load(arguments.run_dir).forecast(table)
-        frame.to_csv(draft, index=False)
+    _check_out(arguments.out)
+    frame = _forecast(arguments.run_dir, arguments.data)
+    _write(arguments.out, lambda path: frame.to_csv(path, index=False))
     channels, first, last = frame["unique_id"].nunique(), frame["ds"].min(), frame["ds"].max()
     data = {"out": arguments.out.resolve(), "rows": len(frame), "channels": channels, "start": first, "end": last}
-    return Answer(data, f"{arguments.out}: {channels} channels, {first} to {last}")
+    return Answer(data, f"{arguments.out}: {len(frame):,} rows, {channels} channels, {first} to {last}")
+
+
+def _forecast(run_dir: Path, newer: Path | None) -> pd.DataFrame:
+    from timellm.errors import DataError
+
+    if newer is not None:
+        from timellm.forecasting.forecaster import Forecaster
+
+        return Forecaster.load(run_dir).forecast(newer.resolve())
+    frame = _folder(run_dir).future()  # worked out when the run ended
+    if frame.empty:
+        raise DataError(
+            f"the run in {run_dir} forecasts no channel, because each misses values in its last rows; "
+            "give a table that is complete at its end with --data"
+        )
+    return frame
 
 
 def evaluate(arguments: argparse.Namespace) -> Answer:
-    """The errors on the test part, beside those of the baselines.
+    """The errors on the test part, beside those of the baselines, from forecasts made anew or as the run kept them.
 
     Raises:
-        CheckpointError: the run folder has no scores.
+        CheckpointError: the run folder is incomplete or damaged.
+        BackboneError: the backbone cannot be had on this machine.
     """
-    from timellm.forecasting.artifacts import RunFolder
+    if arguments.stored:
+        scores = _folder(arguments.run_dir).scores()
+    else:
+        from timellm.pipeline import evaluate as run_evaluation
 
-    scores = RunFolder(arguments.run_dir).scores()
+        with Bar() as bar:
+            scores = run_evaluation(arguments.run_dir, on_progress=bar.show)
     frame = {"overall": scores.overall, "channel": scores.by_channel, "step": scores.by_step}[arguments.by]
     shown = [name for name in (arguments.by, "model", *METRICS, "windows") if name in frame.columns]
     rows = frame[shown].itertuples(index=False, name=None)
@@ -64,24 +77,37 @@ def attention(arguments: argparse.Namespace) -> Answer:
         TimeLLMError: the run folder, the window or the output file cannot be used.
     """
     from timellm.explain.attention import attention_map
+
+    _check_out(arguments.out)
+    channel = arguments.channel or _folder(arguments.run_dir).table().channels[0]
+    found = attention_map(arguments.run_dir, channel=channel, cutoff=_moment(arguments.cutoff))
+    head = _head(arguments.head, len(found.weights))
+    top = found.top(max(arguments.prototypes, 1), head)
+    if arguments.out.suffix.lower() == ".csv":
+        _write(arguments.out, found.frame(head).to_csv)
+    else:
+        picture = _picture(found, top, head)
+        _write(arguments.out, lambda path: path.write_bytes(picture))
+    mean = found.matrix(head).mean(axis=0)
+    most = [{"prototype": int(i) + 1, "words": found.words[i], "attention": float(mean[i])} for i in top]
+    data = {
+        "out": arguments.out.resolve(),
+        "channel": channel,
+        "head": arguments.head,
+        "window": {"start": found.context.index[0], "end": found.context.index[-1]},
+        "patches": found.weights.shape[1],
+        "most_attended": most,
+    }
+    text = columns(("prototype", "words", "attention"), [tuple(row.values()) for row in most])
+    return Answer(data, f"{arguments.out}: {channel}\n\n{text}")
+
+
+def _folder(run_dir: Path) -> RunFolder:
     from timellm.forecasting.artifacts import RunFolder
 
-    with _written_whole(arguments.out) as draft:
-        channel = arguments.channel or RunFolder(arguments.run_dir).table().channels[0]
-        found = attention_map(arguments.run_dir, channel=channel, cutoff=_moment(arguments.cutoff))
-        heads, patches, prototypes = found.weights.shape
-        head = _head(arguments.head, heads)
-        top = found.top(min(max(arguments.prototypes, 1), prototypes), head)
-        if arguments.out.suffix.lower() == ".csv":
-            found.frame(head).to_csv(draft)
-        else:
-            draft.write_bytes(_picture(found, top, head))
-    matrix = found.matrix(head)
-    most = [{"prototype": int(i) + 1, "words": found.words[i], "attention": float(matrix[:, i].mean())} for i in top]
-    window = {"start": found.context.index[0], "end": found.context.index[-1]}
-    data = {"out": arguments.out.resolve(), "channel": channel, "head": arguments.head, "patches": patches}
-    text = columns(("prototype", "words", "attention"), [tuple(row.values()) for row in most])
-    return Answer(data | {"window": window, "most_attended": most}, f"{arguments.out}: {channel}\n\n{text}")
+    folder = RunFolder(run_dir)
+    folder.config()  # says so if this is no run folder at all, rather than that one result is missing
+    return folder
 
 
 def _picture(found: AttentionMap, top: list[int], head: int | None) -> bytes:
@@ -113,20 +139,21 @@ def _moment(text: str | None) -> pd.Timestamp | None:
         raise ConfigError(f"--cutoff '{text}' is not a timestamp; write it like 2020-01-31 13:00") from None
 
 
-@contextlib.contextmanager
-def _written_whole(out: Path) -> Iterator[Path]:
-    """A file beside `out` that takes its name when all went well; a place that cannot be written is refused at once."""
+def _check_out(out: Path) -> None:
+    """Refuse a place that cannot be written before the work, not after it."""
     from timellm.errors import ConfigError
 
     if out.is_dir():
-        raise ConfigError(f"--out {out} is a folder; name a file")
-    draft = out.with_name(f".{out.name}.{os.getpid()}.part")
+        raise ConfigError(f"--out {out} is a folder; name a file in it")
+    if not out.resolve().parent.is_dir():
+        raise ConfigError(f"--out {out}: there is no folder {out.resolve().parent}; make it first")
+
+
+def _write(out: Path, write: Callable[[Path], object]) -> None:
+    from timellm.errors import ConfigError
+    from timellm.training.checkpoint import write_whole
+
     try:
-        draft.touch()
-    except OSError as error:
+        write_whole(out, write)
+    except PermissionError as error:
         raise ConfigError(f"--out {out} cannot be written: {error.strerror}") from None
-    try:
-        yield draft
-        os.replace(draft, out)
-    finally:
-        draft.unlink(missing_ok=True)

@@ -21,14 +21,13 @@ from timellm import __version__
 from timellm.config import RunConfig
 from timellm.errors import JobError
 from timellm.jobs.cause import cause_of, mendable
+from timellm.jobs.report import Reporter
 from timellm.jobs.run import Run, State
 from timellm.jobs.store import Store
-from timellm.training.progress import OnProgress, Progress, ShouldStop
+from timellm.training.progress import OnProgress, ShouldStop
 
 POLL_S = 1.0
-WRITE_EVERY_S = 0.5
-LOG_EVERY_S = 60.0
-UNITS = {"fetching": "bytes", "loading": "tensors", "training": "steps", "evaluating": "windows"}
+ASK_EVERY_S = 0.5
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +59,7 @@ def work(run_id: str, *, store: Store, fit: Fit, terminated: threading.Event | N
     if not _wait_for_turn(run_id, store=store, terminated=terminated):
         return None
     run = store.get(run_id)
-    reporter = _Reporter(run_id, store)
+    reporter = Reporter(run_id, store)
     try:
         _log_header(run)
         stop = _StopSign(run_id, store, terminated)
@@ -80,36 +79,6 @@ def work(run_id: str, *, store: Store, fit: Fit, terminated: threading.Event | N
     return state
 
 
-class _Reporter:
-    """Writes progress to store and log: rarely enough to cost nothing, but every validation and every phase."""
-
-    def __init__(self, run_id: str, store: Store) -> None:
-        self._run_id, self._store = run_id, store
-        self._pending: Progress | None = None
-        self._last: Progress | None = None
-        self._written = self._logged = -float("inf")
-
-    def __call__(self, progress: Progress) -> None:
-        new_phase = self._last is None or progress.phase != self._last.phase
-        urgent = new_phase or progress.validation_loss is not None
-        new_message = bool(progress.message) and (new_phase or progress.message != self._last.message)
-        if urgent:
-            self.flush()  # what was held back came before
-        self._pending = self._last = progress
-        now = time.monotonic()
-        if urgent or now - self._written >= WRITE_EVERY_S:
-            self.flush()
-        if urgent or new_message or now - self._logged >= LOG_EVERY_S:
-            log.info(_in_words(progress))
-            self._logged = now
-
-    def flush(self) -> None:
-        """Write what was held back."""
-        if self._pending is not None:
-            self._store.record(self._run_id, self._pending)
-            self._pending, self._written = None, time.monotonic()
-
-
 class _StopSign:
     """Whether someone wants the run to stop; the store is asked at most twice a second."""
 
@@ -122,7 +91,7 @@ class _StopSign:
             return True
         if self._terminated.is_set():
             self._store.request_stop(self._run_id)  # so that everybody sees it
-        elif time.monotonic() - self._asked < WRITE_EVERY_S:
+        elif time.monotonic() - self._asked < ASK_EVERY_S:
             return False
         self._asked = time.monotonic()
         self._stop = self._store.get(self._run_id).stop_requested
@@ -157,22 +126,6 @@ def _log_header(run: Run) -> None:
     changed = run.config.differences(RunConfig.create(run.config.data.path))
     for name, (value, _) in changed.items():
         log.info("setting %s = %r", name, value)
-
-
-def _in_words(progress: Progress) -> str:
-    parts = [progress.phase]
-    if progress.total:
-        parts[0] += f" {progress.done:,} of {progress.total:,} {UNITS[progress.phase]}"
-    for value, words in (
-        (progress.train_loss, "train loss {:.4f}"),
-        (progress.validation_loss, "validation loss {:.4f}"),
-        (progress.windows_per_s, "{:.1f} windows/s"),
-        (progress.memory_mib, "{:,.0f} MiB"),
-        (progress.eta_s, "{:,.0f} s left"),
-    ):
-        if value is not None:
-            parts.append(words.format(value))
-    return ", ".join([*parts, progress.message] if progress.message else parts)
 
 
 def _fit(config: RunConfig, **callbacks: object) -> FitResult:

@@ -1,0 +1,50 @@
+"""Progress of a run as bars on standard error, one a phase. `Progress` goes in, nothing comes out."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from timellm.training.progress import Progress
+
+
+class Bar:
+    """Follows the share of the phase that is done, which under a time budget is not the share of steps.
+
+    Where a bar cannot move, in a file or a pipe, a line is written now and then.
+    """
+
+    def __enter__(self) -> Bar:
+        self._bar = self._phase = self._validation_loss = None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def show(self, progress: Progress) -> None:
+        """Move the bar to where the run is."""
+        from timellm.jobs.report import in_words
+
+        if progress.phase != self._phase:
+            self._begin(progress.phase)
+        if progress.validation_loss is None:  # the last one stays in view until the next
+            progress = dataclasses.replace(progress, validation_loss=self._validation_loss)
+        self._validation_loss = progress.validation_loss
+        self._bar.set_description_str(in_words(progress), refresh=False)
+        self._bar.update(progress.fraction - self._bar.n)
+
+    def _begin(self, phase: str) -> None:
+        from tqdm import tqdm
+
+        self.__exit__()
+        self._phase, self._validation_loss = phase, None
+        self._bar = tqdm(
+            total=1.0,
+            bar_format="{percentage:3.0f}% |{bar:20}| {desc}",
+            mininterval=0.2 if sys.stderr.isatty() else 10.0,
+            dynamic_ncols=True,
+            file=sys.stderr,
+        )
