@@ -136,6 +136,8 @@ class ModelConfig(_Section):
     """map: the paper's linear map over the vocabulary; direct: the same prototypes as free weights (1/80 of them)."""
     prompt_style: Literal["compact", "paper"] = "compact"
     """compact: 4-digit statistics, lags without zero and mirror pairs; paper: the published prompt, digit for digit."""
+    round_patches: bool = False
+    """Round the normalised window to bfloat16 before it is cut, as the published code does; only the golden numbers gain."""
     dropout: float = Field(0.1, ge=0, lt=1)
     """Dropout of patch embedding, reprogramming attention and head while training."""
 

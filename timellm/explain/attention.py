@@ -90,12 +90,12 @@ def _context(folder: RunFolder, *, channel: str, cutoff: pd.Timestamp | None) ->
     series = series if cutoff is None else series.loc[:cutoff]
     length = config.model.context
     if len(series) < length:
-        raise DataError(f"only {len(series):,} rows end at {cutoff}, but a window has {length:,}; take a later time")
+        raise DataError(f"only {len(series):,} rows end at {cutoff}, a window has {length:,}; take a later time")
     series = series.iloc[-length:]
     if series.isna().any():
         raise DataError(
-            f"channel '{channel}' misses {int(series.isna().sum())} values in the window that ends at {series.index[-1]};"
-            " choose another one"
+            f"channel '{channel}' misses {int(series.isna().sum())} values in the window that ends at"
+            f" {series.index[-1]}; choose another one"
         )
     return series
 

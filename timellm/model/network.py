@@ -62,10 +62,14 @@ class TimeLLM(nn.Module):
         """
         normed_BT, mean_B1, deviation_B1 = instance_norm(context_BT)
         prompts = self.reader.backbone.token_ids(self.template.texts(normed_BT))
-        patches_BPM = self.patch_embedding(normed_BT)
+        patches_BPM = self.patch_embedding(self.patch_input(normed_BT))
         reprogrammed_BPD = self.reprogramming(patches_BPM, prototypes_VD=self.prototypes())
         hidden_BPD = self.reader(prompts, patches_BPD=reprogrammed_BPD)
         return self.head(hidden_BPD[..., : self.kept]) * deviation_B1 + mean_B1
+
+    def patch_input(self, normed_BT: Tensor) -> Tensor:
+        """What is cut into patches: the normalised window [B, T], rounded if the configuration says so."""
+        return normed_BT.bfloat16().float() if self.config.round_patches else normed_BT
 
 
 class PromptedBackbone:

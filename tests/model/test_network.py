@@ -1,0 +1,130 @@
+"""Properties of the assembled network, on every architecture."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from timellm.config import ModelConfig
+from timellm.errors import BackboneError
+from timellm.model.backbone import load_backbone
+from timellm.model.network import TimeLLM
+from timellm.model.patching import patch_spans
+
+ARCHITECTURES = ("llama", "qwen2", "gpt2", "bert")
+
+
+def build(folder, **settings) -> TimeLLM:
+    defaults = {
+        "layers": 2,
+        "context": 64,
+        "horizon": 8,
+        "d_model": 8,
+        "d_ff": 8,
+        "heads": 2,
+        "prototypes": 16,
+        "backbone_dtype": "float32",
+    }
+    config = ModelConfig(backbone=str(folder), **(defaults | settings))
+    torch.manual_seed(0)
+    backbone = load_backbone(config, device="cpu")
+    return TimeLLM(config, backbone=backbone, description="Hourly load of a town.")
+
+
+def windows(count: int = 7, context: int = 64) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(1)
+    scale = torch.logspace(-3, 3, count)[:, None]  # prompts of different lengths
+    return torch.randn(count, context, generator=generator).cumsum(1) * scale
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_forecast_does_not_depend_on_the_batch(backbones, architecture):
+    network = build(backbones[architecture]).eval()
+    x = windows()
+    with torch.no_grad():
+        together = network(x)
+        alone = torch.cat([network(x[i : i + 1]) for i in range(len(x))])
+        reversed_ = network(x.flip(0)).flip(0)
+    lengths = {len(ids) for ids in network.reader.backbone.token_ids(network.template.texts(x))}
+    assert len(lengths) > 1, "prompts of one length would not test the padding"
+    scale = x.std(dim=1, keepdim=True)
+    torch.testing.assert_close(together / scale, alone / scale, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(together / scale, reversed_ / scale, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "qwen2", "gpt2"])
+def test_cached_prompt_equals_prompt_and_patches_in_one_pass(backbones, architecture):
+    network = build(backbones[architecture]).eval()
+    backbone = network.reader.backbone
+    prompt = backbone.token_ids(["Input statistics: min value -1.25"])[0]
+    patches = torch.randn(1, 5, backbone.width)
+    with torch.no_grad():
+        words = backbone.model.get_input_embeddings()(torch.tensor([prompt]))
+        whole = backbone.model(inputs_embeds=torch.cat([words, patches], dim=1)).last_hidden_state[:, len(prompt) :]
+        cached = network.reader([prompt, prompt[:-2]], patches_BPD=patches.expand(2, -1, -1))[:1]
+    torch.testing.assert_close(cached, whole, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_step_changes_every_adapter_and_nothing_of_the_backbone(backbones, architecture):
+    network = build(backbones[architecture], dropout=0.0).train()
+    frozen = {name: tensor.clone() for name, tensor in network.reader.backbone.model.state_dict().items()}
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-2)
+    network(windows()).square().mean().backward()
+    optimizer.step()
+    for name, tensor in network.reader.backbone.model.state_dict().items():
+        assert torch.equal(tensor, frozen[name]), f"{name} of the frozen backbone moved"
+    for name, tensor in network.state_dict().items():
+        assert not torch.equal(tensor, before[name]), f"{name} did not train"
+
+
+def test_saved_tensors_are_exactly_the_adapters(tiny_backbone):
+    assert set(build(tiny_backbone).state_dict()) == {
+        "patch_embedding.convolution.weight",
+        "prototypes.weight",
+        *(f"reprogramming.{part}.{leaf}" for part in ("query", "key", "value", "out") for leaf in ("weight", "bias")),
+        "head.linear.weight",
+        "head.linear.bias",
+    }
+
+
+def test_direct_prototypes_start_where_the_map_starts(tiny_backbone):
+    direct, mapped = (build(tiny_backbone, prototype_source=source) for source in ("direct", "map"))
+    torch.testing.assert_close(direct.prototypes(), mapped.prototypes())
+
+
+@pytest.mark.parametrize("quantization", ["4bit", "8bit"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_gradient_through_quantised_layers_is_that_of_the_dequantised_weights(backbones, architecture, quantization):
+    network = build(backbones[architecture], quantization=quantization)
+    reader, width = network.reader, network.reader.backbone.width
+    prompts = reader.backbone.token_ids(["the trend of input is upward", "min value -1.25"])
+    patches = torch.randn(2, 6, width, generator=torch.Generator().manual_seed(0))
+    weight = torch.randn(2, 6, width, generator=torch.Generator().manual_seed(1))
+
+    def gradient() -> torch.Tensor:
+        leaf = patches.clone().requires_grad_()
+        (reader(prompts, patches_BPD=leaf) * weight).sum().backward()
+        return leaf.grad
+
+    with torch.no_grad():  # what makes bitsandbytes repack on some processors
+        reader(prompts, patches_BPD=patches)
+    quantised = gradient()
+    reader.backbone.model.dequantize()
+    exact = gradient()
+    assert torch.nn.functional.cosine_similarity(quantised.flatten(), exact.flatten(), dim=0) > 0.999
+
+
+def test_patches_cover_the_context(tiny_backbone):
+    network = build(tiny_backbone)
+    spans = patch_spans(64, patch_length=16, stride=8)
+    assert len(spans) == network.config.patches == network.patch_embedding(windows()).shape[1]
+    assert spans[0] == (0, 16) and spans[-1] == (56, 64)
+
+
+def test_prompt_too_long_for_the_backbone_says_by_how_much(backbones):
+    network = build(backbones["bert"])
+    network.template = type(network.template)("load " * 600, 64, 8)
+    with pytest.raises(BackboneError, match=r"reads at most 512 tokens.*too many\. Shorten 'description'"):
+        network(windows())
