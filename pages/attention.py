@@ -55,7 +55,7 @@ with explained("The attention of this run cannot be shown"):
     picture = AttentionPicture(weights[:, top], labels, found.spans, found.context)
     first, last = picture.span(patch)
     best = sorted(top, key=lambda i: -weights[patch, i])[:3]
-    named = ", ".join(f"**{plain(found.words[i])}** ({weights[patch, i]:.2%})" for i in best)
+    named = ", ".join(f"**{plain(', '.join(found.words[i].split(', ')[:3]))}** ({weights[patch, i]:.2%})" for i in best)
     st.markdown(
         f"Patch {patch + 1} of {patches}, {moment(first)} to {moment(last)}, leans most on {named}. "
         f"With {prototypes:,} prototypes, even attention would be {1 / prototypes:.2%} each."

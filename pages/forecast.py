@@ -12,7 +12,7 @@ from timellm.ui.words import moment, plain
 
 st.title("Forecast")
 
-what, where, view = st.columns([3, 2, 2], vertical_alignment="bottom")
+what, where, view = st.columns([3, 2, 2])
 with what:
     results = pick_results("forecast", what="A forecast")
 with explained("The forecast of this run cannot be shown"):
@@ -31,8 +31,8 @@ with explained("The forecast of this run cannot be shown"):
         mine = future[future["unique_id"] == channel].set_index("ds")["yhat"].rename(channel)
         if mine.empty:
             st.info(
-                f"There is no forecast of {plain(channel)}: values are missing in its last {config.model.context:,} rows, "
-                "and nothing is made up for them. Choose another channel, or look at the test period."
+                f"There is no forecast of {plain(channel)}: values are missing in its last {config.model.context:,} "
+                "rows, and nothing is made up for them. Choose another channel, or look at the test period."
             )
             st.stop()
         history = table.values[channel].iloc[-history_rows:]
@@ -73,4 +73,10 @@ st.download_button(
     type="primary",
     on_click="ignore",
 )
-st.dataframe(shown, hide_index=True, height=320, alt="The forecast as a table")
+st.dataframe(
+    shown,
+    hide_index=True,
+    height=320,
+    column_config={"Time": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm")},
+    alt="The forecast as a table",
+)

@@ -44,7 +44,7 @@ with explained("The metrics of this run cannot be shown"):
     st.plotly_chart(
         by_channel(scores.by_channel, metric=metric, label=METRICS[metric]), config=CONFIG, alt="Error by channel"
     )
-    with st.expander("Tables and downloads", icon=":material/table_rows:"):
+    with st.expander("Tables", icon=":material/table_rows:"):
         for title, frame in (("channel", scores.by_channel), ("step", scores.by_step)):
             st.markdown(f"**By {title}**")
             st.dataframe(frame, hide_index=True, column_config=COLUMNS, height=260)

@@ -7,10 +7,12 @@ from timellm.ui.errors import explained
 from timellm.ui.loaders import store
 from timellm.ui.machine import machine_line
 from timellm.ui.pickers import has_results
-from timellm.ui.words import ago, percent, phase_line, plain, state_badge
+from timellm.ui.words import ago, phase_line, plain, skill_words, state_badge
 
 st.title("Time-LLM workbench")
-st.markdown("Forecast your time series with a frozen language model that learns to read them. Everything stays here.")
+st.markdown(
+    "Forecast your time series with a frozen language model that learns to read them. Your data stays on this machine."
+)
 
 with explained("The list of runs cannot be read"):
     store().reconcile()
@@ -43,9 +45,7 @@ if runs:
     st.subheader("Recent runs", anchor=False)
     for run in runs:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
-            said = (
-                f"{percent(run.summary.get('skill'))} against seasonal naive" if has_results(run) else phase_line(run)
-            )
+            said = skill_words(run.summary.get("skill")) if has_results(run) else phase_line(run)
             st.page_link("runs.py", label=f"**{plain(run.name)}**", query_params={"run": run.id})
             st.markdown(state_badge(run), width="content")
             st.markdown(said if run.state != "failed" else plain(run.error or "failed"), width="stretch")

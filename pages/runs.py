@@ -31,20 +31,21 @@ with explained("This run cannot be shown"):
     run = run_actions.chosen_run()
 
 run_actions.show_failure()
-head, actions = st.columns([3, 2], vertical_alignment="bottom")
-head.subheader(run.name, anchor=False)
-head.markdown(f"{state_badge(run)} started {ago(run.started or run.created)} · `{run.id}`")
-with actions, st.container(horizontal=True, horizontal_alignment="right"):
+st.subheader(run.name, anchor=False)
+with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+    st.markdown(f"{state_badge(run)} started {ago(run.started or run.created)}", width="content")
     if has_results(run):
-        for page, name in (("forecast", "Forecast"), ("metrics", "Metrics"), ("attention", "Attention")):
-            st.page_link(f"{page}.py", label=name, query_params={"run": run.id})
-    run_actions.buttons(run)
+        with st.container(horizontal=True, width="content"):
+            for page, name in (("forecast", "Forecast"), ("metrics", "Metrics"), ("attention", "Attention")):
+                st.page_link(f"{page}.py", label=f"**{name}**", query_params={"run": run.id})
+    with st.container(horizontal=True, width="content"):
+        run_actions.buttons(run)
 
 progress, settings = st.tabs(["Progress", "Settings"])
 with progress:
     watch(run.id)
 with settings, explained("The settings of this run cannot be read"):
-    st.caption("Settings that differ from the defaults come first.")
+    st.caption(f"Settings that differ from the defaults come first. On the command line this run is `{run.id}`.")
     changed = differences(run.config)
     st.dataframe(changed, hide_index=True) if changed else st.markdown("Every setting is at its default.")
     with st.expander("All settings"):

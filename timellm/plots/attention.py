@@ -36,6 +36,18 @@ class AttentionPicture:
         start, end = (int(row) for row in self.spans_P2[patch])
         return self.window.index[start], self.window.index[end - 1]
 
+    def centre(self, patch: int) -> pd.Timestamp:
+        """Middle of a patch in time."""
+        first, last = self.span(patch)
+        return first + (last - first) / 2
+
+    def cell(self, patch: int) -> tuple[pd.Timestamp, pd.Timestamp]:
+        """Where the patch's column in the heatmap begins and ends: half-way to its neighbours, which it overlaps."""
+        middle, final = self.centre(patch), len(self.spans_P2) - 1
+        left = self.span(0)[0] if patch == 0 else middle - (middle - self.centre(patch - 1)) / 2
+        right = self.span(final)[1] if patch == final else middle + (self.centre(patch + 1) - middle) / 2
+        return left, right
+
 
 def attention_chart(picture: AttentionPicture, *, patch: int) -> go.Figure:
     """The window over its heatmap, time shared; the chosen patch is shaded in both."""
@@ -61,15 +73,13 @@ def attention_chart(picture: AttentionPicture, *, patch: int) -> go.Figure:
         col=1,
     )
     spans = [picture.span(i) for i in range(len(picture.spans_P2))]
-    centres = [first + (last - first) / 2 for first, last in spans]
     hover = [f"patch {i + 1}: {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}" for i, (first, last) in enumerate(spans)]
     figure.add_trace(
         go.Heatmap(
-            x=centres,
+            x=[picture.centre(i) for i in range(len(spans))],
             y=words,
             z=picture.weights_PV.T,
             colorscale=SEQUENTIAL,
-            zmin=0,
             customdata=np.array([hover] * len(words)),
             hovertemplate="%{customdata}<br>%{y}<br>attention %{z:.3%}<extra></extra>",
             colorbar={
@@ -88,7 +98,8 @@ def attention_chart(picture: AttentionPicture, *, patch: int) -> go.Figure:
     figure.add_vrect(
         x0=first, x1=last, fillcolor=tint(ACCENT, 0.35), line={"color": ACCENT, "width": 1.5}, row=1, col=1
     )
-    figure.add_vrect(x0=first, x1=last, line={"color": ACCENT, "width": 2}, row=2, col=1)
+    left, right = picture.cell(patch)
+    figure.add_vrect(x0=left, x1=right, line={"color": ACCENT, "width": 2}, row=2, col=1)
     style(figure, height=_WINDOW_HEIGHT + heat_height + _FRAME_HEIGHT, legend=False)
     figure.update_layout(hovermode="closest")
     figure.update_yaxes(autorange="reversed", showgrid=False, row=2, col=1)  # the most attended prototype on top

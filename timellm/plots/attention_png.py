@@ -30,13 +30,10 @@ def attention_png(picture: AttentionPicture, *, title: str, patch: int | None = 
     top.set_ylabel(shorten(str(picture.window.name), 24))
     top.spines[["top", "right"]].set_visible(False)
 
-    starts = times[picture.spans_P2[:, 0]]
-    ends = times[picture.spans_P2[:, 1] - 1]
-    centres = (starts + ends) / 2
-    inner = (centres[1:] + centres[:-1]) / 2 if len(centres) > 1 else np.array([])
-    edges = np.concatenate([[starts[0]], inner, [ends[-1]]])  # a cell reaches half-way to the neighbouring patches
+    cells = [picture.cell(patch) for patch in range(len(picture.spans_P2))]
+    edges = mdates.date2num([cells[0][0], *(right for _, right in cells)])
     mesh = bottom.pcolormesh(
-        edges, np.arange(len(labels) + 1), picture.weights_PV.T, cmap=SEQUENTIAL.lower(), vmin=0, shading="flat"
+        edges, np.arange(len(labels) + 1), picture.weights_PV.T, cmap=SEQUENTIAL.lower(), shading="flat"
     )
     bottom.set_yticks(np.arange(len(labels)) + 0.5, labels, fontsize=8)
     bottom.invert_yaxis()
@@ -46,8 +43,10 @@ def attention_png(picture: AttentionPicture, *, title: str, patch: int | None = 
     bottom.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
     figure.colorbar(mesh, ax=bottom, label="attention", format="{x:.2%}", pad=0.01)
     if patch is not None:
-        top.axvspan(starts[patch], ends[patch], color=ACCENT, alpha=0.35, linewidth=0)
-        bottom.axvspan(starts[patch], ends[patch], fill=False, edgecolor=ACCENT, linewidth=2)
+        first, last = picture.span(patch)
+        top.axvspan(first, last, color=ACCENT, alpha=0.35, linewidth=0)
+        left, right = picture.cell(patch)
+        bottom.axvspan(left, right, fill=False, edgecolor=ACCENT, linewidth=2)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DPI)
     return buffer.getvalue()

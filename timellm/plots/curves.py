@@ -46,7 +46,7 @@ def loss_curves(curve: pd.DataFrame, *, steps: int | None = None) -> go.Figure:
             showarrow=True,
             arrowhead=0,
             ax=0,
-            ay=-26,
+            ay=26,
         )
     figure.update_xaxes(title="optimiser step", range=[0, steps] if steps else None)
     figure.update_yaxes(title="loss, z-scored", rangemode="tozero")

@@ -67,7 +67,10 @@ def backbone_ready(name: str) -> bool:
 def _backbone_ready(name: str) -> bool:
     from timellm.model.catalog import is_ready
 
-    return is_ready(name)
+    try:
+        return is_ready(name)
+    except ValueError:  # half a name, or a folder that is not there: no hub id can look like this
+        return False
 
 
 @dataclass(frozen=True)

@@ -88,9 +88,13 @@ def number(value: float | None, digits: int = 4) -> str:
     return f"{value:,.{min(decimals, 8)}f}"
 
 
-def percent(share: float | None) -> str:
-    """A share as a signed percentage; a dash when there is none."""
-    return "–" if share is None or not math.isfinite(share) else f"{share:+.1%}"
+def skill_words(skill: float | None) -> str:
+    """How the test MAE compares with the seasonal naive's; a skill of 0.1 is an error a tenth lower."""
+    if skill is None or not math.isfinite(skill):
+        return "no comparison with the seasonal naive"
+    if abs(skill) < 0.005:
+        return "error about that of the seasonal naive"
+    return f"error {abs(skill):.0%} {'lower' if skill > 0 else 'higher'} than the seasonal naive's"
 
 
 def memory(mib: float | None) -> str:

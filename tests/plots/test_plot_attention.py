@@ -1,6 +1,7 @@
 """The heatmap lines up with the series above it, on the page and in the PNG."""
 
 import io
+import itertools
 
 import numpy as np
 import pandas as pd
@@ -28,12 +29,17 @@ def test_attention_chart_draws_prototypes_as_rows_and_patches_in_time(picture):
     assert pd.Timestamp(heat.x[0]) == picture.window.index[0] + pd.Timedelta(hours=7.5)
 
 
-def test_attention_chart_shades_the_chosen_patch_in_both_panels(picture):
-    shapes = attention_chart(picture, patch=3).layout.shapes
-    assert len(shapes) == 2
-    for shape in shapes:
-        assert (pd.Timestamp(shape.x0), pd.Timestamp(shape.x1)) == picture.span(3)
+def test_attention_chart_marks_the_patch_on_the_series_and_its_column_in_the_heatmap(picture):
+    above, below = attention_chart(picture, patch=3).layout.shapes
+    assert (pd.Timestamp(above.x0), pd.Timestamp(above.x1)) == picture.span(3)
+    assert (pd.Timestamp(below.x0), pd.Timestamp(below.x1)) == picture.cell(3)
     assert picture.span(3) == (picture.window.index[24], picture.window.index[39])
+
+
+def test_cells_lie_side_by_side_over_the_whole_window(picture):
+    cells = [picture.cell(patch) for patch in range(12)]
+    assert all(left[1] == right[0] for left, right in itertools.pairwise(cells))
+    assert (cells[0][0], cells[-1][1]) == (picture.window.index[0], picture.window.index[-1])
 
 
 def test_attention_chart_clips_the_last_patch_at_the_end_of_the_window(picture):

@@ -1,0 +1,183 @@
+"""A real server on a free loopback port, a real Chromium, and a page that takes note of everything that goes wrong."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, sync_playwright
+
+from timellm.jobs.store import Store
+from timellm.workspace import PROJECT, Workspace
+
+_FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
+_START_TIMEOUT_S = 60.0
+SHOTS = Path(__file__).resolve().parent.parent / "screenshots"
+WIDTHS = (1440, 800)
+# Opened at the address of one screen, the front end asks beneath it for the server before it asks at the root.
+_EXPECTED_404 = ("/_stcore/health", "/_stcore/host-config")
+
+
+@dataclass(frozen=True)
+class Server:
+    """A running workbench with a workspace of its own."""
+
+    url: str
+    home: Path
+
+    def store(self) -> Store:
+        """The store the server's pages read."""
+        return Store.open(Workspace(self.home))
+
+
+@dataclass
+class Watched:
+    """A page, and what it complained about or asked the outside world for."""
+
+    page: Page
+    url: str
+    problems: list[str] = field(default_factory=list)
+
+    def open(self, path: str = "") -> Page:
+        """Go to a page of the workbench and wait until it has been drawn."""
+        self.page.goto(f"{self.url}/{path}")
+        self.settled()
+        return self.page
+
+    def settled(self, timeout_s: float = 60) -> None:
+        """Wait until the page's script has run to its end."""
+        self.page.wait_for_selector(
+            "[data-testid=stApp][data-test-script-state=notRunning]", timeout=timeout_s * 1000, state="attached"
+        )
+
+    def assert_no_trouble_shown(self) -> None:
+        """Neither an exception nor a warning is on the page."""
+        for kind in ("stException", "stAlertContentWarning"):
+            shown = self.page.get_by_test_id(kind)
+            assert shown.count() == 0, f"{kind} on {self.page.url}: {shown.first.inner_text()}"
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    home = tmp_path_factory.mktemp("workbench")
+    port = _free_port()
+    log = home / "server.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}", "--server.headless=true"],
+            cwd=PROJECT,
+            env=os.environ | {"TIMELLM_HOME": str(home)},
+            stdout=out,
+            stderr=subprocess.STDOUT,
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        _wait_until_healthy(url, process, log)
+        yield Server(url, home)
+    finally:
+        process.terminate()
+        process.wait(timeout=20)
+        _end_workers(Workspace(home))
+
+
+def _wait_until_healthy(url: str, process: subprocess.Popen, log: Path) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        assert process.poll() is None, f"the server ended at once:\n{log.read_text()}"
+        try:
+            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=2) as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            time.sleep(0.2)
+    pytest.fail(f"the server did not come up within {_START_TIMEOUT_S:.0f} s:\n{log.read_text()}")
+
+
+def _end_workers(place: Workspace) -> None:
+    """A worker outlives its server by design, but must not outlive its test."""
+    for run in Store.open(place).runs():
+        if run.active and run.pid and psutil.pid_exists(run.pid):
+            os.kill(run.pid, signal.SIGKILL)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        # Debian's browser where there is one, otherwise the one that `playwright install chromium` brought.
+        found = shutil.which("chromium")
+        started = playwright.chromium.launch(executable_path=found, args=_FLAGS)
+        yield started
+        started.close()
+
+
+def _note_message(seen: Watched, message: ConsoleMessage) -> None:
+    if message.type == "error" and not message.text.startswith("Failed to load resource"):  # noted as a response
+        seen.problems.append(f"console: {message.text}")
+
+
+def _note_request(seen: Watched, request: Request) -> None:
+    parts = urlsplit(request.url)
+    if parts.scheme in ("http", "https", "ws", "wss") and parts.hostname != "127.0.0.1":
+        seen.problems.append(f"asked the outside for {request.url}")
+
+
+def _note_response(seen: Watched, response: Response) -> None:
+    if response.status >= 400 and not response.url.endswith(_EXPECTED_404):
+        seen.problems.append(f"{response.status} for {response.url}")
+
+
+@pytest.fixture
+def watched(browser: Browser, server: Server) -> Iterator[Watched]:
+    """A fresh browser session; at the end it fails on console errors, broken requests and requests to the outside."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, accept_downloads=True)
+    page = context.new_page()
+    seen = Watched(page, server.url)
+    page.on("console", lambda message: _note_message(seen, message))
+    page.on("pageerror", lambda error: seen.problems.append(f"script: {error}"))
+    page.on("request", lambda request: _note_request(seen, request))
+    page.on("response", lambda response: _note_response(seen, response))
+    yield seen
+    context.close()
+    assert not seen.problems
+
+
+def screenshots(page: Page, name: str) -> list[Path]:
+    """The whole page at both widths as NAME-WIDTH.png, for one's own eyes; the folder is not under version control."""
+    SHOTS.mkdir(exist_ok=True)
+    return [_screenshot(page, SHOTS / f"{name}-{width}.png", width=width) for width in WIDTHS]
+
+
+def _screenshot(page: Page, file: Path, *, width: int) -> Path:
+    page.set_viewport_size({"width": width, "height": 900})
+    page.wait_for_timeout(600)  # charts draw themselves anew for the width
+    # The page scrolls inside a container; the window has to be as tall as what is in it to be seen whole.
+    height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
+    page.set_viewport_size({"width": width, "height": min(max(int(height) + 80, 700), 4000)})
+    page.wait_for_timeout(400)
+    page.screenshot(path=str(file))
+    page.set_viewport_size({"width": 1440, "height": 900})
+    return file
+
+
+@pytest.fixture
+def shoot(watched: Watched):
+    """Takes the screenshots of the page that is open."""
+    return lambda name: screenshots(watched.page, name)

@@ -1,0 +1,162 @@
+"""Every screen without a browser: a workspace in a temporary folder, and runs in it that no training had to make."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import streamlit as st
+import torch
+from safetensors.torch import save_file
+from streamlit.testing.v1 import AppTest
+
+from timellm.config import RunConfig
+from timellm.data.prepared import PreparedData
+from timellm.data.season import season_length
+from timellm.data.table import load_table
+from timellm.data.uploads import save_upload
+from timellm.forecasting.artifacts import RunFolder, with_baselines
+from timellm.forecasting.baselines import in_sample_naive_error
+from timellm.forecasting.scores import score
+from timellm.jobs.run import Run
+from timellm.jobs.store import Store
+from timellm.model.patching import PatchEmbedding
+from timellm.model.reprogramming import Reprogramming
+from timellm.training.checkpoint import save_config
+from timellm.workspace import PROJECT, workspace
+
+FRAME = PROJECT / "pages" / "frame.py"
+_PROTOTYPES, _WIDTH = 24, 32
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty workspace; nothing cached from another test."""
+    monkeypatch.setenv("TIMELLM_HOME", str(tmp_path))
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    return tmp_path
+
+
+@pytest.fixture
+def open_page() -> Callable[..., AppTest]:
+    """Open a screen by its file name, with ids in the URL."""
+
+    def open_one(page: str, **ids: str) -> AppTest:
+        app = AppTest.from_file(str(FRAME), default_timeout=60)
+        for name, value in ids.items():
+            app.query_params[name] = value
+        app.run()
+        if page != "overview":
+            app.switch_page(f"{page}.py").run()
+        return app
+
+    return open_one
+
+
+def hourly_csv(rows: int = 400, missing: int = 0) -> bytes:
+    """A wide table of two hourly channels with a daily season."""
+    hours = np.arange(rows)
+    frame = pd.DataFrame(
+        {
+            "date": pd.date_range("2024-01-01", periods=rows, freq="h"),
+            "load": 50 + 10 * np.sin(hours * 2 * np.pi / 24),
+            "price": 20 + 3 * np.cos(hours * 2 * np.pi / 24) + hours / 100,
+        }
+    )
+    frame.loc[10 : 10 + missing - 1, "price"] = np.nan
+    return frame.to_csv(index=False).encode()
+
+
+@pytest.fixture(name="hourly_csv")
+def hourly_csv_fixture() -> Callable[..., bytes]:
+    """Writes such tables."""
+    return hourly_csv
+
+
+@pytest.fixture
+def table_id(home: Path) -> str:
+    """The id of a table that was brought in."""
+    return save_upload("Plant load.csv", content=hourly_csv()).name
+
+
+@pytest.fixture
+def store(home: Path) -> Store:
+    """The store of the test's workspace."""
+    return Store.open(workspace())
+
+
+def config_for(table_id: str) -> RunConfig:
+    """A small run on the table."""
+    return RunConfig.create(
+        workspace().uploads / table_id,
+        context=48,
+        horizon=12,
+        steps=20,
+        d_model=8,
+        d_ff=4,
+        heads=2,
+        prototypes=_PROTOTYPES,
+    )
+
+
+@pytest.fixture
+def queued(table_id: str, store: Store) -> Run:
+    """A run that waits."""
+    return store.create_run(config_for(table_id), name="Waiting run")
+
+
+@pytest.fixture
+def failed(table_id: str, store: Store) -> Run:
+    """A run that failed."""
+    run = store.create_run(config_for(table_id), name="Failed run")
+    return store.finish(run.id, "failed", error="the backbone 'nowhere/none' cannot be had: no connection")
+
+
+@pytest.fixture
+def finished(table_id: str, store: Store) -> Run:
+    """A finished run with every artefact, made from random weights and a forecast better than the last value."""
+    run = store.create_run(config_for(table_id), name="Finished run")
+    fill(RunFolder(run.run_dir), run.config)
+    summary = {"skill": 0.25, "verdict": "better", "best_step": 20, "steps": 20}
+    return store.finish(run.id, "finished", summary=summary)
+
+
+def fill(folder: RunFolder, config: RunConfig) -> None:
+    """Write a run folder as the pipeline does, without a backbone."""
+    table = load_table(config.data)
+    prepared = PreparedData.of(table, config)
+    save_config(folder.path, config)
+    folder.save_table(table)
+    folder.save_scaler(prepared.scaler)
+    index = prepared.windows("test")
+    rows = index.origin[:, None] + np.arange(config.model.horizon)
+    forecast = prepared.values[rows, index.channel[:, None]] + 0.5
+    folder.save_test_forecasts(index, forecast=forecast, channels=table.channels)
+    naive = in_sample_naive_error(prepared.training_values, season_length(table.frequency))
+    compared = with_baselines(prepared, index, forecast=forecast)
+    folder.save_scores(
+        score(compared, scaler_mean=prepared.scaler.mean, scaler_scale=prepared.scaler.scale, naive_error=naive)
+    )
+    ahead = table.future_index(config.model.horizon)
+    future = [
+        pd.DataFrame({"unique_id": name, "ds": ahead, "yhat": 1.0 + np.arange(len(ahead))}) for name in table.channels
+    ]
+    folder.save_future(pd.concat(future, ignore_index=True))
+    _write_adapter(folder, config)
+
+
+def _write_adapter(folder: RunFolder, config: RunConfig) -> None:
+    torch.manual_seed(0)
+    model = config.model
+    embedding = PatchEmbedding(patch_length=model.patch_length, stride=model.stride, d_model=model.d_model, dropout=0.0)
+    attention = Reprogramming(d_model=model.d_model, heads=model.heads, keys=model.d_ff, width=_WIDTH, dropout=0.0)
+    tensors = {f"patch_embedding.{name}": tensor for name, tensor in embedding.state_dict().items()}
+    tensors |= {f"reprogramming.{name}": tensor for name, tensor in attention.state_dict().items()}
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder.path / "adapter.safetensors")
+    folder.save_dictionary(
+        torch.randn(_PROTOTYPES, _WIDTH), words=[["price", "cost", f"word{i}"] for i in range(_PROTOTYPES)]
+    )

@@ -1,0 +1,78 @@
+"""The data screen: bringing a table, refusing one kindly, correcting its columns."""
+
+from urllib.parse import unquote
+
+from timellm.data.samples import samples
+from timellm.workspace import workspace
+
+
+def test_uploading_a_table_keeps_it_and_puts_its_id_into_the_url(open_page, hourly_csv):
+    app = open_page("data")
+    app.file_uploader[0].upload("Plant load.csv", hourly_csv()).run()
+    assert not app.exception
+    assert not app.error
+    assert app.query_params["table"].endswith("-plant-load.csv")
+    assert (workspace().uploads / app.query_params["table"]).is_file()
+    metrics = {metric.label: metric.value for metric in app.metric}
+    assert metrics["Rows"] == "400"
+    assert metrics["Channels"] == "2"
+    assert metrics["One row every"] == "hour"
+    assert metrics["Missing"] == "none"
+
+
+def test_uploading_an_unusable_file_names_the_line_and_leaves_the_page_usable(open_page, hourly_csv):
+    app = open_page("data")
+    app.file_uploader[0].upload("bad.csv", b"date,load\n2024-01-01,1\n2024-01-02,two\n2024-01-03,3\n").run()
+    assert not app.exception
+    assert "line 3" in app.error[0].value
+    app.file_uploader[0].upload("good.csv", hourly_csv()).run()
+    assert not app.error
+    assert app.query_params["table"].endswith("-good.csv")
+
+
+def test_uploading_an_empty_file_says_so(open_page):
+    app = open_page("data")
+    app.file_uploader[0].upload("none.csv", b"").run()
+    assert not app.exception
+    assert "is empty" in app.error[0].value
+    assert "table" not in app.query_params
+
+
+def test_missing_values_are_counted_and_not_filled(open_page, hourly_csv):
+    app = open_page("data")
+    app.file_uploader[0].upload("gaps.csv", hourly_csv(missing=4)).run()
+    metrics = {metric.label: metric.value for metric in app.metric}
+    assert metrics["Missing"] == "0.50%"
+    assert any("never filled silently" in caption.value for caption in app.caption)
+
+
+def test_choosing_a_sample_opens_it(open_page):
+    app = open_page("data")
+    app.selectbox(key="data/pick").select(f"sample:{samples()[0].key}").run()
+    assert not app.exception
+    assert app.query_params["table"].startswith("sample:")
+
+
+def test_table_id_that_is_gone_says_so_and_leaves_the_picker(open_page):
+    app = open_page("data", table="ffffffffffff-gone.csv")
+    assert not app.exception
+    assert "There is no table" in app.error[0].value
+    assert app.selectbox(key="data/pick").value is None
+
+
+def test_corrected_columns_are_in_the_url_and_in_force(open_page, table_id):
+    app = open_page("data", table=table_id)
+    app.multiselect(key=f"setting/{table_id}/channels-read").set_value(["price"])
+    next(button for button in app.button if button.label == "Apply").click().run()
+    assert not app.exception
+    assert '"channels":["price"]' in unquote(app.query_params["roles"])
+    assert {metric.label: metric.value for metric in app.metric}["Channels"] == "1"
+
+
+def test_edited_description_reaches_the_set_up(open_page, table_id):
+    app = open_page("data", table=table_id)
+    assert "plant-load" in app.text_area[0].value
+    app.text_area[0].set_value("Load of one plant in MW.").run()
+    app.switch_page("finetune.py").run()
+    assert not app.exception
+    assert any("Load of one plant in MW" in part.value for part in app.markdown)

@@ -1,0 +1,82 @@
+"""The set-up screen: it says what is missing, keeps choices, and starts exactly what it shows."""
+
+import pytest
+
+
+@pytest.fixture
+def launched(monkeypatch):
+    """Runs are written and not started; the launcher has its own tests."""
+    monkeypatch.setattr("timellm.jobs.launcher.launch", lambda run, *, store: 0)
+
+
+def start_button(app):
+    return next(button for button in app.button if button.label == "Start fine-tuning")
+
+
+def test_start_without_a_table_is_disabled_and_says_why(open_page):
+    app = open_page("finetune")
+    assert start_button(app).disabled
+    assert any("Choose a table first" in caption.value for caption in app.caption)
+
+
+def test_start_writes_the_run_that_the_form_shows_and_goes_to_watch_it(open_page, table_id, launched, store):
+    app = open_page("finetune", table=table_id)
+    app.number_input(key=f"setting/{table_id}/horizon").set_value(24)
+    app.number_input(key=f"setting/{table_id}/steps").set_value(7)
+    app.segmented_control(key=f"setting/{table_id}/quantization").set_value("4bit")
+    app.multiselect(key=f"setting/{table_id}/channels").set_value(["load"])
+    app.text_input(key=f"setting/{table_id}/name").set_value("My run").run()
+    start_button(app).click().run()
+    assert not app.exception
+    (run,) = store.runs()
+    assert run.name == "My run"
+    assert (run.config.model.horizon, run.config.training.steps) == (24, 7)
+    assert run.config.model.quantization == "4bit"
+    assert run.config.data.channels == ("load",)
+    assert "plant-load" in run.config.data.description
+    assert app.query_params["run"] == run.id
+    assert app.title[0].value == "Runs"
+
+
+def test_window_longer_than_the_training_part_disables_start_with_the_reason(open_page, table_id):
+    app = open_page("finetune", table=table_id)
+    app.number_input(key=f"setting/{table_id}/context").set_value(500).run()
+    assert not app.exception
+    assert start_button(app).disabled
+    assert any("training part has 280 rows" in caption.value for caption in app.caption)
+
+
+def test_time_budget_takes_the_place_of_steps(open_page, table_id, launched, store):
+    app = open_page("finetune", table=table_id)
+    app.segmented_control(key=f"setting/{table_id}/limit").set_value("Minutes").run()
+    app.number_input(key=f"setting/{table_id}/minutes").set_value(2.5).run()
+    start_button(app).click().run()
+    (run,) = store.runs()
+    assert run.config.training.minutes == 2.5
+
+
+def test_advanced_face_offers_every_setting_and_lists_what_differs(open_page, table_id):
+    app = open_page("finetune", table=table_id)
+    app.segmented_control(key="finetune/face").set_value("Advanced").run()
+    assert not app.exception
+    app.number_input(key=f"setting/{table_id}/learning_rate").set_value(0.005).run()
+    changed = app.dataframe[0].value
+    assert "Learning rate" in changed["Setting"].tolist()
+    app.segmented_control(key="finetune/face").set_value("Simple").run()  # out of sight, still in force
+    assert "Learning rate" in app.dataframe[0].value["Setting"].tolist()
+
+
+def test_choices_survive_a_visit_to_another_page(open_page, table_id):
+    app = open_page("finetune", table=table_id)
+    app.number_input(key=f"setting/{table_id}/horizon").set_value(17).run()
+    app.switch_page("data.py").run()
+    app.switch_page("finetune.py").run()
+    assert app.query_params["table"] == table_id
+    assert app.number_input(key=f"setting/{table_id}/horizon").value == 17
+
+
+def test_another_backbone_must_be_named(open_page, table_id):
+    app = open_page("finetune", table=table_id)
+    app.selectbox(key=f"setting/{table_id}/catalogue").select("another model").run()
+    assert start_button(app).disabled
+    assert any("Name a backbone first" in caption.value for caption in app.caption)

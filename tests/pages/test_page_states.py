@@ -1,0 +1,72 @@
+"""Each screen in its empty, ready and failed state: no exception, and a sentence on what to do next."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+PAGES = ("overview", "data", "finetune", "runs", "forecast", "metrics", "attention")
+RESULT_PAGES = ("forecast", "metrics", "attention")
+
+
+def text(app: AppTest) -> str:
+    """Everything on the page that is written in words."""
+    parts = [
+        element.value
+        for kind in ("title", "subheader", "markdown", "caption", "info", "error")
+        for element in app.get(kind)
+    ]
+    return "\n".join(str(part) for part in parts)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_without_any_table_or_run_says_what_to_do_next(open_page, page):
+    app = open_page(page)
+    assert not app.exception
+    assert not app.error
+    assert not app.warning
+    if page != "data":
+        assert any("data.py" in link.proto.page or link.proto.page == "data" for link in app.page_link)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_page_with_a_finished_run_is_ready(open_page, finished, table_id, page):
+    app = open_page(page, table=table_id, run=finished.id)
+    assert not app.exception
+    assert not app.error
+    assert not app.warning
+    assert "Choose a table" not in text(app)
+
+
+@pytest.mark.parametrize("page", RESULT_PAGES)
+def test_result_page_of_a_failed_run_says_why_and_leads_to_its_log(open_page, failed, page):
+    app = open_page(page, run=failed.id)
+    assert not app.exception
+    assert "no connection" in app.error[0].value
+    assert app.page_link[0].label == "See its log"
+
+
+@pytest.mark.parametrize("page", RESULT_PAGES)
+def test_result_page_of_a_waiting_run_leads_to_where_it_is_watched(open_page, queued, page):
+    app = open_page(page, run=queued.id)
+    assert not app.exception
+    assert "when the run has ended" in text(app)
+    assert app.page_link[0].label == "Watch the run"
+
+
+@pytest.mark.parametrize("page", RESULT_PAGES)
+def test_result_page_of_a_damaged_run_stays_usable(open_page, finished, page):
+    for name in ("table.json", "scores.json"):
+        (finished.run_dir / name).write_text("{")
+    app = open_page(page, run=finished.id)
+    assert not app.exception
+    assert "is damaged" in app.error[0].value
+    assert app.selectbox[0].label == "Run"
+
+
+@pytest.mark.parametrize("page", (*RESULT_PAGES, "runs"))
+def test_page_of_a_run_that_is_gone_says_so_once(open_page, finished, page):
+    app = open_page(page, run="20200101-0000-zzzzz")
+    assert not app.exception
+    assert "There is no run" in app.error[0].value.replace("\\", "")
+    app.run()  # the id is forgotten, so the next visit shows the newest run
+    assert not app.error
+    assert app.query_params["run"] == finished.id
