@@ -137,7 +137,7 @@ class ModelConfig(_Section):
     prompt_style: Literal["compact", "paper"] = "compact"
     """compact: 4-digit statistics, lags without zero and mirror pairs; paper: the published prompt, digit for digit."""
     round_patches: bool = False
-    """Round the normalised window to bfloat16 before it is cut, as the published code does; only the golden numbers gain."""
+    """Round the normalised window to bfloat16 before it is cut, as the published code does."""
     dropout: float = Field(0.1, ge=0, lt=1)
     """Dropout of patch embedding, reprogramming attention and head while training."""
 

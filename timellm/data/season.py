@@ -16,7 +16,7 @@ from timellm.data.table import Table
 from timellm.errors import ConfigError, DataError
 
 _LONGEST_CONTEXT = 512
-_SHORTEST_CONTEXT = 8
+_SHORTEST_CONTEXT = 16  # one default patch
 _STEP_NAMES = {"D": "day", "B": "business day", "W": "week", "M": "month", "Q": "quarter", "Y": "year"}
 _TICK_NAMES = {"h": "hour", "min": "minute", "s": "second", "ms": "millisecond", "us": "microsecond"}
 
@@ -44,18 +44,20 @@ def suggest_lengths(table: Table, config: DataConfig) -> tuple[int, int]:
     shortened where the table is short.
 
     Raises:
-        DataError: no part can hold a window of even 8 rows of context.
+        DataError: no part can hold a window of even one patch of context.
         ConfigError: the split asks for more rows than there are.
     """
     train, validation, test = config.split_rows(len(table.values))
     # Validation and test windows may look back into the part before, so that they only need room for a horizon.
     horizon = min(_usual_horizon(table.frequency), validation, test, max(train // 4, 1))
-    # Half the training rows stay free, so that there is more than a handful of windows to learn from.
-    context = min(_LONGEST_CONTEXT, (train - horizon) // 2)
+    # Half the training rows stay free, so that there is more than a handful of windows to learn from, unless that would
+    # leave less than a patch.
+    room = train - horizon
+    context = min(_LONGEST_CONTEXT, max(room // 2, min(_SHORTEST_CONTEXT, room - 1)))
     if context < _SHORTEST_CONTEXT or horizon < 1:
         raise DataError(
             f"the table has {len(table.values):,} rows, of which {train:,} are for training, {validation:,} for "
-            f"validation and {test:,} for testing; that is too short to learn from. Bring at least 40 rows, "
+            f"validation and {test:,} for testing; that is too short to learn from. Bring at least 30 rows, "
             "or change 'split'"
         )
     return context - context % 8, horizon  # whole strides of the default patches

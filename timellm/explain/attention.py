@@ -45,8 +45,8 @@ class AttentionMap:
         return np.argsort(-self.matrix(head).sum(axis=0), kind="stable")[:count]
 
     def frame(self, head: int | None = None) -> pd.DataFrame:
-        """One row a patch with its first and last time, one column a prototype named by number and words."""
-        names = [f"{number}: {words}" for number, words in enumerate(self.words)]
+        """One row a patch with its first and last time, one column a prototype named by number (from 1) and words."""
+        names = [f"{number}: {words}" for number, words in enumerate(self.words, start=1)]
         frame = pd.DataFrame(self.matrix(head), columns=names)
         frame.insert(0, "end", self.context.index[self.spans[:, 1] - 1])
         frame.insert(0, "start", self.context.index[self.spans[:, 0]])

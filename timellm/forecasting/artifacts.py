@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.lib.stride_tricks import sliding_window_view
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from timellm.config import RunConfig
@@ -119,7 +119,7 @@ class RunFolder:
     def save_dictionary(self, prototypes_VD: Tensor, *, words: list[list[str]]) -> None:
         """Keep the prototypes as the trained weights give them, and the words nearest to each."""
         tensors = {"prototypes": prototypes_VD.detach().float().cpu().contiguous()}
-        write_whole(self.path / "prototypes.safetensors", lambda path: save_file(tensors, path))
+        write_whole(self.path / "prototypes.safetensors", lambda path: path.write_bytes(save(tensors)))
         self._write_json("words.json", words)
 
     def prototypes(self) -> Tensor:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from timellm.config import RunConfig
@@ -58,7 +58,7 @@ def load_config(run_dir: Path) -> RunConfig:
 def save_adapter(run_dir: Path, network: nn.Module) -> None:
     """Write every trained tensor of `network`."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    write_whole(run_dir / ADAPTER, lambda path: save_file(tensors, path))
+    write_whole(run_dir / ADAPTER, lambda path: path.write_bytes(save(tensors)))
 
 
 def read_adapter(run_dir: Path) -> dict[str, Tensor]:

@@ -1,0 +1,134 @@
+"""The training loop: what it keeps, when it ends, and what it says on the way."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from timellm.config import TrainingConfig
+from timellm.data.windows import Split, WindowSource, index_windows
+from timellm.errors import ConfigError
+from timellm.training.loop import TrainingWindows, forecast_windows, train
+from timellm.training.schedule import rate
+
+CONTEXT, HORIZON = 16, 4
+
+
+@pytest.fixture
+def windows() -> TrainingWindows:
+    rows = np.arange(300)
+    values = np.stack([np.sin(rows / 5), np.cos(rows / 7)], axis=1)
+    split = Split.from_rows((200, 50, 50))
+    index = {
+        part: index_windows(values, split, part=part, context=CONTEXT, horizon=HORIZON)
+        for part in ("training", "validation")
+    }
+    return TrainingWindows(
+        WindowSource(values, context=CONTEXT, horizon=HORIZON), index["training"], index["validation"]
+    )
+
+
+@pytest.fixture
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Linear(CONTEXT, HORIZON)
+
+
+def run(network, windows, *, should_stop=lambda: False, **settings):
+    """Train; returns the result, the reports, and the weights at each save."""
+    saved, reports = [], []
+    result = train(
+        network,
+        windows,
+        TrainingConfig(**({"steps": 40, "learning_rate": 0.05, "validations": 4} | settings)),
+        save_best=lambda: saved.append(network.weight.detach().clone()),
+        on_progress=reports.append,
+        should_stop=should_stop,
+    )
+    return result, reports, saved
+
+
+def test_training_lowers_the_validation_error_and_keeps_the_best(network, windows):
+    result, reports, saved = run(network, windows)
+    errors = [report.validation_loss for report in reports if report.validation_loss is not None]
+    assert len(errors) == 4 and result.steps == 40
+    assert errors[-1] < errors[0]
+    assert result.best_validation_loss == min(errors)
+    assert len(saved) == sum(error < min(errors[:i], default=math.inf) for i, error in enumerate(errors))
+
+
+def test_same_seed_gives_the_same_weights(windows):
+    weights = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        network = nn.Linear(CONTEXT, HORIZON)
+        run(network, windows, steps=5)
+        weights.append(network.weight.detach().clone())
+    assert torch.equal(*weights)
+
+
+def test_patience_ends_a_run_that_does_not_improve(network, windows):
+    network.requires_grad_(False)
+    frozen = nn.Sequential(network, nn.Dropout(0.0))
+    frozen.weight = network.weight
+    frozen.register_parameter("unused", nn.Parameter(torch.zeros(1)))
+    frozen.forward = lambda x: network(x) + 0 * frozen.unused
+    result, _, saved = run(frozen, windows, steps=100, validations=20, patience=3)
+    assert result.early and not result.stopped
+    assert result.steps == 20 and len(saved) == 1  # one that counts, three without gain
+
+
+def test_stop_validates_once_more_so_that_something_is_kept(network, windows):
+    asked = iter([False] * 3 + [True] * 99)
+    result, reports, saved = run(network, windows, should_stop=lambda: next(asked))
+    assert result.stopped and result.steps == 3 and result.best_step == 3
+    assert len(saved) == 1 and reports[-1].validation_loss == result.best_validation_loss
+
+
+def test_stop_before_the_first_step_keeps_nothing(network, windows):
+    result, _, saved = run(network, windows, should_stop=lambda: True)
+    assert result.stopped and result.best_step == 0 and saved == []
+
+
+def test_time_budget_ends_the_run_and_moves_the_schedule(network, windows):
+    result, reports, _ = run(network, windows, steps=10_000_000, minutes=0.005)
+    assert 0 < result.steps < 10_000_000 and result.best_step > 0
+    rates = [report.learning_rate for report in reports if report.learning_rate]
+    assert rates[-1] < max(rates) == pytest.approx(0.05, rel=0.1)
+
+
+def test_divergence_names_the_step_and_the_remedy(network, windows):
+    network.weight.data.fill_(math.nan)
+    with pytest.raises(ConfigError, match=r"diverged at step 1: the loss is nan. Lower 'learning_rate'"):
+        run(network, windows)
+
+
+def test_every_window_is_drawn_once_an_epoch(network, windows):
+    seen: list[torch.Tensor] = []
+    network.register_forward_hook(lambda module, inputs, output: seen.append(inputs[0]) if module.training else None)
+    count = len(windows.training)
+    run(network, windows, steps=-(-count // 32), batch_size=32, validations=1)
+    drawn = torch.cat(seen)[:count]
+    assert len(torch.unique(drawn, dim=0)) == count
+
+
+def test_forecast_windows_hears_of_every_batch(network, windows):
+    heard = []
+    forecast = forecast_windows(network, windows.source, windows.training, on_batch=heard.append)
+    assert forecast.shape == (len(windows.training), HORIZON)
+    assert heard == sorted(heard) and heard[-1] == len(windows.training)
+
+
+@pytest.mark.parametrize("schedule", ["one-cycle", "cosine", "constant"])
+def test_rate_stays_between_nothing_and_the_peak(schedule):
+    rates = [rate(share, peak=1.0, schedule=schedule) for share in np.linspace(0, 1, 101)]
+    assert max(rates) == pytest.approx(1.0, abs=1e-3) and min(rates) > 0
+
+
+def test_one_cycle_rises_for_three_tenths_and_falls_to_a_thousandth():
+    rates = [rate(share, peak=2.0, schedule="one-cycle") for share in (0.0, 0.3, 1.0)]
+    assert rates == pytest.approx([0.08, 2.0, 0.002])
