@@ -8,7 +8,7 @@ from timellm.ui.errors import explained
 from timellm.ui.settings import differences
 from timellm.ui.words import plain
 
-title, face = st.columns([3, 2], vertical_alignment="bottom")
+title, face = st.columns([5, 3], gap="large", vertical_alignment="bottom")
 title.title("Fine-tune")
 advanced = (
     face.segmented_control(
@@ -47,10 +47,14 @@ with steps:
 
 with summary, st.container(border=True):
     st.markdown("**This run**")
+    usual_name = setup.run_name(tables.title(table_id), chosen)
     name = st.text_input(
-        "Name", placeholder=f"{tables.title(table_id)}, {chosen['backbone']}", max_chars=120,
-        key=keys.setting(table_id, "name"), persist_state="session",
-    )  # fmt: skip
+        "Name",
+        placeholder=usual_name,
+        max_chars=120,
+        key=keys.setting(table_id, "name"),
+        persist_state="session",
+    )
     config, missing = None, []
     try:
         config = form.gathered(**chosen)
@@ -75,4 +79,4 @@ with summary, st.container(border=True):
         st.caption(f":material/block: {plain(reason)}.")
     st.caption("It works in the background; this page can be closed.")
     if started and config is not None:
-        setup.start(config, name)
+        setup.start(config, name or usual_name)

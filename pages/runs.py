@@ -22,18 +22,19 @@ with explained("The list of runs cannot be read"):
             page="data.py",
             label="Choose a table",
         )
+    if not keys.chosen("run"):
+        keys.choose("run", newest[0].id)
     runs_table()
     st.caption("Choose a row to see one run. Runs go on when this page is closed.")
 
 with explained("This run cannot be shown"):
-    if not keys.chosen("run"):
-        keys.choose("run", newest[0].id)
     run = run_actions.chosen_run()
 
 run_actions.show_failure()
 st.subheader(run.name, anchor=False)
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-    st.markdown(f"{state_badge(run)} started {ago(run.started or run.created)}", width="content")
+    when = f"started {ago(run.started)}" if run.started else f"queued {ago(run.created)}"
+    st.markdown(f"{state_badge(run)} {when}", width="content")
     if has_results(run):
         with st.container(horizontal=True, width="content"):
             for page, name in (("forecast", "Forecast"), ("metrics", "Metrics"), ("attention", "Attention")):
@@ -50,7 +51,11 @@ with settings, explained("The settings of this run cannot be read"):
     st.dataframe(changed, hide_index=True) if changed else st.markdown("Every setting is at its default.")
     with st.expander("All settings"):
         everything = run.config.to_dict()
-        rows = [{"Setting": label(name), "Value": shown(v)} for part in everything.values() for name, v in part.items()]
+        rows = [
+            {"Setting": label(name), "Value": shown(name, v)}
+            for part in everything.values()
+            for name, v in part.items()
+        ]
         st.dataframe(rows, hide_index=True)
         st.download_button(
             "Download as JSON", RunConfig.to_json(run.config), f"{run.id}.json", "application/json", on_click="ignore"

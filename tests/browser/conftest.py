@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -36,6 +37,7 @@ class Server:
 
     url: str
     home: Path
+    pid: int
 
     def store(self) -> Store:
         """The store the server's pages read."""
@@ -75,11 +77,10 @@ def _free_port() -> int:
         return probe.getsockname()[1]
 
 
-@pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    home = tmp_path_factory.mktemp("workbench")
-    port = _free_port()
-    log = home / "server.log"
+@contextmanager
+def serving(home: Path) -> Iterator[Server]:
+    """`streamlit run app.py` with a workspace of its own, as the configuration has it but for the port."""
+    port, log = _free_port(), home / "server.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "streamlit", "run", "app.py", f"--server.port={port}", "--server.headless=true"],
@@ -88,14 +89,28 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             stdout=out,
             stderr=subprocess.STDOUT,
         )
-    url = f"http://127.0.0.1:{port}"
+    server = Server(f"http://127.0.0.1:{port}", home, process.pid)
     try:
-        _wait_until_healthy(url, process, log)
-        yield Server(url, home)
+        _wait_until_healthy(server.url, process, log)
+        yield server
     finally:
         process.terminate()
         process.wait(timeout=20)
         _end_workers(Workspace(home))
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One server for every test that does not need a fresh one."""
+    with serving(tmp_path_factory.mktemp("workbench")) as running:
+        yield running
+
+
+@pytest.fixture
+def fresh_server(tmp_path: Path) -> Iterator[Server]:
+    """A server that nobody has asked for anything yet."""
+    with serving(tmp_path) as running:
+        yield running
 
 
 def _wait_until_healthy(url: str, process: subprocess.Popen, log: Path) -> None:

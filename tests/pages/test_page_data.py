@@ -69,6 +69,13 @@ def test_corrected_columns_are_in_the_url_and_in_force(open_page, table_id):
     assert {metric.label: metric.value for metric in app.metric}["Channels"] == "1"
 
 
+def test_edited_description_is_still_there_after_a_reload(open_page, table_id):
+    app = open_page("data", table=table_id)
+    app.text_area[0].set_value("Load of one plant in MW.").run()
+    reloaded = open_page("data", **app.query_params)
+    assert reloaded.text_area[0].value == "Load of one plant in MW."
+
+
 def test_edited_description_reaches_the_set_up(open_page, table_id):
     app = open_page("data", table=table_id)
     assert "plant-load" in app.text_area[0].value

@@ -73,5 +73,5 @@ def test_table_lists_every_run_with_its_state_as_a_word(open_page, queued, faile
 
 def test_finished_run_leads_to_its_results(open_page, finished):
     app = open_page("runs", run=finished.id)
-    assert [link.label for link in app.page_link] == ["Forecast", "Metrics", "Attention"]
+    assert [link.label for link in app.page_link] == ["**Forecast**", "**Metrics**", "**Attention**"]
     assert not app.progress

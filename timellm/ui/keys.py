@@ -14,7 +14,7 @@ import streamlit as st
 
 Id = Literal["table", "run"]
 IDS: tuple[Id, ...] = ("table", "run")
-ROLES = "roles"  # column roles the user corrected, as JSON in the URL: they decide what the table is
+ROLES = "roles"  # what the user corrected about the table (column roles, description), as JSON in the URL
 
 
 def restore() -> None:

@@ -5,9 +5,12 @@ The live parts are fragments that tick only while something is active, so a page
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import pandas as pd
 import streamlit as st
 
+from timellm.config import RunConfig
 from timellm.errors import ConfigError
 from timellm.jobs.run import Run, log_tail
 from timellm.plots.curves import loss_curves
@@ -25,11 +28,7 @@ def runs_frame(runs: tuple[Run, ...]) -> pd.DataFrame:
     """One row a run, in words; numbers stay numbers so that columns sort."""
     rows = []
     for run in runs:
-        try:
-            model = run.config.model
-            backbone, quantization = model.backbone, QUANTIZATION[model.quantization]
-        except ConfigError:  # written by another version; its row must not hide the others
-            backbone = quantization = "unreadable"
+        backbone, quantization = _backbone(run.config_text)
         rows.append(
             {
                 "Run": run.name,
@@ -44,6 +43,15 @@ def runs_frame(runs: tuple[Run, ...]) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+@lru_cache(maxsize=4096)  # the table is drawn again every few seconds, and a run's settings never change
+def _backbone(config_text: str) -> tuple[str, str]:
+    try:
+        model = RunConfig.from_json(config_text).model
+    except ConfigError:  # written by another version; its row must not hide the others
+        return "unreadable", "unreadable"
+    return model.backbone, QUANTIZATION[model.quantization]
 
 
 RUNS_COLUMNS = {
@@ -66,7 +74,9 @@ def runs_table() -> None:
     def table() -> None:
         store().reconcile()
         runs = store().runs()
-        st.session_state[_ROWS_KEY] = [run.id for run in runs]
+        ids = [run.id for run in runs]
+        st.session_state[_ROWS_KEY] = ids
+        shown = [ids.index(keys.chosen("run"))] if keys.chosen("run") in ids else []
         st.dataframe(
             runs_frame(runs),
             column_config=RUNS_COLUMNS,
@@ -75,6 +85,7 @@ def runs_table() -> None:
             key=_TABLE_KEY,
             on_select=_row_chosen,
             selection_mode="single-row",
+            selection_default={"selection": {"rows": shown}},
             placeholder="",
             alt="Runs, newest first",
         )

@@ -18,7 +18,7 @@ from timellm.ui.words import QUANTIZATION, number
 
 LABELS = {
     "backbone_dtype": "Backbone arithmetic",
-    "trust_remote_code": "Run code that ships with the backbone",
+    "trust_remote_code": "Run the backbone's code",
     "d_model": "Patch embedding width",
     "d_ff": "Backbone channels kept",
     "context": "Context, rows",
@@ -47,6 +47,7 @@ ADVANCED = {
         "prototype_source",
         "prompt_style",
         "dropout",
+        "attention_dropout",
         "backbone_dtype",
         "trust_remote_code",
     ),
@@ -65,6 +66,8 @@ ADVANCED = {
         "device",
     ),
 }
+
+_ROOM_SIDE_BY_SIDE = 16  # letters of all choices together; more of them are cut off in a third of the form
 
 
 def label(name: str) -> str:
@@ -100,7 +103,7 @@ class Form:
             choices = list(get_args(field.annotation))
             words = QUANTIZATION if name == "quantization" else {}
             common |= {"format_func": lambda choice: words.get(choice, choice)} | options
-            if len(choices) <= 3:
+            if sum(len(words.get(choice, choice)) for choice in choices) <= _ROOM_SIDE_BY_SIDE:
                 return st.segmented_control(
                     options=choices, default=self.default(name), required=True, width="stretch", **common
                 )
@@ -133,8 +136,10 @@ def _limits(name: str) -> dict[str, Any]:
     return limits
 
 
-def shown(value: Any) -> str:
+def shown(name: str, value: Any) -> str:
     """A setting's value as text."""
+    if name == "quantization":
+        return QUANTIZATION[value]
     if value is None or value in ((), [], ""):
         return "not set"
     if isinstance(value, bool):
@@ -150,7 +155,7 @@ def differences(config: RunConfig) -> list[dict[str, str]]:
     """Settings in which a run differs from the defaults, as table rows; the table's path and text are not settings."""
     changed = config.differences(RunConfig.create(config.data.path))
     return [
-        {"Setting": label(name), "This run": shown(mine), "Default": shown(usual)}
+        {"Setting": label(name), "This run": shown(name, mine), "Default": shown(name, usual)}
         for name, (mine, usual) in changed.items()
         if name not in ("path", "description")
     ]

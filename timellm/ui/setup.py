@@ -17,7 +17,7 @@ from timellm.ui import keys
 from timellm.ui.errors import show_error
 from timellm.ui.loaders import backbone_ready
 from timellm.ui.settings import ADVANCED, Form
-from timellm.ui.words import memory, plain
+from timellm.ui.words import QUANTIZATION, memory, plain
 
 if TYPE_CHECKING:
     from timellm.data.table import Table
@@ -160,10 +160,19 @@ def missing_for_start(config: RunConfig, rows: int) -> list[str]:
     ]
 
 
+def run_name(table_title: str, chosen: dict[str, Any]) -> str:
+    """A name for a run that nobody named: table, backbone, and the quantization if there is one."""
+    entry = find(chosen["backbone"])
+    parts = [table_title, entry.title if entry else chosen["backbone"]]
+    if chosen["quantization"] != "none":
+        parts.append(QUANTIZATION[chosen["quantization"]])
+    return ", ".join(filter(None, parts))
+
+
 def start(config: RunConfig, name: str) -> None:
     """Start the run and go to where it can be watched."""
     try:
-        run = start_run(config, name=name or None)
+        run = start_run(config, name=name)
     except TimeLLMError as error:
         show_error("The run could not be started", str(error))
         return

@@ -1,6 +1,6 @@
 """Choosing a table: bring a file, or take one that is here; and what is known about the chosen one.
 
-The table's id and its corrected column roles are in the URL; the description is kept for the session.
+The table's id, its corrected column roles and its edited description are in the URL.
 """
 
 from __future__ import annotations
@@ -98,14 +98,16 @@ def form(table_id: str, data: DataConfig, content: Table) -> Form:
 
 
 def description(form: Form) -> None:
-    """The text that becomes the prompt's first part, to edit."""
+    """The text that becomes the prompt's first part, to edit; an edited one goes into the URL with the roles."""
+    key = keys.setting(form.table_id, "description")
     st.text_area(
         "What the data is, in a sentence or two",
         form.default("description"),
-        key=keys.setting(form.table_id, "description"),
+        key=key,
         persist_state="session",
         max_chars=4000,
         height=140,
+        on_change=lambda: keys.choose_roles(keys.roles() | {"description": st.session_state[key]}),
     )
 
 
@@ -117,11 +119,11 @@ def roles_form(table_id: str) -> None:
     """
     found = suggest_columns(table_path(table_id))
     now = keys.roles()
-    none = "found by itself"
+    none = "detected"
 
     def pick(role: str, label: str, options: tuple[str, ...], detected: str | None) -> str | None:
         offered = [None, *dict.fromkeys([*options, *found.columns])]
-        said = f"{none}: {detected}" if detected else none
+        said = f"{none}: {detected}" if detected else "none detected"
         return st.selectbox(
             label,
             offered,
@@ -147,7 +149,7 @@ def roles_form(table_id: str) -> None:
             frequency = st.text_input(
                 "Frequency",
                 now.get("frequency") or "",
-                placeholder=f"{none}; or h, 15min, D, MS …",
+                placeholder="detected; or write h, 15min, D, MS …",
                 key=keys.setting(table_id, "frequency"),
             )
         with right:
@@ -165,5 +167,6 @@ def roles_form(table_id: str) -> None:
                 "layout": None if layout == "auto" else layout, "time_column": time_column, "id_column": id_column,
                 "value_column": value_column, "channels": channels, "frequency": frequency.strip(),
             }  # fmt: skip
-            keys.choose_roles({name: value for name, value in roles.items() if value})
+            kept = {"description": now["description"]} if "description" in now else {}
+            keys.choose_roles(kept | {name: value for name, value in roles.items() if value})
             st.rerun()
