@@ -44,7 +44,7 @@ class TimeLLM(nn.Module):
             heads=config.heads,
             keys=config.d_ff,
             width=backbone.width,
-            dropout=config.dropout,
+            dropout=config.attention_dropout,
         )
         # A backbone narrower than d_ff has fewer channels to keep.
         self.kept = min(config.d_ff, backbone.width)

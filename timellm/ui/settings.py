@@ -48,6 +48,7 @@ ADVANCED = {
         "prompt_style",
         "dropout",
         "attention_dropout",
+        "round_patches",
         "backbone_dtype",
         "trust_remote_code",
     ),
