@@ -18,32 +18,49 @@ _CHUNK = 256  # prototypes compared at once; V x W cosines of a large vocabulary
 def nearest_words(prototypes_VD: Tensor, backbone: Backbone, *, count: int = 5) -> list[list[str]]:
     """The `count` nearest words of every prototype by cosine, nearest first, spelling variants told once.
 
-    The average embedding is taken off both sides first: embeddings share one large common direction, and with it every
-    prototype has the same neighbours.
+    Embeddings share an average and a few directions that tell how frequent a word is; with them, two prototypes in three
+    would be called "and". Average and leading D / 100 directions are taken off first (Mu & Viswanath, ICLR'18).
     """
-    words_WD = backbone.word_embeddings()
+    ids, spellings = _readable(backbone, backbone.word_embeddings().shape[0])
+    words_WD = backbone.word_embeddings().cpu()[ids]
     centre_D = words_WD.mean(dim=0)
-    directions_WD = F.normalize(words_WD - centre_D, dim=1)
-    ids, spellings = _readable(backbone, words_WD.shape[0])
-    directions_WD = directions_WD[ids.to(directions_WD.device)]
+    centred_WD = words_WD - centre_D
+    shared_Dk = torch.linalg.eigh(centred_WD.T @ centred_WD).eigenvectors[:, -max(1, words_WD.shape[1] // 100) :]
+
+    def directions(rows: Tensor) -> Tensor:
+        return F.normalize(rows - (rows @ shared_Dk) @ shared_Dk.T, dim=1)
+
+    directions_WD = directions(centred_WD)
     named: list[list[str]] = []
-    for chunk_VD in prototypes_VD.float().split(_CHUNK):
-        cosine_VW = F.normalize(chunk_VD - centre_D, dim=1) @ directions_WD.T
+    for chunk_VD in prototypes_VD.float().cpu().split(_CHUNK):
+        cosine_VW = directions(chunk_VD - centre_D) @ directions_WD.T
         for nearest in cosine_VW.topk(min(6 * count, len(spellings)), dim=1).indices.tolist():
             named.append(_distinct([spellings[i] for i in nearest], count))
     return named
 
 
 def _readable(backbone: Backbone, size: int) -> tuple[Tensor, list[str]]:
-    """Ids and spellings of tokens that a reader can take for a word or a number: others say nothing in a label."""
-    ids, spellings = [], []
-    special = set(backbone.tokenizer.all_special_ids)
-    for token in range(min(size, len(backbone.tokenizer))):
-        spelling = backbone.tokenizer.decode([token]).removeprefix("##").strip()
-        if token not in special and spelling and "\ufffd" not in spelling and spelling.isprintable():
-            ids.append(token)
-            spellings.append(spelling)
-    return torch.tensor(ids), spellings
+    """Ids and spellings of the tokens that a reader can take for a word: they start one and have three letters or more.
+
+    A vocabulary without enough of them (a toy's) is taken as it is, but for what cannot be printed.
+    """
+    tokenizer = backbone.tokenizer
+    special = set(tokenizer.all_special_ids)
+    ids = [i for i in range(min(size, len(tokenizer))) if i not in special]
+    raw = dict(zip(ids, tokenizer.convert_ids_to_tokens(ids), strict=True))
+    # Tokenizers mark either the start of a word (a space as "Ġ" or "▁") or its continuation ("##").
+    marks_start = any(token.startswith(("Ġ", "▁")) for token in raw.values())
+    spelt = {i: tokenizer.decode([i]).removeprefix("##").strip() for i in ids}
+    printable = [i for i in ids if spelt[i] and "\ufffd" not in spelt[i] and spelt[i].isprintable()]
+    words = [
+        i
+        for i in printable
+        if (raw[i].startswith(("Ġ", "▁")) if marks_start else not raw[i].startswith("##"))
+        and len(spelt[i]) >= 3
+        and spelt[i].isalpha()
+    ]
+    chosen = words if len(words) >= 1000 else printable
+    return torch.tensor(chosen), [spelt[i] for i in chosen]
 
 
 def _distinct(spellings: list[str], count: int) -> list[str]:
