@@ -46,6 +46,14 @@ def test_missing_values_are_counted_and_not_filled(open_page, hourly_csv):
     assert any("never filled silently" in caption.value for caption in app.caption)
 
 
+def test_table_is_read_again_when_its_file_changes(open_page, table_id, hourly_csv):
+    app = open_page("data", table=table_id)
+    assert {metric.label: metric.value for metric in app.metric}["Rows"] == "400"
+    (workspace().uploads / table_id).write_bytes(hourly_csv(rows=500))
+    app.run()
+    assert {metric.label: metric.value for metric in app.metric}["Rows"] == "500"
+
+
 def test_choosing_a_sample_opens_it(open_page):
     app = open_page("data")
     app.selectbox(key="data/pick").select(f"sample:{samples()[0].key}").run()

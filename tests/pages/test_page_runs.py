@@ -15,7 +15,7 @@ def test_running_run_shows_phase_bar_time_left_and_curves(open_page, queued, sto
     assert not app.exception
     assert 0 < app.progress[0].value < 100
     assert app.progress[0].text == "Training, step 10 of 20 · 1 min 30 s left"
-    assert app.get("plotly_chart")
+    assert app.get("vega_lite_chart")
     assert {metric.label: metric.value for metric in app.metric}["Throughput"] == "12.5 windows/s"
 
 
@@ -68,7 +68,7 @@ def test_table_lists_every_run_with_its_state_as_a_word(open_page, queued, faile
     app = open_page("runs")
     listed = app.dataframe[0].value
     assert set(listed["State"]) == {"queued", "failed", "finished"}
-    assert listed.loc[listed["State"] == "finished", "Skill"].item() == 0.25
+    assert listed.loc[listed["State"] == "finished", "Skill"].item() == 25
 
 
 def test_finished_run_leads_to_its_results(open_page, finished):

@@ -19,7 +19,7 @@ BUCKETS = 1000  # stretches of a long line; about one for each pixel of a wide c
 SMALL_BUCKETS = 300
 MOST_SMALL = 24
 MOST_GAPS = 100
-_SMALL_HEIGHT, _LARGE_HEIGHT, _STRIP_HEIGHT = 62, 340, 150
+_SMALL_HEIGHT, _SMALL_GAP, _LARGE_HEIGHT, _STRIP_HEIGHT = 58, 30, 340, 150
 
 
 def thin(values: np.ndarray, *, buckets: int = BUCKETS) -> np.ndarray:
@@ -69,7 +69,9 @@ def _line(series: pd.Series, *, buckets: int, colour: str, width: float = 1.3) -
 def all_channels(values: pd.DataFrame) -> go.Figure:
     """Every channel as its own small line over one shared time axis; the first 24 when there are more."""
     channels = [str(name) for name in values.columns[:MOST_SMALL]]
-    figure = make_subplots(rows=len(channels), cols=1, shared_xaxes=True, vertical_spacing=0.25 / max(len(channels), 4))
+    height = 70 + (_SMALL_HEIGHT + _SMALL_GAP) * len(channels)
+    spacing = min(_SMALL_GAP / height, 1 / max(len(channels), 2))
+    figure = make_subplots(rows=len(channels), cols=1, shared_xaxes=True, vertical_spacing=spacing)
     for row, name in enumerate(channels, start=1):
         figure.add_trace(_line(values[name], buckets=SMALL_BUCKETS, colour=HISTORY, width=1.1), row=row, col=1)
         figure.add_annotation(
@@ -83,7 +85,7 @@ def all_channels(values: pd.DataFrame) -> go.Figure:
             showarrow=False,
             font={"size": 12},
         )
-    style(figure, height=70 + (_SMALL_HEIGHT + 24) * len(channels), legend=False)
+    style(figure, height=height, legend=False)
     figure.update_layout(margin={"t": 26})
     figure.update_yaxes(nticks=3)
     return figure

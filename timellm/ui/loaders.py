@@ -2,7 +2,8 @@
 
 Cached objects are frozen and shared between sessions; a page must not change the frames in them. A table is read again
 when its file changes, a run's artefacts when the run ends anew. Heavy modules are imported where they are needed, so
-that the first page paints at once.
+that the first page paints at once. The arguments `stamp` and `ended` are there to be part of the cache's key, which
+leaves out arguments that begin with an underscore.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from timellm.jobs.store import Store
 from timellm.workspace import workspace
 
 if TYPE_CHECKING:
+    from timellm.data.columns import ColumnRoles
     from timellm.data.table import Table
     from timellm.explain.attention import AttentionMap
     from timellm.forecasting.scores import Scores, WindowForecasts
@@ -45,17 +47,35 @@ def table(config: DataConfig) -> Table:
     Raises:
         DataError: it cannot be used.
     """
-    file = Path(config.path)
-    stamp = (file.stat().st_mtime_ns, file.stat().st_size) if file.is_file() else None
     reading = config.model_copy(update={"description": "", "split": DataConfig.model_fields["split"].default})
-    return _table(reading.model_dump_json(), stamp)
+    return _table(reading.model_dump_json(), _stamp(Path(config.path)))
 
 
 @st.cache_resource(max_entries=6, show_spinner="Reading the table …")
-def _table(config_json: str, _stamp_in_key: Any) -> Table:
+def _table(config_json: str, stamp: tuple[int, int] | None) -> Table:
     from timellm.data.table import load_table
 
     return load_table(DataConfig.model_validate_json(config_json))
+
+
+def columns(path: Path) -> ColumnRoles:
+    """What the columns of a file could mean.
+
+    Raises:
+        DataError: it cannot be read as a table at all.
+    """
+    return _columns(str(path), _stamp(path))
+
+
+@st.cache_resource(max_entries=6, show_spinner="Reading the columns …")
+def _columns(path: str, stamp: tuple[int, int] | None) -> ColumnRoles:
+    from timellm.data.columns import suggest_columns
+
+    return suggest_columns(path)
+
+
+def _stamp(file: Path) -> tuple[int, int] | None:
+    return (file.stat().st_mtime_ns, file.stat().st_size) if file.is_file() else None
 
 
 def backbone_ready(name: str) -> bool:
@@ -108,14 +128,14 @@ class Results:
 
 
 @st.cache_resource(max_entries=24, show_spinner="Reading the run …")
-def _artefact(run_dir: str, _ended: str, name: str) -> Any:
+def _artefact(run_dir: str, ended: str, name: str) -> Any:
     from timellm.forecasting.artifacts import RunFolder
 
     return getattr(RunFolder(Path(run_dir)), name)()
 
 
 @st.cache_resource(max_entries=32, show_spinner="Working out the attention …")
-def _attention(run_dir: str, _ended: str, channel: str, cutoff: pd.Timestamp | None) -> AttentionMap:
+def _attention(run_dir: str, ended: str, channel: str, cutoff: pd.Timestamp | None) -> AttentionMap:
     from timellm.explain.attention import attention_map
 
     return attention_map(Path(run_dir), channel=channel, cutoff=cutoff)

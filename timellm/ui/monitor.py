@@ -13,8 +13,7 @@ import streamlit as st
 from timellm.config import RunConfig
 from timellm.errors import ConfigError
 from timellm.jobs.run import Run, log_tail
-from timellm.plots.curves import loss_curves
-from timellm.plots.template import CONFIG
+from timellm.plots.curves import loss_rows, loss_spec
 from timellm.ui import keys
 from timellm.ui.errors import explained, show_error
 from timellm.ui.loaders import store
@@ -36,7 +35,7 @@ def runs_frame(runs: tuple[Run, ...]) -> pd.DataFrame:
                 "Progress": overall_share(run) if run.active or run.state == "finished" else None,
                 "Time left": duration(run.eta_s) if run.state == "running" else "",
                 "Best validation MSE": run.best_validation_loss,
-                "Skill": run.summary.get("skill"),
+                "Skill": None if (skill := run.summary.get("skill")) is None else 100 * skill,
                 "Backbone": backbone,
                 "Quantization": quantization,
                 "Started": ago(run.started or run.created),
@@ -61,7 +60,7 @@ RUNS_COLUMNS = {
         "Best validation", format="%.3f", help="Lowest MSE on z-scored validation windows so far."
     ),
     "Skill": st.column_config.NumberColumn(
-        format="percent", help="How much lower the test MAE is than the seasonal naive's; negative is worse."
+        format="%+.0f %%", help="How much lower the test MAE is than the seasonal naive's; negative is worse."
     ),
 }
 
@@ -118,9 +117,9 @@ def watch(run_id: str) -> None:
         if len(curve):
             training = run.config.training
             planned = training.steps if run.active and training.minutes is None else None
-            st.plotly_chart(
-                loss_curves(curve, steps=planned),
-                config=CONFIG,
+            st.vega_lite_chart(
+                loss_rows(curve),
+                loss_spec(planned),
                 key=f"curves/{run_id}",
                 alt="Training and validation loss by step",
             )

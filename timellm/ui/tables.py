@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from timellm.config import DataConfig, ModelConfig, RunConfig
-from timellm.data.columns import suggest_columns
 from timellm.data.samples import samples
 from timellm.data.season import suggest_description, suggest_lengths
 from timellm.data.uploads import save_upload, table_path, uploads
 from timellm.errors import TimeLLMError
 from timellm.ui import keys
 from timellm.ui.errors import show_error
+from timellm.ui.loaders import columns
 from timellm.ui.settings import Form
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def roles_form(table_id: str) -> None:
     Raises:
         DataError: the file cannot be read as a table at all.
     """
-    found = suggest_columns(table_path(table_id))
+    found = columns(table_path(table_id))
     now = keys.roles()
     none = "detected"
 
