@@ -33,7 +33,7 @@ rows, channels = table.values.shape
 missing = int(table.values.isna().to_numpy().sum())
 
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-    st.subheader(tables.title(table_id), anchor=False, width="content")
+    st.subheader(plain(tables.title(table_id)), anchor=False, width="content")
     if st.button("Fine-tune on this table", type="primary", icon=":material/tune:"):
         st.switch_page("finetune.py", query_params=st.query_params.to_dict())
 with st.grid("auto", min_column_width=150):

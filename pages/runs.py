@@ -9,7 +9,7 @@ from timellm.ui.loaders import store
 from timellm.ui.monitor import runs_table, watch
 from timellm.ui.pickers import has_results
 from timellm.ui.settings import differences, label, shown
-from timellm.ui.words import ago, state_badge
+from timellm.ui.words import ago, plain, state_badge
 
 st.title("Runs")
 
@@ -31,7 +31,7 @@ with explained("This run cannot be shown"):
     run = run_actions.chosen_run()
 
 run_actions.show_failure()
-st.subheader(run.name, anchor=False)
+st.subheader(plain(run.name), anchor=False)
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
     when = f"started {ago(run.started)}" if run.started else f"queued {ago(run.created)}"
     st.markdown(f"{state_badge(run)} {when}", width="content")

@@ -125,6 +125,14 @@ def finished(table_id: str, store: Store) -> Run:
     return store.finish(run.id, "finished", summary=summary)
 
 
+@pytest.fixture
+def stopped(table_id: str, store: Store) -> Run:
+    """A run that was stopped when it had something to keep."""
+    run = store.create_run(config_for(table_id), name="Stopped run")
+    fill(RunFolder(run.run_dir), run.config)
+    return store.finish(run.id, "stopped", summary={"skill": -0.1})
+
+
 def fill(folder: RunFolder, config: RunConfig) -> None:
     """Write a run folder as the pipeline does, without a backbone."""
     table = load_table(config.data)

@@ -37,6 +37,22 @@ def test_page_with_a_finished_run_is_ready(open_page, finished, table_id, page):
 
 
 @pytest.mark.parametrize("page", RESULT_PAGES)
+def test_result_page_of_a_run_stopped_with_a_checkpoint_shows_it(open_page, stopped, page):
+    app = open_page(page, run=stopped.id)
+    assert not app.exception
+    assert not app.error
+    assert app.get("plotly_chart")
+
+
+@pytest.mark.parametrize("page", RESULT_PAGES)
+def test_result_page_of_a_run_stopped_before_its_first_checkpoint_says_so(open_page, queued, store, page):
+    store.request_stop(queued.id)
+    app = open_page(page, run=queued.id)
+    assert not app.exception
+    assert "stopped before its first checkpoint" in app.info[0].value
+
+
+@pytest.mark.parametrize("page", RESULT_PAGES)
 def test_result_page_of_a_failed_run_says_why_and_leads_to_its_log(open_page, failed, page):
     app = open_page(page, run=failed.id)
     assert not app.exception

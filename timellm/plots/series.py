@@ -7,6 +7,7 @@ lowest and the highest row of each stretch are kept, so a spike of one row in a 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 
 import numpy as np
 import pandas as pd
@@ -75,7 +76,7 @@ def all_channels(values: pd.DataFrame) -> go.Figure:
     for row, name in enumerate(channels, start=1):
         figure.add_trace(_line(values[name], buckets=SMALL_BUCKETS, colour=HISTORY, width=1.1), row=row, col=1)
         figure.add_annotation(
-            text=f"<b>{shorten(name, 34)}</b>",
+            text=f"<b>{escape(shorten(name, 34))}</b>",
             xref="paper",
             yref="y domain" if row == 1 else f"y{row} domain",
             x=0,

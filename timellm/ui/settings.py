@@ -14,7 +14,7 @@ import streamlit as st
 
 from timellm.config import SECTIONS, RunConfig, section_of, setting_help
 from timellm.ui import keys
-from timellm.ui.words import QUANTIZATION, number
+from timellm.ui.words import QUANTIZATION
 
 LABELS = {
     "backbone_dtype": "Backbone arithmetic",
@@ -68,6 +68,7 @@ ADVANCED = {
     ),
 }
 
+_FLOAT_STEPS = {"learning_rate": 0.0005, "dropout": 0.05, "clip_norm": 0.1}
 _ROOM_SIDE_BY_SIDE = 16  # letters of all choices together; more of them are cut off in a third of the form
 
 
@@ -128,7 +129,7 @@ class Form:
 def _limits(name: str) -> dict[str, Any]:
     field = SECTIONS[section_of(name)].model_fields[name]
     whole = field.annotation is int
-    limits: dict[str, Any] = {"step": 1} if whole else {"step": None, "format": "%g"}
+    limits: dict[str, Any] = {"step": 1} if whole else {"step": _FLOAT_STEPS.get(name, 0.01), "format": "%g"}
     for rule in field.metadata:
         if isinstance(rule, annotated_types.Ge):
             limits["min_value"] = rule.ge if whole else float(rule.ge)
@@ -145,8 +146,10 @@ def shown(name: str, value: Any) -> str:
         return "not set"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
     if isinstance(value, float):
-        return number(value)
+        return f"{value:g}"
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return str(value)

@@ -17,13 +17,12 @@ from timellm.ui import keys
 from timellm.ui.errors import show_error
 from timellm.ui.loaders import backbone_ready
 from timellm.ui.settings import ADVANCED, Form
-from timellm.ui.words import QUANTIZATION, memory, plain
+from timellm.ui.words import NO_STEP_LIMIT, QUANTIZATION, memory, plain
 
 if TYPE_CHECKING:
     from timellm.data.table import Table
 
 _OTHER = "another model"
-_NO_STEP_LIMIT = 1_000_000  # with a time budget the clock ends the run, not the steps
 
 
 def what(form: Form, table: Table, *, advanced: bool) -> dict[str, Any]:
@@ -114,7 +113,7 @@ def how_long(form: Form, *, advanced: bool) -> dict[str, Any]:
                 help="For training alone; the learning rate follows the clock. Loading and evaluating come on top.",
                 persist_state="session",
             )
-            limits = {"steps": _NO_STEP_LIMIT, "minutes": minutes}
+            limits = {"steps": NO_STEP_LIMIT, "minutes": minutes}
     if advanced:
         _group(form, "Training")
     return limits

@@ -44,6 +44,7 @@ PHASE_UNITS = {"fetching": "MB", "loading": "tensors", "training": "step", "eval
 # Which stretch of the whole bar a phase fills. A run says that it loads, then fetches what is not there, then loads.
 _PHASE_SPANS = {"loading": (0.01, 0.10), "fetching": (0.01, 0.06), "training": (0.10, 0.88), "evaluating": (0.88, 0.99)}
 
+NO_STEP_LIMIT = 1_000_000  # with a time budget the clock ends the run, not the steps
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>$#~:|])")
 
 
@@ -137,5 +138,7 @@ def phase_line(run: Run) -> str:
     if run.phase == "fetching":
         return f"{text}, {run.done / 1e6:,.0f} of {run.total / 1e6:,.0f} MB"
     if run.phase == "training":
+        if run.total >= NO_STEP_LIMIT:
+            return f"{text}, step {run.done:,}"
         return f"{text}, step {run.done:,} of {run.total:,}"
     return f"{text}, {run.done:,} of {run.total:,} {PHASE_UNITS[run.phase]}"

@@ -1,0 +1,82 @@
+"""Words for numbers and states: short, with units, and never at the end before the end."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from timellm.config import RunConfig
+from timellm.jobs.run import Run
+from timellm.training.progress import PHASES
+from timellm.ui.words import ago, duration, memory, number, overall_share, phase_line, plain, skill_words
+
+
+def run(**values) -> Run:
+    unset = dict.fromkeys(Run.__dataclass_fields__)
+    known = {"id": "x", "name": "x", "state": "running", "config_text": RunConfig.create("x.csv").to_json()}
+    return Run(**unset | known | {"run_dir": Path("x"), "done": 0, "total": 0, "fraction": 0.0, "summary": {}} | values)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "not known yet"),
+        (float("inf"), "not known yet"),
+        (0.4, "0 s"),
+        (59, "59 s"),
+        (75, "1 min 15 s"),
+        (1800, "30 min"),
+        (3900, "1 h 5 min"),
+        (400_000, "4 days"),
+    ],
+)
+def test_duration_has_at_most_two_units(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_ago_counts_from_now():
+    now = datetime.now(UTC)
+    assert ago(now) == "just now"
+    assert ago(now - timedelta(minutes=5)) == "5 min ago"
+    assert ago(now - timedelta(hours=3)) == "3 h ago"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "–"), (float("nan"), "–"), (0, "0"), (0.38912, "0.3891"), (17420.4, "17,420"), (0.0005, "0.0005000")],
+)
+def test_number_keeps_four_significant_digits(value, text):
+    assert number(value) == text
+
+
+def test_memory_is_in_megabytes_until_it_is_in_gigabytes():
+    assert memory(None) == "–"
+    assert memory(500) == "524 MB"
+    assert memory(2048) == "2.1 GB"
+
+
+def test_plain_leaves_nothing_for_markdown_to_read():
+    assert plain("a*b_c [x](y) $z$ :red[w]") == r"a\*b\_c \[x\](y) \$z\$ \:red\[w\]"
+
+
+def test_skill_says_better_and_worse_in_words():
+    assert skill_words(0.123) == "error 12% lower than the seasonal naive's"
+    assert skill_words(-1.39) == "error 139% higher than the seasonal naive's"
+    assert skill_words(0.001) == "error about that of the seasonal naive"
+    assert skill_words(None) == "no comparison with the seasonal naive"
+
+
+def test_overall_share_never_falls_from_phase_to_phase_and_never_reaches_the_end():
+    moments = [run(phase="loading")] + [run(phase=phase, fraction=f) for phase in PHASES for f in (0.0, 0.5, 1.0)]
+    fetching_then_loading = [moments[0], *moments[1:4], moments[6], *moments[7:]]
+    shares = [overall_share(moment) for moment in fetching_then_loading]
+    assert shares == sorted(shares)
+    assert shares[-1] < 1
+    assert overall_share(replace(moments[0], state="finished")) == 1
+
+
+def test_phase_line_names_no_total_when_the_clock_ends_the_run():
+    assert phase_line(run(phase="training", done=12, total=300)) == "Training, step 12 of 300"
+    assert phase_line(run(phase="training", done=12, total=1_000_000)) == "Training, step 12"
+    assert phase_line(run(phase="fetching", done=5_000_000, total=93_000_000)) == "Fetching the backbone, 5 of 93 MB"
