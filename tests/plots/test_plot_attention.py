@@ -26,7 +26,9 @@ def test_attention_chart_draws_prototypes_as_rows_and_patches_in_time(picture):
     heat = figure.data[1]
     assert np.asarray(heat.z).shape == (5, 12)
     assert list(heat.y) == list(picture.labels)
-    assert pd.Timestamp(heat.x[0]) == picture.window.index[0] + pd.Timedelta(hours=7.5)
+    assert len(heat.x) == 13  # edges, so that each column covers what is marked of it
+    assert pd.Timestamp(heat.x[0]) == picture.window.index[0]
+    assert picture.cell(1) == (heat.x[1], heat.x[2])
 
 
 def test_attention_chart_marks_the_patch_on_the_series_and_its_column_in_the_heatmap(picture):

@@ -48,6 +48,11 @@ class AttentionPicture:
         right = self.span(final)[1] if patch == final else middle + (self.centre(patch + 1) - middle) / 2
         return left, right
 
+    def edges(self) -> list[pd.Timestamp]:
+        """Where the heatmap's P columns begin, and where the last one ends."""
+        cells = [self.cell(patch) for patch in range(len(self.spans_P2))]
+        return [cells[0][0], *(right for _, right in cells)]
+
 
 def attention_chart(picture: AttentionPicture, *, patch: int) -> go.Figure:
     """The window over its heatmap, time shared; the chosen patch is shaded in both."""
@@ -76,7 +81,7 @@ def attention_chart(picture: AttentionPicture, *, patch: int) -> go.Figure:
     hover = [f"patch {i + 1}: {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}" for i, (first, last) in enumerate(spans)]
     figure.add_trace(
         go.Heatmap(
-            x=[picture.centre(i) for i in range(len(spans))],
+            x=picture.edges(),
             y=words,
             z=picture.weights_PV.T,
             colorscale=SEQUENTIAL,

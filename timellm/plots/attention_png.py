@@ -30,8 +30,7 @@ def attention_png(picture: AttentionPicture, *, title: str, patch: int | None = 
     top.set_ylabel(shorten(str(picture.window.name), 24))
     top.spines[["top", "right"]].set_visible(False)
 
-    cells = [picture.cell(patch) for patch in range(len(picture.spans_P2))]
-    edges = mdates.date2num([cells[0][0], *(right for _, right in cells)])
+    edges = mdates.date2num(picture.edges())
     mesh = bottom.pcolormesh(
         edges, np.arange(len(labels) + 1), picture.weights_PV.T, cmap=SEQUENTIAL.lower(), shading="flat"
     )
