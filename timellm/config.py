@@ -111,7 +111,7 @@ class ModelConfig(_Section):
     layers: int = Field(6, ge=1, le=256)
     """How many of the backbone's layers are used, counted from the input."""
     quantization: Quantization = "none"
-    """Storage of the frozen backbone: none, 8bit (LLM.int8) or 4bit (NF4 with double quantization)."""
+    """Storage of the frozen backbone: none, 8bit (int8, one scale a row) or 4bit (NF4 with double quantization)."""
     backbone_dtype: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     """Arithmetic of the frozen backbone; auto is bfloat16 where the processor has it, float32 elsewhere."""
     trust_remote_code: bool = False

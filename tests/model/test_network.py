@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
 from timellm.config import ModelConfig
+from timellm.data.windows import WindowIndex, WindowSource
 from timellm.errors import BackboneError
 from timellm.model.backbone import load_backbone
 from timellm.model.network import TimeLLM
 from timellm.model.patching import patch_spans
+from timellm.training.loop import forecast_windows
 
 ARCHITECTURES = ("llama", "qwen2", "gpt2", "bert")
 
@@ -50,6 +53,22 @@ def test_forecast_does_not_depend_on_the_batch(backbones, architecture):
     scale = x.std(dim=1, keepdim=True)
     torch.testing.assert_close(together / scale, alone / scale, rtol=1e-4, atol=1e-4)
     torch.testing.assert_close(together / scale, reversed_ / scale, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("quantization", ["none", "4bit", "8bit"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_forecast_is_the_same_to_the_bit_whatever_it_is_asked_with(backbones, architecture, quantization):
+    network = build(backbones[architecture], backbone_dtype="bfloat16", quantization=quantization)
+    rows = windows(9).numpy()
+    source = WindowSource(np.concatenate([rows, rows[:, :8]], axis=1).T, context=64, horizon=8)
+
+    def forecast(*channels: int) -> np.ndarray:
+        index = WindowIndex(np.array(channels), np.full(len(channels), 64), 0)
+        return forecast_windows(network, source, index)
+
+    together = forecast(*range(9))
+    np.testing.assert_array_equal(together, np.concatenate([forecast(i) for i in range(9)]))
+    np.testing.assert_array_equal(together[[7, 0]], forecast(7, 0))
 
 
 @pytest.mark.parametrize("architecture", ["llama", "qwen2", "gpt2"])
@@ -94,6 +113,24 @@ def test_direct_prototypes_start_where_the_map_starts(tiny_backbone):
     torch.testing.assert_close(direct.prototypes(), mapped.prototypes())
 
 
+def _dequantise(model: torch.nn.Module) -> None:
+    """Put plain layers with the weights that bitsandbytes dequantises in place of the quantised ones."""
+    import bitsandbytes as bnb
+
+    for name, module in list(model.named_modules()):
+        if isinstance(module, bnb.nn.Linear4bit):
+            weight = bnb.functional.dequantize_4bit(module.weight.data, module.weight.quant_state)
+        elif isinstance(module, bnb.nn.Linear8bitLt):
+            weight = bnb.functional.int8_vectorwise_dequant(module.state.CB, module.state.SCB)
+        else:
+            continue
+        plain = torch.nn.Linear(module.in_features, module.out_features, bias=module.bias is not None)
+        plain.weight = torch.nn.Parameter(weight.float(), requires_grad=False)
+        if module.bias is not None:
+            plain.bias = torch.nn.Parameter(module.bias.data.float(), requires_grad=False)
+        model.set_submodule(name, plain)
+
+
 @pytest.mark.parametrize("quantization", ["4bit", "8bit"])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_gradient_through_quantised_layers_is_that_of_the_dequantised_weights(backbones, architecture, quantization):
@@ -111,7 +148,7 @@ def test_gradient_through_quantised_layers_is_that_of_the_dequantised_weights(ba
     with torch.no_grad():  # what makes bitsandbytes repack on some processors
         reader(prompts, patches_BPD=patches)
     quantised = gradient()
-    reader.backbone.model.dequantize()
+    _dequantise(reader.backbone.model)
     exact = gradient()
     assert torch.nn.functional.cosine_similarity(quantised.flatten(), exact.flatten(), dim=0) > 0.999
 

@@ -21,7 +21,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer, BitsAndBytesConfi
 
 from timellm.config import ModelConfig
 from timellm.errors import BackboneError
-from timellm.model import attention
+from timellm.model import attention, int8
 from timellm.model.catalog import find
 from timellm.model.fetch import OnBytes, prepare
 
@@ -107,6 +107,8 @@ def load_backbone(
     model.eval().requires_grad_(False)
     if config.quantization == "4bit":
         _keep_gradients_true(model)
+    elif config.quantization == "8bit":
+        int8.use_true_weights(model)
     pad = next((i for i in (tokenizer.pad_token_id, tokenizer.eos_token_id) if i is not None), 0)
     return Backbone(
         name=config.backbone,

@@ -152,6 +152,10 @@ def is_ready(name: str) -> bool:
         return (prepared_folder(entry) / "config.json").is_file()
     if (Path(name).expanduser() / "config.json").is_file():
         return True
-    from huggingface_hub import try_to_load_from_cache  # here, because pages read the catalogue at every start
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError  # here, because pages read the catalogue at every start
 
-    return isinstance(try_to_load_from_cache(name, "config.json"), str)
+    try:
+        return isinstance(try_to_load_from_cache(name, "config.json"), str)
+    except HFValidationError:  # not shaped like a hub id, so nothing to be ready
+        return False

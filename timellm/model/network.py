@@ -14,6 +14,8 @@ a forecast therefore never depends on what it was batched with (the published co
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor, nn
 from transformers import DynamicCache
@@ -51,7 +53,8 @@ class TimeLLM(nn.Module):
         self.head = ForecastHead(
             patches=config.patches, channels=self.kept, horizon=config.horizon, dropout=config.dropout
         )
-        self.reader = PromptedBackbone(backbone)
+        examples_BT = torch.randn(16, config.context, generator=torch.Generator().manual_seed(0))
+        self.reader = PromptedBackbone(backbone, examples=self.template.texts(instance_norm(examples_BT)[0]))
         self.to(backbone.device)
 
     def forward(self, context_BT: Tensor) -> Tensor:
@@ -64,7 +67,7 @@ class TimeLLM(nn.Module):
         prompts = self.reader.backbone.token_ids(self.template.texts(normed_BT))
         patches_BPM = self.patch_embedding(self.patch_input(normed_BT))
         reprogrammed_BPD = self.reprogramming(patches_BPM, prototypes_VD=self.prototypes())
-        hidden_BPD = self.reader(prompts, patches_BPD=reprogrammed_BPD)
+        hidden_BPD = self.reader(prompts, patches_BPD=reprogrammed_BPD, settled=not self.training)
         return self.head(hidden_BPD[..., : self.kept]) * deviation_B1 + mean_B1
 
     def patch_input(self, normed_BT: Tensor) -> Tensor:
@@ -75,36 +78,51 @@ class TimeLLM(nn.Module):
 class PromptedBackbone:
     """Runs patches behind prompts through a backbone; not a module, because nothing in it trains."""
 
-    def __init__(self, backbone: Backbone):
-        self.backbone = backbone
-        self._prefix_ids: list[int] = []
-        self._prefix: list[tuple[Tensor, Tensor]] = []  # keys and values [1, heads, tokens, size] of each layer
+    def __init__(self, backbone: Backbone, *, examples: list[str]):
+        """`examples` are a few prompts; the tokens that all of them start with are the prefix whose work is kept.
 
-    def __call__(self, prompts: list[list[int]], *, patches_BPD: Tensor) -> Tensor:
-        """Hidden states [B, P, D] in float32 at the patches."""
+        It is found on token ids, because a tokenizer may merge across any border of the text, and once, because a
+        prefix that followed each batch would let a forecast depend on the batch by a rounding.
+        """
+        self.backbone = backbone
+        ids = backbone.token_ids(examples)
+        first, last = min(ids), max(ids)  # the two that part first
+        shared = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), 0)
+        self._prefix_ids = first[:shared]
+        self._prefix: list[tuple[Tensor, Tensor]] = []
+        # Prompts differ by a few digits: room for the longest example and a little more holds them all.
+        self._room = _round_up(max(map(len, ids)) + 4, 16)
+
+    def __call__(self, prompts: list[list[int]], *, patches_BPD: Tensor, settled: bool = False) -> Tensor:
+        """Hidden states [B, P, D] in float32 at the patches.
+
+        `settled` pads every batch to the same length. Masked positions change no result, but they move the others, and
+        in bfloat16 a sum in another order can round to another forecast.
+        """
         longest = max(map(len, prompts))
         self.backbone.check_length(longest, patches=patches_BPD.shape[1])
+        tokens = self._pad(prompts, max(_round_up(longest, 16), self._room) if settled else longest)
         patches = patches_BPD.to(self.backbone.dtype)
-        run = self._after_cached_prompt if self.backbone.causal else self._together
-        return run(prompts, patches).float()
+        return (self._after_cached_prompt if self.backbone.causal else self._together)(tokens, patches).float()
 
-    def _together(self, prompts: list[list[int]], patches_BPD: Tensor) -> Tensor:
+    def _together(self, tokens: _Tokens, patches_BPD: Tensor) -> Tensor:
         """Prompt and patches in one bidirectional pass."""
-        ids_BL, mask_BL, positions_BP = self._padded(prompts, patches_BPD.shape[1])
+        ids_BL, mask_BL, positions_BP = tokens.ids, tokens.mask, tokens.patch_positions(patches_BPD.shape[1])
         embedded_BLD = self.backbone.model.get_input_embeddings()(ids_BL)
-        token_positions = torch.arange(ids_BL.shape[1], device=ids_BL.device).expand_as(ids_BL)
+        # A padded position is masked; it only needs some position the model has.
+        last = (self.backbone.max_positions or ids_BL.shape[1]) - 1
+        token_positions = torch.arange(ids_BL.shape[1], device=ids_BL.device).clamp(max=last).expand_as(ids_BL)
         return self.backbone.model(
             inputs_embeds=torch.cat([embedded_BLD, patches_BPD], dim=1),
             attention_mask=torch.cat([mask_BL, mask_BL.new_ones(positions_BP.shape)], dim=1),
-            # A padded position is masked; it only needs some position the model has.
             position_ids=torch.cat([token_positions, positions_BP], dim=1),
         ).last_hidden_state[:, ids_BL.shape[1] :]
 
-    def _after_cached_prompt(self, prompts: list[list[int]], patches_BPD: Tensor) -> Tensor:
+    def _after_cached_prompt(self, tokens: _Tokens, patches_BPD: Tensor) -> Tensor:
         """Patches alone, against the keys and values of their prompts."""
-        ids_BL, mask_BL, positions_BP = self._padded(prompts, patches_BPD.shape[1])
+        mask_BL, positions_BP = tokens.mask, tokens.patch_positions(patches_BPD.shape[1])
         with torch.no_grad():
-            cache = self._prompt_cache(prompts, ids_BL, mask_BL)
+            cache = self._prompt_cache(tokens)
         return self.backbone.model(
             inputs_embeds=patches_BPD,
             attention_mask=torch.cat([mask_BL, mask_BL.new_ones(positions_BP.shape)], dim=1),
@@ -113,52 +131,54 @@ class PromptedBackbone:
             use_cache=True,
         ).last_hidden_state
 
-    def _prompt_cache(self, prompts: list[list[int]], ids_BL: Tensor, mask_BL: Tensor) -> DynamicCache:
-        shared = self._shared_prefix(prompts)
-        cache = DynamicCache(
-            [
-                (key.expand(len(prompts), -1, -1, -1), value.expand(len(prompts), -1, -1, -1))
-                for key, value in self._prefix
-            ]
-        )
+    def _prompt_cache(self, tokens: _Tokens) -> DynamicCache:
+        ids_BL, cache, shared = tokens.ids, DynamicCache(), len(self._prefix_ids)
+        prefix_L = torch.tensor(self._prefix_ids, device=ids_BL.device)
+        if not (ids_BL.shape[1] > shared and bool((ids_BL[:, :shared] == prefix_L).all())):
+            shared = 0  # a prompt the examples did not foresee; then nothing is shared
+        if shared:
+            size = len(ids_BL)
+            cache = DynamicCache(
+                [(key.expand(size, -1, -1, -1), value.expand(size, -1, -1, -1)) for key, value in self._kept()]
+            )
         rest_BL = ids_BL[:, shared:]
         self.backbone.model(
             input_ids=rest_BL,
-            attention_mask=mask_BL,
+            attention_mask=tokens.mask,
             position_ids=torch.arange(shared, ids_BL.shape[1], device=ids_BL.device).expand_as(rest_BL),
             past_key_values=cache,
             use_cache=True,
         )
         return cache
 
-    def _shared_prefix(self, prompts: list[list[int]]) -> int:
-        """Length of the kept prefix, found on token ids because tokenizers may merge across any border of the text."""
-        start, end = min(prompts), max(prompts)  # the two that differ first differ most
-        common = next(
-            (i for i, pair in enumerate(zip(start, end, strict=False)) if pair[0] != pair[1]), min(len(start), len(end))
-        )
-        common = min(common, min(map(len, prompts)) - 1)  # at least one token is left to run
-        kept = self._prefix_ids
-        if not kept or start[: len(kept)] != kept or common < len(kept):
-            self._keep_prefix(start[:common])
-        return len(self._prefix_ids)
-
-    def _keep_prefix(self, ids: list[int]) -> None:
-        self._prefix_ids, self._prefix = ids, []
-        if ids:
+    def _kept(self) -> list[tuple[Tensor, Tensor]]:
+        """Keys and values [1, heads, tokens, size] of the shared prefix in each layer, computed at first use."""
+        if not self._prefix:
+            ids = torch.tensor([self._prefix_ids], device=self.backbone.device)
             cache = DynamicCache()
-            self.backbone.model(
-                input_ids=torch.tensor([ids], device=self.backbone.device), past_key_values=cache, use_cache=True
-            )
+            self.backbone.model(input_ids=ids, past_key_values=cache, use_cache=True)
             self._prefix = [(layer.keys, layer.values) for layer in cache.layers]
+        return self._prefix
 
-    def _padded(self, prompts: list[list[int]], patches: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Token ids [B, L] padded at the end, their mask [B, L], and the patches' positions [B, P]."""
-        device = self.backbone.device
-        lengths = torch.tensor([len(ids) for ids in prompts], device=device)
-        longest = int(lengths.max())
-        pad = self.backbone.pad_token_id
-        ids_BL = torch.tensor([ids + [pad] * (longest - len(ids)) for ids in prompts], device=device)
-        steps = torch.arange(longest, device=device)
-        mask_BL = (steps < lengths[:, None]).long()
-        return ids_BL, mask_BL, lengths[:, None] + torch.arange(patches, device=device)
+    def _pad(self, prompts: list[list[int]], length: int) -> _Tokens:
+        pad, device = self.backbone.pad_token_id, self.backbone.device
+        ids_BL = torch.tensor([ids + [pad] * (length - len(ids)) for ids in prompts], device=device)
+        lengths_B1 = torch.tensor([[len(ids)] for ids in prompts], device=device)
+        return _Tokens(ids_BL, (torch.arange(length, device=device) < lengths_B1).long(), lengths_B1)
+
+
+@dataclass(frozen=True)
+class _Tokens:
+    """Prompts padded at the end: ids [B, L], their mask [B, L], their true lengths [B, 1]."""
+
+    ids: Tensor
+    mask: Tensor
+    lengths: Tensor
+
+    def patch_positions(self, patches: int) -> Tensor:
+        """Positions [B, P] of the patches: they go on where each prompt really ends."""
+        return self.lengths + torch.arange(patches, device=self.lengths.device)
+
+
+def _round_up(number: int, multiple: int) -> int:
+    return -(-number // multiple) * multiple
