@@ -51,7 +51,7 @@ with explained("The attention of this run cannot be shown"):
 
     top = found.top(count, head)
     weights = found.matrix(head)
-    labels = tuple(f"{i}: {found.words[i]}" for i in top)
+    labels = tuple(f"{i + 1}: {found.words[i]}" for i in top)
     picture = AttentionPicture(weights[:, top], labels, found.spans, found.context)
     first, last = picture.span(patch)
     best = sorted(top, key=lambda i: -weights[patch, i])[:3]

@@ -8,7 +8,6 @@ forecast = timellm.Forecaster.load("checkpoints/demand").forecast()
 from __future__ import annotations
 
 import importlib
-import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -19,10 +18,6 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = ["Forecaster", "RunConfig", "fit", "read_table"]
-
-# Threads that wait for each other should sleep, not spin: beside a server and a browser on two cores, spinning made a
-# training step up to three times slower. OpenMP reads this when torch is first imported.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 _HOMES = {
     "Forecaster": "timellm.forecasting.forecaster",

@@ -135,7 +135,7 @@ class ModelConfig(_Section):
     prototype_source: Literal["direct", "map"] = "direct"
     """map: the paper's linear map over the vocabulary; direct: the same prototypes as free weights (1/80 of them)."""
     prompt_style: Literal["compact", "paper"] = "compact"
-    """compact: 4-digit statistics, lags without zero and mirror pairs; paper: the published prompt, digit for digit."""
+    """compact: short statistics, lags without zero and mirror pairs; paper: the published prompt, digit for digit."""
     round_patches: bool = False
     """Round the normalised window to bfloat16 before it is cut, as the published code does."""
     dropout: float = Field(0.1, ge=0, lt=1)
