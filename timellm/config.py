@@ -160,7 +160,7 @@ class ModelConfig(_Section):
 class TrainingConfig(_Section):
     """How the adapters are trained and when training ends."""
 
-    steps: int = Field(300, ge=1, le=10_000_000)
+    steps: int = Field(100, ge=1, le=10_000_000)
     """Optimiser steps at most."""
     minutes: float | None = Field(None, gt=0, le=100_000)
     """Time budget for training; the schedule then follows the clock, and `steps` remains an upper bound."""
@@ -180,7 +180,7 @@ class TrainingConfig(_Section):
     """Gradients are scaled down to this norm."""
     validations: int = Field(6, ge=1, le=1000)
     """How often the validation part is looked at during the run."""
-    validation_windows: int = Field(1024, ge=1)
+    validation_windows: int = Field(256, ge=1)
     """Windows of the validation part looked at each time, evenly spaced; all of them if there are fewer."""
     patience: int = Field(4, ge=1)
     """Validations without improvement before training stops early."""

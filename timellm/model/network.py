@@ -101,7 +101,9 @@ class PromptedBackbone:
         """
         longest = max(map(len, prompts))
         self.backbone.check_length(longest, patches=patches_BPD.shape[1])
-        tokens = self._pad(prompts, max(_round_up(longest, 16), self._room) if settled else longest)
+        # Otherwise to a multiple of 8: the library keeps buffers for every shape of matrix product it has ever seen.
+        length = max(_round_up(longest, 16), self._room) if settled else _round_up(longest, 8)
+        tokens = self._pad(prompts, length)
         patches = patches_BPD.to(self.backbone.dtype)
         return (self._after_cached_prompt if self.backbone.causal else self._together)(tokens, patches).float()
 
