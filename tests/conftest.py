@@ -83,21 +83,23 @@ def hourly_csv(tmp_path_factory) -> Path:
     return path
 
 
+SMALL = {
+    "layers": 2,
+    "context": 48,
+    "horizon": 12,
+    "d_model": 8,
+    "d_ff": 8,
+    "heads": 2,
+    "prototypes": 20,
+    "steps": 8,
+    "batch_size": 8,
+    "validations": 2,
+    "validation_windows": 16,
+}
+"""A run of a second on real parts."""
+
+
 @pytest.fixture
 def small_config(hourly_csv, tiny_backbone) -> RunConfig:
-    """A run of a few seconds on real parts: 8 steps, context 48, horizon 12."""
-    return RunConfig.create(
-        hourly_csv,
-        backbone=str(tiny_backbone),
-        layers=2,
-        context=48,
-        horizon=12,
-        d_model=8,
-        d_ff=8,
-        heads=2,
-        prototypes=20,
-        steps=8,
-        batch_size=8,
-        validations=2,
-        validation_windows=16,
-    )
+    """A small run on the hourly table."""
+    return RunConfig.create(hourly_csv, backbone=str(tiny_backbone), **SMALL)

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import timellm
+from tests.conftest import SMALL
 from timellm.errors import CheckpointError, DataError
 from timellm.explain.attention import attention_map
 from timellm.forecasting import metrics
@@ -18,21 +19,8 @@ from timellm.pipeline import evaluate
 @pytest.fixture(scope="module")
 def run(tmp_path_factory, hourly_csv, tiny_backbone):
     """A finished run, and what it reported."""
-    config = timellm.RunConfig.create(
-        hourly_csv,
-        backbone=str(tiny_backbone),
-        layers=2,
-        context=48,
-        horizon=12,
-        d_model=8,
-        d_ff=8,
-        heads=2,
-        prototypes=20,
-        steps=30,
-        batch_size=16,
-        learning_rate=1e-2,
-        validations=3,
-    )
+    longer = {"steps": 30, "batch_size": 16, "learning_rate": 1e-2, "validations": 3}
+    config = timellm.RunConfig.create(hourly_csv, backbone=str(tiny_backbone), **(SMALL | longer))
     reports = []
     result = timellm.fit(config, run_dir=tmp_path_factory.mktemp("runs") / "run", on_progress=reports.append)
     return result, reports

@@ -133,7 +133,7 @@ class WindowSource:
         # Channel-major, so that a window is one contiguous read. Missing values are never in an indexed window.
         self._values_NR = torch.tensor(np.ascontiguousarray(scaled_RN.T), dtype=torch.float32, device=device)
         self._steps = torch.arange(-context, horizon, device=device)
-        self._context = context
+        self._context, self.horizon = context, horizon
 
     def gather(self, channel: np.ndarray, *, origin: np.ndarray) -> tuple[Tensor, Tensor]:
         """Contexts [B, T] and targets [B, H] of the windows named by `channel` [B] and `origin` [B]."""

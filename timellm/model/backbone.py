@@ -127,7 +127,8 @@ def backbone_dtype(config: ModelConfig, device: torch.device) -> torch.dtype:
         return getattr(torch, config.backbone_dtype)
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-    return torch.bfloat16 if torch.ops.mkldnn._is_mkldnn_bf16_supported() else torch.float32
+    able = torch.cpu.get_capabilities()
+    return torch.bfloat16 if any(able.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16")) else torch.float32
 
 
 def _locate(name: str, *, on_bytes: OnBytes) -> str:

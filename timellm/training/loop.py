@@ -124,13 +124,14 @@ def forecast_windows(
     deviation).
     """
     network.eval()
-    parts = []
+    forecast_WH = np.empty((len(index), source.horizon), np.float32)
     for begin in range(0, len(index), EVALUATION_BATCH):
+        end = min(begin + EVALUATION_BATCH, len(index))
         chosen = np.arange(begin, begin + EVALUATION_BATCH).clip(max=len(index) - 1)
         contexts_BT = source.contexts(index.channel[chosen], origin=index.origin[chosen])
-        parts.append(network(contexts_BT).float().cpu().numpy())
-        on_batch(min(begin + EVALUATION_BATCH, len(index)))
-    return np.concatenate(parts)[: len(index)]
+        forecast_WH[begin:end] = network(contexts_BT).float().cpu().numpy()[: end - begin]
+        on_batch(end)
+    return forecast_WH
 
 
 def validation_error(network: nn.Module, windows: TrainingWindows, *, limit: int) -> float:
