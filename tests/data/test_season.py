@@ -38,9 +38,9 @@ def test_season_of_an_unknown_step_is_refused():
 @pytest.mark.parametrize(
     ("step", "rows", "context", "horizon"),
     [
-        ("h", 17_420, 512, 96),
-        ("30min", 20_000, 512, 96),
-        ("D", 1461, 496, 30),
+        ("h", 17_420, 336, 96),
+        ("30min", 20_000, 336, 96),
+        ("D", 1461, 336, 30),
         ("W-MON", 500, 168, 10),
         ("MS", 144, 40, 6),
         ("h", 400, 120, 40),

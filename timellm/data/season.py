@@ -15,7 +15,7 @@ from timellm.config import DataConfig
 from timellm.data.table import Table
 from timellm.errors import ConfigError, DataError
 
-_LONGEST_CONTEXT = 512
+_LONGEST_CONTEXT = 336  # two weeks of hours; more costs time with every step, and is the user's to ask for
 _SHORTEST_CONTEXT = 16  # one default patch
 _STEP_NAMES = {"D": "day", "B": "business day", "W": "week", "M": "month", "Q": "quarter", "Y": "year"}
 _TICK_NAMES = {"h": "hour", "min": "minute", "s": "second", "ms": "millisecond", "us": "microsecond"}
@@ -40,7 +40,7 @@ def season_length(frequency: str) -> int:
 def suggest_lengths(table: Table, config: DataConfig) -> tuple[int, int]:
     """Context and horizon, in rows, that suit the step and fit each part of the split at least once.
 
-    The horizon is 96 hours, 30 days, 10 weeks or 6 months, or else two seasons, and the context 512 rows; both are
+    The horizon is 96 hours, 30 days, 10 weeks or 6 months, or else two seasons, and the context 336 rows; both are
     shortened where the table is short.
 
     Raises:

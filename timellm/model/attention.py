@@ -9,12 +9,38 @@ Shapes: B batch, h heads, g key/value heads, Q query rows, L keys, K head size.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
 
 NAME = "timellm_folded"
+
+_enough_in_layer: ContextVar[int | None] = ContextVar("_enough_in_layer", default=None)
+
+
+class _KeysAreEnough(Exception):
+    """Ends a forward pass once the last layer's keys and values are in the cache."""
+
+
+@contextmanager
+def only_keys_and_values(layers: int) -> Iterator[None]:
+    """Run a pass for its cache alone: the last of `layers` gives its keys and values, and what follows is left out.
+
+    An exception carries it out of the model, because no architecture offers a pass that ends there. Attention that is
+    not ours (on a GPU) runs to the end, which changes nothing.
+    """
+    token = _enough_in_layer.set(layers - 1)
+    try:
+        yield
+    except _KeysAreEnough:
+        pass
+    finally:
+        _enough_in_layer.reset(token)
 
 
 def folded_attention(
@@ -30,6 +56,8 @@ def folded_attention(
 
     The argument list is transformers' own. Dropout is not applied: the backbone is frozen and in evaluation mode.
     """
+    if getattr(module, "layer_idx", None) == (enough := _enough_in_layer.get()) and enough is not None:
+        raise _KeysAreEnough
     batch, heads, rows, size = query.shape
     groups = key.shape[1]
     scale = size**-0.5 if scaling is None else scaling

@@ -46,6 +46,11 @@ class Backbone:
         return self.model.config.hidden_size
 
     @property
+    def layers(self) -> int:
+        """Layers in use."""
+        return self.model.config.num_hidden_layers
+
+    @property
     def device(self) -> torch.device:
         return self.model.device
 

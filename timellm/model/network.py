@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from transformers import DynamicCache
 
 from timellm.config import ModelConfig
+from timellm.model.attention import only_keys_and_values
 from timellm.model.backbone import Backbone
 from timellm.model.head import ForecastHead
 from timellm.model.patching import PatchEmbedding, instance_norm
@@ -144,13 +145,14 @@ class PromptedBackbone:
                 [(key.expand(size, -1, -1, -1), value.expand(size, -1, -1, -1)) for key, value in self._kept()]
             )
         rest_BL = ids_BL[:, shared:]
-        self.backbone.model(
-            input_ids=rest_BL,
-            attention_mask=tokens.mask,
-            position_ids=torch.arange(shared, ids_BL.shape[1], device=ids_BL.device).expand_as(rest_BL),
-            past_key_values=cache,
-            use_cache=True,
-        )
+        with only_keys_and_values(self.backbone.layers):
+            self.backbone.model(
+                input_ids=rest_BL,
+                attention_mask=tokens.mask,
+                position_ids=torch.arange(shared, ids_BL.shape[1], device=ids_BL.device).expand_as(rest_BL),
+                past_key_values=cache,
+                use_cache=True,
+            )
         return cache
 
     def _kept(self) -> list[tuple[Tensor, Tensor]]:

@@ -20,7 +20,7 @@ from timellm.ui.loaders import store
 from timellm.ui.words import QUANTIZATION, ago, duration, memory, number, overall_share, phase_line
 
 _TABLE_KEY, _ROWS_KEY = keys.view("runs", "table"), keys.view("runs", "rows")
-_TICK_S, _TABLE_TICK_S = 1.0, 3.0
+_TICK_S, _TABLE_TICK_S = 2.0, 5.0  # every redraw takes from the two cores that train
 
 
 def runs_frame(runs: tuple[Run, ...]) -> pd.DataFrame:
@@ -101,16 +101,16 @@ def _row_chosen() -> None:
 
 
 def watch(run_id: str) -> None:
-    """One run's phase, bar, losses and load; ticks while the run is active and redraws the whole page at its end."""
-    was_active = store().get(run_id).active
+    """One run's phase, bar, losses and load; ticks while active, and redraws the whole page when the state changes."""
+    before = store().get(run_id)
 
-    @st.fragment(run_every=_TICK_S if was_active else None)
+    @st.fragment(run_every=_TICK_S if before.active else None)
     def live() -> None:
         with explained("This run cannot be shown"):
             store().reconcile()
             run = store().get(run_id)
-        if was_active and not run.active:
-            st.rerun()  # the end changes links, actions and results all over the page
+        if run.state != before.state:
+            st.rerun()  # a new state changes words, links, actions and results all over the page
         _header(run)
         _numbers(run)
         curve = store().curve(run_id)
