@@ -116,7 +116,7 @@ class ModelConfig(_Section):
     """Arithmetic of the frozen backbone; auto is bfloat16 where the processor has it, float32 elsewhere."""
     trust_remote_code: bool = False
     """Run Python code that ships with the backbone. Only for sources you trust."""
-    context: int = Field(512, ge=8, le=20_000)
+    context: int = Field(336, ge=8, le=20_000)
     """Rows the model sees before it forecasts."""
     horizon: int = Field(96, ge=1, le=10_000)
     """Rows it forecasts."""

@@ -15,7 +15,7 @@ from timellm.config import DataConfig
 from timellm.data.table import Table
 from timellm.errors import ConfigError, DataError
 
-_LONGEST_CONTEXT = 336  # two weeks of hours; more costs time with every step, and is the user's to ask for
+_LONGEST_CONTEXT = 336  # two weeks of hours; more costs time with every step
 _SHORTEST_CONTEXT = 16  # one default patch
 _STEP_NAMES = {"D": "day", "B": "business day", "W": "week", "M": "month", "Q": "quarter", "Y": "year"}
 _TICK_NAMES = {"h": "hour", "min": "minute", "s": "second", "ms": "millisecond", "us": "microsecond"}
