@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from timellm.config import DataConfig, ModelConfig, RunConfig
-from timellm.data.samples import samples
+from timellm.data.samples import find_sample, samples
 from timellm.data.season import suggest_description, suggest_lengths
 from timellm.data.uploads import save_upload, table_path, uploads
 from timellm.errors import TimeLLMError
@@ -91,10 +91,17 @@ def form(table_id: str, data: DataConfig, content: Table) -> Form:
     context, horizon = suggest_lengths(content, data)
     patch_length = min(ModelConfig().patch_length, context)
     stride = min(ModelConfig().stride, max(1, patch_length // 2))
-    described = {"description": data.description or suggest_description(content, title(table_id))}
+    described = {"description": data.description or _usual_description(table_id, content)}
     lengths = {"context": context, "horizon": horizon, "patch_length": patch_length, "stride": stride}
     # All at once: a short context with the default patch would not be allowed.
     return Form(table_id, RunConfig(data=data).updated(**described, **lengths))
+
+
+def _usual_description(table_id: str, content: Table) -> str:
+    """What a sample's own record says, or what can be read off the table."""
+    if table_id.startswith(_SAMPLE):
+        return find_sample(table_id.removeprefix(_SAMPLE)).description
+    return suggest_description(content, title(table_id))
 
 
 def description(form: Form) -> None:
