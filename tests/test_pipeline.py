@@ -80,6 +80,14 @@ def test_forecast_from_newer_data_starts_at_its_end(run, hourly_csv, tmp_path):
     assert forecast["ds"].min() == pd.Timestamp("2024-01-13 12:00")
 
 
+def test_newer_table_may_hold_more_channels_in_another_order(run, hourly_csv, tmp_path):
+    result, _ = run
+    frame = pd.read_csv(hourly_csv).assign(wind=1.0)[["date", "wind", "price", "load"]]
+    frame.to_csv(tmp_path / "more.csv", index=False)
+    forecast = timellm.Forecaster.load(result.run_dir).forecast(timellm.read_table(tmp_path / "more.csv"))
+    pd.testing.assert_frame_equal(forecast, RunFolder(result.run_dir).future())
+
+
 def test_forecast_never_sees_the_future(run, hourly_csv, tmp_path):
     """The test-period forecast at a cutoff equals a forecast from a file that ends there."""
     result, _ = run

@@ -155,7 +155,8 @@ def _evaluate(
     forecaster: Forecaster, prepared: PreparedData, folder: RunFolder, *, on_progress: OnProgress
 ) -> tuple[Scores, float]:
     started = time.monotonic()
-    total = len(prepared.windows("test"))
+    index = prepared.windows("test")
+    total = len(index)
 
     def on_batch(done: int) -> None:
         seconds = max(time.monotonic() - started, 1e-6)
@@ -171,7 +172,7 @@ def _evaluate(
             )
         )
 
-    index, forecast = forecaster.evaluate(prepared, on_batch=on_batch)
+    forecast = forecaster.forecast_index(prepared, index, on_batch=on_batch)
     folder.save_test_forecasts(index, forecast=forecast, channels=prepared.table.channels)
     scores = score(
         with_baselines(prepared, index, forecast=forecast),

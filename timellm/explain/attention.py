@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 import torch
 
-from timellm.config import ModelConfig
-from timellm.data.table import fill_gaps
+from timellm.config import ModelConfig, RunConfig
+from timellm.data.table import Table, fill_gaps
 from timellm.errors import DataError
 from timellm.forecasting.artifacts import RunFolder
 from timellm.model.patching import PatchEmbedding, instance_norm, patch_spans
@@ -62,9 +62,9 @@ def attention_map(run_dir: str | Path, *, channel: str, cutoff: pd.Timestamp | N
         DataError: there is no such channel, no such row, too few rows before it, or a missing value among them.
     """
     folder = RunFolder(Path(run_dir))
-    config = folder.config()
-    context = _context(folder, channel=channel, cutoff=cutoff)
-    number = folder.table().channels.index(channel)
+    config, table = folder.config(), folder.table()
+    context = _context(config, table, channel=channel, cutoff=cutoff)
+    number = table.channels.index(channel)
     scaler = folder.scaler()
     scaled = (context.to_numpy() - scaler.mean[number]) / scaler.scale[number]
     spans = patch_spans(len(context), patch_length=config.model.patch_length, stride=config.model.stride)
@@ -77,8 +77,7 @@ def attention_map(run_dir: str | Path, *, channel: str, cutoff: pd.Timestamp | N
     )
 
 
-def _context(folder: RunFolder, *, channel: str, cutoff: pd.Timestamp | None) -> pd.Series:
-    config, table = folder.config(), folder.table()
+def _context(config: RunConfig, table: Table, *, channel: str, cutoff: pd.Timestamp | None) -> pd.Series:
     if channel not in table.channels:
         raise DataError(f"there is no channel '{channel}'; the run has {', '.join(table.channels)}")
     series = fill_gaps(table.values[[channel]], config.data.missing)[channel]

@@ -60,9 +60,10 @@ class Forecaster:
                 values in its last rows.
         """
         table = self.table if data is None else self._newer(data)
-        values = fill_gaps(table.values, self.config.data.missing)
+        channels = self.table.channels  # a newer table may hold more of them, or in another order
+        values = fill_gaps(table.values[list(channels)], self.config.data.missing)
         self._check_end(values)
-        return self.forecast_channels(table, values, table.channels)
+        return self.forecast_channels(table, values, channels)
 
     def forecast_channels(self, table: Table, values: pd.DataFrame, channels: tuple[str, ...]) -> pd.DataFrame:
         """Forecast some channels of `table`, whose context in `values` is known to be complete."""
@@ -83,16 +84,11 @@ class Forecaster:
             }
         )
 
-    def evaluate(self, prepared: PreparedData, **callbacks) -> tuple[WindowIndex, np.ndarray]:
-        """Every test window of `prepared` and the forecasts [W, H] in original units.
-
-        Raises:
-            DataError: the test part holds no usable window.
-        """
-        index = prepared.windows("test")
+    def forecast_index(self, prepared: PreparedData, index: WindowIndex, **callbacks) -> np.ndarray:
+        """Forecasts [W, H], in original units, of the windows of `prepared` that `index` names."""
         source = prepared.source(self.network.reader.backbone.device)
         scaled_WH = forecast_windows(self.network, source, index, **callbacks)
-        return index, self.scaler.restore(scaled_WH, channel=index.channel)
+        return self.scaler.restore(scaled_WH, channel=index.channel)
 
     def complete_channels(self, values: pd.DataFrame) -> tuple[str, ...]:
         """Channels whose last context holds no missing value."""

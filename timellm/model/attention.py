@@ -20,7 +20,7 @@ from transformers.masking_utils import eager_mask
 
 NAME = "timellm_folded"
 
-_enough_in_layer: ContextVar[int | None] = ContextVar("_enough_in_layer", default=None)
+_enough_in_layer: ContextVar[int] = ContextVar("_enough_in_layer", default=-1)  # no layer
 
 
 class _KeysAreEnough(Exception):
@@ -56,7 +56,7 @@ def folded_attention(
 
     The argument list is transformers' own. Dropout is not applied: the backbone is frozen and in evaluation mode.
     """
-    if getattr(module, "layer_idx", None) == (enough := _enough_in_layer.get()) and enough is not None:
+    if getattr(module, "layer_idx", None) == _enough_in_layer.get():
         raise _KeysAreEnough
     batch, heads, rows, size = query.shape
     groups = key.shape[1]

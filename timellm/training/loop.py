@@ -81,6 +81,7 @@ def train(
         if step and (due > validated or share >= 1 or stopped):
             validated = due
             loss = validation_error(network, windows, limit=config.validation_windows)
+            _check_finite(loss, step, config)
             if loss < best:
                 best, best_step, without_gain = loss, step, 0
                 save_best()
@@ -94,11 +95,7 @@ def train(
             group["lr"] = learning_rate
         loss = _step(network, windows, next(batches), optimizer, config)
         step += 1
-        if not math.isfinite(loss):
-            raise ConfigError(
-                f"training diverged at step {step}: the loss is {loss}. Lower 'learning_rate' (now"
-                f" {config.learning_rate:g}), or use backbone_dtype=float32"
-            )
+        _check_finite(loss, step, config)
         recent.append(loss)
         on_progress(clock.report(step, recent, learning_rate=learning_rate))
     seconds = clock.elapsed()
@@ -166,6 +163,14 @@ def _step(
     nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
     optimizer.step()
     return loss.item()
+
+
+def _check_finite(loss: float, step: int, config: TrainingConfig) -> None:
+    if not math.isfinite(loss):
+        raise ConfigError(
+            f"training diverged at step {step}: the loss is {loss}. Lower 'learning_rate' (now"
+            f" {config.learning_rate:g}), or use backbone_dtype=float32"
+        )
 
 
 def _batches(index: WindowIndex, config: TrainingConfig) -> Iterator[np.ndarray]:
