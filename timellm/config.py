@@ -135,7 +135,11 @@ class ModelConfig(_Section):
     prototype_source: Literal["direct", "map"] = "direct"
     """map: the paper's linear map over the vocabulary; direct: the same prototypes as free weights (1/80 of them)."""
     prompt_style: Literal["compact", "paper"] = "compact"
-    """compact: short statistics, lags without zero and mirror pairs; paper: the published prompt, digit for digit."""
+    """Wording of the prompt. compact: the same facts in fewer words; paper: the published wording."""
+    statistic_digits: int = Field(3, ge=0, le=8)
+    """Significant digits of the prompt's statistics; 0 prints all of them (up to 18), as the published code does."""
+    lags: Literal["distinct", "circular"] = "distinct"
+    """Lags named in the prompt. distinct: 1 to half the context; circular: as published, with 0 and mirror pairs."""
     round_patches: bool = False
     """Round the normalised window to bfloat16 before it is cut, as the published code does."""
     dropout: float = Field(0.1, ge=0, lt=1)
@@ -176,6 +180,10 @@ class TrainingConfig(_Section):
     """one-cycle: rise for 30 %, fall to nothing; cosine: fall only; constant."""
     loss: Literal["mse", "mae", "huber"] = "mse"
     """Training loss on z-scored values."""
+    accumulation: int = Field(1, ge=1, le=4096)
+    """Parts in which a batch is worked through; more take less memory and more time, and the result is the same."""
+    gradient_checkpointing: bool = False
+    """Compute the backbone's activations again in the backward pass: much less memory, about a third more time."""
     clip_norm: float = Field(1.0, gt=0)
     """Gradients are scaled down to this norm."""
     validations: int = Field(6, ge=1, le=1000)

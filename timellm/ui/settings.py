@@ -46,6 +46,8 @@ ADVANCED = {
         "prototypes",
         "prototype_source",
         "prompt_style",
+        "statistic_digits",
+        "lags",
         "dropout",
         "attention_dropout",
         "round_patches",
@@ -54,6 +56,8 @@ ADVANCED = {
     ),
     "Training": (
         "batch_size",
+        "accumulation",
+        "gradient_checkpointing",
         "learning_rate",
         "schedule",
         "loss",
