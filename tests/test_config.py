@@ -34,6 +34,10 @@ def test_differences_name_both_values():
         ({"stride": 17}, "stride 17 skips rows"),
         ({"split": "1/2"}, "setting 'split' is '1/2': give train/validation/test"),
         ({"split": "70%/20%/20%"}, "must add up to 100%"),
+        (
+            {"accumulation": 9, "batch_size": 8},
+            "accumulation 9 asks for more parts than a batch of 8 has",
+        ),
         ({"quantization": "3bit"}, "setting 'quantization' is '3bit'"),
     ],
 )

@@ -197,6 +197,15 @@ class TrainingConfig(_Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto uses a GPU where there is one."""
 
+    @model_validator(mode="after")
+    def _parts_hold_windows(self) -> Self:
+        if self.accumulation > self.batch_size:
+            raise ValueError(
+                f"accumulation {self.accumulation} asks for more parts than a batch of {self.batch_size} has windows;"
+                " lower it to at most batch_size"
+            )
+        return self
+
 
 class RunConfig(_Section):
     """Everything that decides a run's result."""

@@ -153,16 +153,30 @@ def _step(
     optimizer: torch.optim.Optimizer,
     config: TrainingConfig,
 ) -> float:
+    """One optimiser step on the windows at positions `chosen`; returns the loss of them all."""
     network.train()
-    context_BT, target_BH = windows.source.gather(
-        windows.training.channel[chosen], origin=windows.training.origin[chosen]
-    )
-    loss = _LOSSES[config.loss](network(context_BT), target_BH)
     optimizer.zero_grad(set_to_none=True)
-    loss.backward()
+    loss = _accumulate(network, windows, chosen, config)
     nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
     optimizer.step()
-    return loss.item()
+    return loss
+
+
+def _accumulate(network: nn.Module, windows: TrainingWindows, chosen: np.ndarray, config: TrainingConfig) -> float:
+    """Add the gradient of the mean loss over the windows at positions `chosen`, one part of them after the other.
+
+    Only one part's activations are alive at a time. A part's mean counts by its share of the windows, so that parts
+    that do not divide evenly still sum to the undivided batch's gradient.
+    """
+    loss_sum: Tensor | float = 0.0
+    for part in np.array_split(chosen, min(config.accumulation, len(chosen))):
+        context_BT, target_BH = windows.source.gather(
+            windows.training.channel[part], origin=windows.training.origin[part]
+        )
+        loss = _LOSSES[config.loss](network(context_BT), target_BH) * (len(part) / len(chosen))
+        loss.backward()
+        loss_sum = loss_sum + loss.detach()
+    return float(loss_sum)  # once, because on a GPU it waits for all that was asked for
 
 
 def _check_finite(loss: float, step: int, config: TrainingConfig) -> None:
