@@ -25,6 +25,7 @@ from timellm.model.attention import only_keys_and_values
 from timellm.model.backbone import Backbone
 from timellm.model.head import ForecastHead
 from timellm.model.patching import PatchEmbedding, instance_norm
+from timellm.model.precision import in_arithmetic
 from timellm.model.prompt import PromptTemplate
 from timellm.model.prototypes import DirectPrototypes, MappedPrototypes
 from timellm.model.reprogramming import Reprogramming
@@ -105,8 +106,8 @@ class PromptedBackbone:
         # Otherwise to a multiple of 8: the library keeps buffers for every shape of matrix product it has ever seen.
         length = max(_round_up(longest, 16), self._room) if settled else _round_up(longest, 8)
         tokens = self._pad(prompts, length)
-        patches = patches_BPD.to(self.backbone.dtype)
-        return (self._after_cached_prompt if self.backbone.causal else self._together)(tokens, patches).float()
+        read = self._after_cached_prompt if self.backbone.causal else self._together
+        return in_arithmetic(lambda patches: read(tokens, patches), patches_BPD, dtype=self.backbone.dtype)
 
     def _together(self, tokens: _Tokens, patches_BPD: Tensor) -> Tensor:
         """Prompt and patches in one bidirectional pass."""
