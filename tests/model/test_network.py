@@ -113,46 +113,6 @@ def test_direct_prototypes_start_where_the_map_starts(tiny_backbone):
     torch.testing.assert_close(direct.prototypes(), mapped.prototypes())
 
 
-def _dequantise(model: torch.nn.Module) -> None:
-    """Put plain layers with the weights that bitsandbytes dequantises in place of the quantised ones."""
-    import bitsandbytes as bnb
-
-    for name, module in list(model.named_modules()):
-        if isinstance(module, bnb.nn.Linear4bit):
-            weight = bnb.functional.dequantize_4bit(module.weight.data, module.weight.quant_state)
-        elif isinstance(module, bnb.nn.Linear8bitLt):
-            weight = bnb.functional.int8_vectorwise_dequant(module.state.CB, module.state.SCB)
-        else:
-            continue
-        plain = torch.nn.Linear(module.in_features, module.out_features, bias=module.bias is not None)
-        plain.weight = torch.nn.Parameter(weight.float(), requires_grad=False)
-        if module.bias is not None:
-            plain.bias = torch.nn.Parameter(module.bias.data.float(), requires_grad=False)
-        model.set_submodule(name, plain)
-
-
-@pytest.mark.parametrize("quantization", ["4bit", "8bit"])
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_gradient_through_quantised_layers_is_that_of_the_dequantised_weights(backbones, architecture, quantization):
-    network = build(backbones[architecture], quantization=quantization)
-    reader, width = network.reader, network.reader.backbone.width
-    prompts = reader.backbone.token_ids(["the trend of input is upward", "min value -1.25"])
-    patches = torch.randn(2, 6, width, generator=torch.Generator().manual_seed(0))
-    weight = torch.randn(2, 6, width, generator=torch.Generator().manual_seed(1))
-
-    def gradient() -> torch.Tensor:
-        leaf = patches.clone().requires_grad_()
-        (reader(prompts, patches_BPD=leaf) * weight).sum().backward()
-        return leaf.grad
-
-    with torch.no_grad():  # what makes bitsandbytes repack on some processors
-        reader(prompts, patches_BPD=patches)
-    quantised = gradient()
-    _dequantise(reader.backbone.model)
-    exact = gradient()
-    assert torch.nn.functional.cosine_similarity(quantised.flatten(), exact.flatten(), dim=0) > 0.999
-
-
 def test_patches_cover_the_context(tiny_backbone):
     network = build(tiny_backbone)
     spans = patch_spans(64, patch_length=16, stride=8)
