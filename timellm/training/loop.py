@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -143,7 +144,14 @@ def peak_memory_mib() -> float:
     """Most memory the process has held: on the GPU if it was used, otherwise resident."""
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         return torch.cuda.max_memory_allocated() / 2**20
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    # Not `ru_maxrss` where this is to be had: a process starts with the peak of the one that started it, so that a run
+    # started by a large server would report the server.
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+    except OSError:  # not Linux
+        lines = []
+    peak_kib = next((int(line.split()[1]) for line in lines if line.startswith("VmHWM:")), None)
+    return (peak_kib or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) / 1024
 
 
 def _step(
