@@ -190,10 +190,24 @@ def test_channel_with_a_gap_at_its_end_gets_no_invented_forecast(small_config, h
     assert result.summary["notes"] == ["There is no forecast of 'load': values are missing in its last 48 rows."]
 
 
-def test_mapped_prototypes_and_paper_prompt_train_too(small_config, tmp_path):
-    config = small_config.updated(prototype_source="map", prompt_style="paper", steps=2, validations=1)
+def test_faithful_run_trains_and_its_attention_is_the_networks(small_config, tmp_path):
+    import torch
+
+    from timellm.model.patching import instance_norm
+
+    config = small_config.updated(
+        prototype_source="map", prompt_style="paper", statistic_digits=0, lags="circular", attention_dropout=0.1,
+        round_patches=True, backbone_dtype="float32", steps=2, validations=1,
+    )  # fmt: skip
     result = timellm.fit(config, run_dir=tmp_path / "run")
-    assert attention_map(result.run_dir, channel="load").weights.shape[-1] == 20
+    seen = attention_map(result.run_dir, channel="load")
+    forecaster = timellm.Forecaster.load(result.run_dir)
+    network = forecaster.network.eval()
+    scaled = (seen.context.to_numpy() - forecaster.scaler.mean[0]) / forecaster.scaler.scale[0]
+    with torch.no_grad():
+        normed, _, _ = instance_norm(torch.tensor(scaled, dtype=torch.float32)[None], as_published=True)
+        expected = network.reprogramming.attention(network.patch_embedding(normed), prototypes_VD=network.prototypes())
+    np.testing.assert_allclose(seen.weights, expected[0].numpy(), rtol=1e-5, atol=1e-7)
 
 
 def test_table_too_short_is_refused_before_the_backbone_is_loaded(small_config, tmp_path):

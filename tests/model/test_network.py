@@ -122,6 +122,6 @@ def test_patches_cover_the_context(tiny_backbone):
 
 def test_prompt_too_long_for_the_backbone_says_by_how_much(backbones):
     network = build(backbones["bert"])
-    network.template = type(network.template)("load " * 600, 64, 8)
+    network.template = type(network.template)("load " * 600, network.config)
     with pytest.raises(BackboneError, match=r"reads at most 512 tokens.*too many\. Shorten 'description'"):
         network(windows())

@@ -104,7 +104,11 @@ def _weights(folder: RunFolder, config: ModelConfig, context_BT: torch.Tensor) -
     tensors = read_adapter(folder.path)
     prototypes_VD = folder.prototypes()
     embedding = PatchEmbedding(
-        patch_length=config.patch_length, stride=config.stride, d_model=config.d_model, dropout=0.0
+        patch_length=config.patch_length,
+        stride=config.stride,
+        d_model=config.d_model,
+        dropout=0.0,
+        rounded=config.round_patches,
     )
     reprogramming = Reprogramming(
         d_model=config.d_model, heads=config.heads, keys=config.d_ff, width=prototypes_VD.shape[1], dropout=0.0
@@ -114,5 +118,5 @@ def _weights(folder: RunFolder, config: ModelConfig, context_BT: torch.Tensor) -
             {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
         )
         module.eval()
-    normed_BT, _, _ = instance_norm(context_BT)
+    normed_BT, _, _ = instance_norm(context_BT, as_published=config.statistic_digits == 0)
     return reprogramming.attention(embedding(normed_BT), prototypes_VD=prototypes_VD)[0].numpy()

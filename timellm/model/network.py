@@ -37,9 +37,13 @@ class TimeLLM(nn.Module):
     def __init__(self, config: ModelConfig, *, backbone: Backbone, description: str):
         super().__init__()
         self.config = config
-        self.template = PromptTemplate(description, config.context, config.horizon, config.prompt_style)
+        self.template = PromptTemplate(description, config)
         self.patch_embedding = PatchEmbedding(
-            patch_length=config.patch_length, stride=config.stride, d_model=config.d_model, dropout=config.dropout
+            patch_length=config.patch_length,
+            stride=config.stride,
+            d_model=config.d_model,
+            dropout=config.dropout,
+            rounded=config.round_patches,
         )
         source = {"direct": DirectPrototypes, "map": MappedPrototypes}[config.prototype_source]
         self.prototypes = source(backbone.word_embeddings().cpu(), count=config.prototypes)
@@ -55,7 +59,9 @@ class TimeLLM(nn.Module):
         self.head = ForecastHead(
             patches=config.patches, channels=self.kept, horizon=config.horizon, dropout=config.dropout
         )
-        examples_BT = torch.randn(16, config.context, generator=torch.Generator().manual_seed(0))
+        # Random windows and a constant one: without it all of them begin with a minus sign and much the same digit.
+        random_BT = torch.randn(16, config.context, generator=torch.Generator().manual_seed(0))
+        examples_BT = torch.cat([random_BT, torch.zeros(1, config.context)])
         self.reader = PromptedBackbone(backbone, examples=self.template.texts(instance_norm(examples_BT)[0]))
         self.to(backbone.device)
 
@@ -65,16 +71,12 @@ class TimeLLM(nn.Module):
         Raises:
             BackboneError: prompt and patches together exceed the backbone's positions.
         """
-        normed_BT, mean_B1, deviation_B1 = instance_norm(context_BT)
+        normed_BT, mean_B1, deviation_B1 = instance_norm(context_BT, as_published=self.config.statistic_digits == 0)
         prompts = self.reader.backbone.token_ids(self.template.texts(normed_BT))
-        patches_BPM = self.patch_embedding(self.patch_input(normed_BT))
+        patches_BPM = self.patch_embedding(normed_BT)
         reprogrammed_BPD = self.reprogramming(patches_BPM, prototypes_VD=self.prototypes())
         hidden_BPD = self.reader(prompts, patches_BPD=reprogrammed_BPD, settled=not self.training)
         return self.head(hidden_BPD[..., : self.kept]) * deviation_B1 + mean_B1
-
-    def patch_input(self, normed_BT: Tensor) -> Tensor:
-        """What is cut into patches: the normalised window [B, T], rounded if the configuration says so."""
-        return normed_BT.bfloat16().float() if self.config.round_patches else normed_BT
 
 
 class PromptedBackbone:
@@ -90,7 +92,7 @@ class PromptedBackbone:
         ids = backbone.token_ids(examples)
         first, last = min(ids), max(ids)  # the two that part first
         shared = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), 0)
-        self._prefix_ids = first[:shared]
+        self.shared_ids = first[:shared]
         self._prefix: list[tuple[Tensor, Tensor]] = []
         # Prompts differ by a few digits: room for the longest example and a little more holds them all.
         self._room = _round_up(max(map(len, ids)) + 4, 16)
@@ -136,8 +138,8 @@ class PromptedBackbone:
         ).last_hidden_state
 
     def _prompt_cache(self, tokens: _Tokens) -> DynamicCache:
-        ids_BL, cache, shared = tokens.ids, DynamicCache(), len(self._prefix_ids)
-        prefix_L = torch.tensor(self._prefix_ids, device=ids_BL.device)
+        ids_BL, cache, shared = tokens.ids, DynamicCache(), len(self.shared_ids)
+        prefix_L = torch.tensor(self.shared_ids, device=ids_BL.device)
         if not (ids_BL.shape[1] > shared and bool((ids_BL[:, :shared] == prefix_L).all())):
             shared = 0  # a prompt the examples did not foresee; then nothing is shared
         if shared:
@@ -159,7 +161,7 @@ class PromptedBackbone:
     def _kept(self) -> list[tuple[Tensor, Tensor]]:
         """Keys and values [1, heads, tokens, size] of the shared prefix in each layer, computed at first use."""
         if not self._prefix:
-            ids = torch.tensor([self._prefix_ids], device=self.backbone.device)
+            ids = torch.tensor([self.shared_ids], device=self.backbone.device)
             cache = DynamicCache()
             self.backbone.model(input_ids=ids, past_key_values=cache, use_cache=True)
             self._prefix = [(layer.keys, layer.values) for layer in cache.layers]

@@ -2,21 +2,21 @@
 
 Normalised windows in, texts out; tokens are the backbone's business.
 
-Two styles. "paper" is the published prompt digit for digit: `str(float)` statistics and the five strongest circular
-lags, in which lag 0 always leads and lags come in mirror pairs (k, T-k). "compact" says the same in 45 instead of about
-105 tokens (SmolLM2's tokenizer), because the statistics are read anew for every window: three significant digits, fewer
-words, no closing marker, and lags between 1 and T/2 only.
+Wording, digits and lags are settings of their own (`prompt_style`, `statistic_digits`, `lags`). With "paper", 0 and
+"circular" the text is the published one to the last digit. The defaults say the same in 45 instead of about 105 tokens
+(SmolLM2's tokenizer), because the statistics are read anew for every window.
 
-Shapes: B batch, T context.
+Shapes: B batch, T context, K lags.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
+
+from timellm.config import ModelConfig
 
 LAGS = 5
 
@@ -26,49 +26,57 @@ class PromptTemplate:
     """Everything of the prompt that is the same for every window."""
 
     description: str
-    context: int
-    horizon: int
-    style: Literal["compact", "paper"] = "compact"
+    config: ModelConfig
 
     def texts(self, normed_BT: Tensor) -> list[str]:
         """One prompt for each instance-normalised window."""
-        lowest, highest = normed_BT.amin(dim=1), normed_BT.amax(dim=1)
-        median = normed_BT.median(dim=1).values
+        digits = self.config.statistic_digits
+        statistics = {"paper": _paper_statistics, "compact": _compact_statistics}[self.config.prompt_style]
+        find_lags = {"distinct": distinct_lags, "circular": circular_lags}[self.config.lags]
+        summary_B3 = torch.stack([normed_BT.amin(dim=1), normed_BT.amax(dim=1), normed_BT.median(dim=1).values], dim=1)
         # The sum of differences, not last minus first: the published rounding decides ties.
         upward = (normed_BT.diff(dim=1).sum(dim=1) > 0).tolist()
-        lags = strongest_lags(normed_BT, mirrored=self.style == "paper").tolist()
         start = (
             f"<|start_prompt|>Dataset description: {self.description}"
-            f"Task description: forecast the next {self.horizon} steps"
-            f" given the previous {self.context} steps information; Input statistics: "
+            f"Task description: forecast the next {self.config.horizon} steps"
+            f" given the previous {self.config.context} steps information; Input statistics: "
         )
-        statistics = _paper_statistics if self.style == "paper" else _compact_statistics
-        rows = zip(lowest.tolist(), highest.tolist(), median.tolist(), upward, lags, strict=True)
-        return [start + statistics(*row) for row in rows]
+        rows = zip(summary_B3.tolist(), upward, find_lags(normed_BT).tolist(), strict=True)
+        return [
+            start + statistics([_digits(value, digits) for value in summary], "upward" if up else "downward", lags)
+            for summary, up, lags in rows
+        ]
 
 
-def _paper_statistics(low: float, high: float, median: float, upward: bool, lags: list[int]) -> str:
+def _digits(value: float, significant: int) -> str:
+    return f"{value:.{significant}g}" if significant else str(value)
+
+
+def _paper_statistics(summary: list[str], trend: str, lags: list[int]) -> str:
+    low, high, median = summary
     return (
-        f"min value {low}, max value {high}, median value {median}, the trend of input is"
-        f" {'upward' if upward else 'downward'}, top {LAGS} lags are : {lags}<|<end_prompt>|>"
+        f"min value {low}, max value {high}, median value {median}, the trend of input is {trend},"
+        f" top {len(lags)} lags are : {lags}<|<end_prompt>|>"
     )
 
 
-def _compact_statistics(low: float, high: float, median: float, upward: bool, lags: list[int]) -> str:
-    trend = "upward" if upward else "downward"
-    return f"min {low:.3g}, max {high:.3g}, median {median:.3g}, trend {trend}, top lags {', '.join(map(str, lags))}"
+def _compact_statistics(summary: list[str], trend: str, lags: list[int]) -> str:
+    low, high, median = summary
+    return f"min {low}, max {high}, median {median}, trend {trend}, top lags {', '.join(map(str, lags))}"
 
 
-def strongest_lags(normed_BT: Tensor, *, mirrored: bool) -> Tensor:
-    """The lags [B, 5] of largest circular autocorrelation, strongest first.
-
-    With `mirrored`, over all lags 0 to T-1 as published; without, over 1 to T/2, where each lag is told once.
-    """
-    if mirrored:
-        # In float32, as published: which of two mirror lags leads is decided by the last bit, and so by the processor.
-        return _autocorrelation(normed_BT.float()).topk(LAGS, dim=1).indices
+def distinct_lags(normed_BT: Tensor) -> Tensor:
+    """The lags [B, K] between 1 and T/2 of largest circular autocorrelation, strongest first; K is 5 or T/2 if less."""
     half = _autocorrelation(normed_BT.double())[:, 1 : normed_BT.shape[1] // 2 + 1]
     return half.topk(min(LAGS, half.shape[1]), dim=1).indices + 1
+
+
+def circular_lags(normed_BT: Tensor) -> Tensor:
+    """The published lags [B, 5]: among 0 to T-1, so that 0 always leads and the others come in mirror pairs (k, T-k).
+
+    The two of a pair correlate equally; which one leads is the rounding of the float32 FFT, and so the processor's.
+    """
+    return _autocorrelation(normed_BT.float()).topk(LAGS, dim=1).indices
 
 
 def _autocorrelation(normed_BT: Tensor) -> Tensor:
