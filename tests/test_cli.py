@@ -22,6 +22,7 @@ from timellm.cli.fitting import _configuration, _stop_on_signals
 from timellm.config import RunConfig
 from timellm.errors import ConfigError
 from timellm.jobs.store import Store
+from timellm.presets import PRESETS, find_preset
 from timellm.training.progress import Progress
 from timellm.workspace import PROJECT
 
@@ -193,6 +194,34 @@ def test_fit_starts_from_a_file_and_set_goes_before_it(table, tmp_path, capsys):
     config = fit_configuration(table, "--config", tmp_path / "run.json", "--set", "layers=3")
     assert config == saved.updated(path=str(table), layers=3)
     assert capsys.readouterr().err == ""
+
+
+def test_fit_starts_from_a_preset_and_set_goes_before_it(table, capsys):
+    config = fit_configuration(table, "--set", "context=64", "--preset", "paper", "--set", "layers=3")
+    assert config.differences(find_preset("paper").over(RunConfig.create(table))).keys() == {
+        "context", "layers", "horizon",
+    }  # fmt: skip
+    assert (config.model.context, config.model.layers) == (64, 3)
+    assert capsys.readouterr().err == f"chosen for this table: horizon={config.model.horizon}\n"
+
+
+def test_fit_with_the_laptop_preset_is_fit_with_the_defaults(table):
+    assert fit_configuration(table, "--preset", "laptop") == fit_configuration(table)
+
+
+def test_fit_refuses_an_unknown_preset_and_two_starting_points(table, capsys):
+    assert main(["fit", str(table), "--run-dir", "unused", "--preset", "phone"]) == 2
+    assert "there is no preset 'phone'; there are laptop, 6gb, 24gb, paper" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["fit", str(table), "--run-dir", "unused", "--preset", "paper", "--config", "run.json"])
+    assert "not allowed with argument" in capsys.readouterr().err
+
+
+def test_help_of_fit_names_every_preset(capsys):
+    with pytest.raises(SystemExit):
+        main(["fit", "--help"])
+    shown = capsys.readouterr().out
+    assert all(preset.name in shown for preset in PRESETS)
 
 
 def test_fit_takes_a_file_that_names_only_some_settings(table, tmp_path, capsys):

@@ -55,6 +55,14 @@ def _parser() -> argparse.ArgumentParser:
             help="change a setting, such as horizon=24 or channels=load,price; may be given again",
         )
 
+    def starting_point(one: argparse.ArgumentParser) -> None:
+        start = one.add_mutually_exclusive_group()
+        start.add_argument(
+            "--config", type=Path, metavar="run.json", help="settings to start from, as in a run's config.json"
+        )
+        start.add_argument("--preset", metavar="NAME", help="settings to start from: laptop, 6gb, 24gb or paper")
+        settings(one)
+
     one = verb("inspect", overview.inspect, "Say what a CSV file holds and how it would be read.")
     one.add_argument("table", type=Path, metavar="DATA.csv")
     settings(one)
@@ -62,10 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     one = verb("fit", fitting.fit, "Fine-tune on a CSV file, here and now. Ctrl-C stops and keeps the best checkpoint.")
     one.add_argument("table", type=Path, metavar="DATA.csv")
     one.add_argument("--run-dir", type=Path, required=True, metavar="DIR", help="new or empty folder for the result")
-    one.add_argument(
-        "--config", type=Path, metavar="run.json", help="settings to start from, as in a run's config.json"
-    )
-    settings(one)
+    starting_point(one)
 
     one = verb("forecast", results.forecast, "Forecast beyond the end of the run's table, or of a newer one.")
     one.add_argument("run_dir", type=Path, metavar="DIR")

@@ -60,7 +60,7 @@ def _check_run_dir(folder: Path) -> None:
 
 
 def _configuration(arguments: argparse.Namespace) -> RunConfig:
-    """Defaults, then --config, then --set; what suits the table is chosen only for settings that neither names."""
+    """Defaults, then --config or --preset, then --set; what suits the table is chosen for settings that none names."""
     from timellm.config import parse_setting
     from timellm.data.season import suggest_lengths
     from timellm.data.table import load_table
@@ -81,11 +81,15 @@ def _configuration(arguments: argparse.Namespace) -> RunConfig:
 
 
 def _starting_config(arguments: argparse.Namespace) -> tuple[RunConfig, set[str]]:
-    """The configuration before --set, and the names of the settings that --config gives."""
+    """The configuration before --set, and the names of the settings that --config or --preset gives."""
     from timellm.config import RunConfig
     from timellm.errors import ConfigError
+    from timellm.presets import find_preset
 
     path = str(arguments.table.resolve())
+    if arguments.preset is not None:
+        chosen = find_preset(arguments.preset)
+        return chosen.over(RunConfig.create(path)), set(chosen.settings)
     if arguments.config is None:
         return RunConfig.create(path), set()
     try:
