@@ -134,25 +134,25 @@ class ModelConfig(_Section):
     prototypes: int = Field(1000, ge=2, le=20_000)
     """Text prototypes that patches are rewritten in."""
     prototype_source: Literal["direct", "map"] = "direct"
-    """map: the paper's linear map over the vocabulary; direct: the same prototypes as free weights, because they span the
-    same functions with a fraction of the weights (1/85 for SmolLM2) and of the time."""
+    """map: the paper's linear map over the vocabulary; direct: the same prototypes as free weights, because they span
+    the same functions with a fraction of the weights (1/85 for SmolLM2) and of the time."""
     prompt_style: Literal["compact", "paper"] = "compact"
-    """Wording of the prompt. paper: the published one; compact: the same facts in fewer words, because the statistics are
-    read anew for every window and most of a short window's time goes into them."""
+    """Wording of the prompt. paper: the published one; compact: the same facts in fewer words, because the statistics
+    are read anew for every window and most of a short window's time goes into them."""
     statistic_digits: int = Field(3, ge=0, le=8)
-    """Significant digits of the prompt's statistics. 0: all of them (up to 18), summed as the published code does; fewer,
-    because each digit costs tokens in every window and the ones behind the third are noise."""
+    """Significant digits of the prompt's statistics. 0: all of them (up to 18), summed as the published code does;
+    fewer, because each digit costs tokens in every window and the ones behind the third are noise."""
     lags: Literal["distinct", "circular"] = "distinct"
-    """Lags named in the prompt. circular: the published ones, 0 to context - 1; distinct: 1 to half the context, because 0
-    always leads the others and each of them comes twice, as k and context - k."""
+    """Lags named in the prompt. circular: the published ones, 0 to context - 1; distinct: 1 to half the context,
+    because 0 always leads the others and each of them comes twice, as k and context - k."""
     round_patches: bool = False
     """Round the normalised window to bfloat16 before it is cut, as the published code does; off, because it only loses
     digits."""
     dropout: float = Field(0.1, ge=0, lt=1)
     """Dropout of patch embedding and head while training."""
     attention_dropout: float = Field(0.0, ge=0, lt=1)
-    """Dropout of the reprogramming attention while training. The published code has 0.1; 0, because only then no table of
-    weights (windows x patches x prototypes) has to be written out."""
+    """Dropout of the reprogramming attention while training. The published code has 0.1; 0, because only then no table
+    of weights (windows x patches x prototypes) has to be written out."""
 
     @model_validator(mode="after")
     def _patch_fits_context(self) -> Self:
