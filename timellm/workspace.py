@@ -7,6 +7,7 @@ by every workspace of a user because they are large and never change.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,11 @@ class Workspace:
     def checkpoints(self) -> Path:
         """One folder a run, and the store."""
         return self.root / "checkpoints"
+
+    @property
+    def receipts(self) -> Path:
+        """What was measured of each backbone's quantizations, and the measurement under way."""
+        return self.checkpoints / "receipts"
 
     @property
     def uploads(self) -> Path:
@@ -44,3 +50,14 @@ def cache_folder() -> Path:
     """Prepared backbones."""
     home = os.environ.get("TIMELLM_CACHE")
     return Path(home).resolve() if home else Path.home() / ".cache" / "timellm"
+
+
+def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Let `write` fill a temporary neighbour of `path`, then rename it; a killed process leaves the old file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        write(scratch)
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)

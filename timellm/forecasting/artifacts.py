@@ -36,7 +36,8 @@ from timellm.data.windows import Scaler, WindowIndex
 from timellm.errors import CheckpointError
 from timellm.forecasting.baselines import LAST_VALUE, SEASONAL_NAIVE, last_value, seasonal_naive
 from timellm.forecasting.scores import MODEL_NAME, Scores, WindowForecasts
-from timellm.training.checkpoint import load_config, write_whole
+from timellm.training.checkpoint import load_config
+from timellm.workspace import write_whole
 
 
 class RunFolder:

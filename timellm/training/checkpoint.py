@@ -6,8 +6,6 @@ unpickled.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -17,20 +15,10 @@ from torch import Tensor, nn
 
 from timellm.config import RunConfig
 from timellm.errors import CheckpointError, ConfigError
+from timellm.workspace import write_whole
 
 CONFIG = "config.json"
 ADAPTER = "adapter.safetensors"
-
-
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a temporary neighbour of `path`, then rename it; a killed process leaves the old file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        write(scratch)
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 def save_config(run_dir: Path, config: RunConfig) -> None:
