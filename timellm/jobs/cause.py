@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 
 from timellm.errors import TimeLLMError
+from timellm.training.offers import Offer
+from timellm.training.outofmemory import is_out_of_memory
 
 
-def mendable(error: BaseException) -> str | None:
+def mendable(error: BaseException, offers: Sequence[Offer] = ()) -> str | None:
     """The cause in one line if it is the user's to mend (settings, data, memory, disk), else None: then it is a bug."""
     text = " ".join(str(error).split())
     if isinstance(error, TimeLLMError):
         return text
-    # torch reports a full GPU by a RuntimeError of its own, and full main memory by a plain one.
-    torch_is_full = isinstance(error, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
-    if isinstance(error, MemoryError) or torch_is_full:
-        remedy = "use a smaller batch_size, context or number of layers, or a 4bit quantization"
-        return f"out of memory; {remedy}" + (f" ({text[:200]})" if text else "")
+    if is_out_of_memory(error):
+        return out_of_memory(offers) + (f" ({text[:200]})" if text else "")
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return f"the disk is full ({text[:200]}); make room, then start again"
     return None
 
 
-def cause_of(error: BaseException) -> str:
-    """The cause in one line, whatever it is."""
+def out_of_memory(offers: Sequence[Offer]) -> str:
+    """That memory ran out, and with which settings it would not."""
+    if not offers:
+        return "out of memory; use a smaller batch_size, context or number of layers, or a 4bit quantization"
+    ways = ", or ".join(f"{offer.as_options} ({offer.memory_mib:,.0f} MiB)" for offer in offers)
+    return f"out of memory; it would fit with {ways}"
+
+
+def cause_of(error: BaseException, offers: Sequence[Offer] = ()) -> str:
+    """The cause in one line, whatever it is; `offers` are settings with which memory would not have run out."""
     found = f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
-    return mendable(error) or f"a bug: {found}; the log has the traceback"
+    return mendable(error, offers) or f"a bug: {found}; the log has the traceback"

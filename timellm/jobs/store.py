@@ -25,6 +25,8 @@ from timellm.jobs.database import open_engine, store_errors
 from timellm.jobs.process import ProcessIdentity, this_process
 from timellm.jobs.run import ACTIVE, RUN_ID, TERMINAL, Run, State, default_name, new_run_id, with_absolute_paths
 from timellm.jobs.schema import curves, metadata, runs
+from timellm.jobs.shortage import KILLS_BEFORE, killed_for_memory, told
+from timellm.training.machine import oom_kills
 from timellm.training.progress import Progress
 from timellm.workspace import Workspace, workspace
 
@@ -143,10 +145,12 @@ class Store:
         mine = (runs.c.pid == process.pid) & (runs.c.pid_started == process.started)
         waiting = (runs.c.id == run_id) & (runs.c.state == "queued") & (runs.c.pid.is_(None) | mine)
         identity = {"pid": process.pid, "pid_started": process.started}
-        now = datetime.now(UTC)
+        now, begun = datetime.now(UTC), json.dumps({KILLS_BEFORE: oom_kills()})
         with self._writing() as connection:
             taken = connection.execute(
-                sa.update(runs).where(waiting, ~ahead).values(state="running", started=now, updated=now, **identity)
+                sa.update(runs)
+                .where(waiting, ~ahead)
+                .values(state="running", started=now, updated=now, summary=begun, **identity)
             )
             if taken.rowcount == 0:
                 connection.execute(sa.update(runs).where(waiting).values(**identity))
@@ -272,6 +276,8 @@ class Store:
     def _fail_if_unchanged(self, row: sa.Row, cause: str) -> bool:
         seen = (runs.c.id == row.id) & (runs.c.state == row.state) & (runs.c.pid.is_not_distinct_from(row.pid))
         ending = {"state": "failed", "error": cause, "ended": datetime.now(UTC), "eta_s": None}
+        if cause == LOST and (shortage := killed_for_memory(self.get(row.id))) is not None:
+            ending |= {"error": shortage.cause, "summary": json.dumps(told(shortage.offers))}
         with self._writing() as connection:
             return connection.execute(sa.update(runs).where(seen).values(ending)).rowcount == 1
 

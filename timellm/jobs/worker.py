@@ -6,12 +6,14 @@ store, and a log on standard output, which the launcher has pointed at the run's
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 from typing import Protocol
 
@@ -23,7 +25,11 @@ from timellm.errors import JobError
 from timellm.jobs.cause import cause_of, mendable
 from timellm.jobs.report import Reporter
 from timellm.jobs.run import Run, State
+from timellm.jobs.shortage import smaller_settings, told
 from timellm.jobs.store import Store
+from timellm.training.machine import let_the_kernel_end_this_first
+from timellm.training.offers import Offer
+from timellm.training.outofmemory import is_out_of_memory
 from timellm.training.progress import OnProgress, ShouldStop
 
 POLL_S = 1.0
@@ -66,17 +72,26 @@ def work(run_id: str, *, store: Store, fit: Fit, terminated: threading.Event | N
         result = fit(run.config, run_dir=run.run_dir, on_progress=reporter, should_stop=stop)
         reporter.flush()
     except Exception as error:
-        cause = cause_of(error)
+        offers = _after_shortage(error, run, store.get(run_id).memory_mib) if is_out_of_memory(error) else []
+        cause = cause_of(error, offers)
         if mendable(error):
             log.error("failed: %s", cause)
         else:
             log.exception("failed: %s", cause)
-        store.finish(run_id, "failed", error=cause)
+        store.finish(run_id, "failed", error=cause, summary=told(offers))
         return "failed"
     state: State = "stopped" if result.stopped else "finished"
     store.finish(run_id, state, summary=result.summary)
     log.info("%s after %.0f s", state, store.get(run_id).seconds or 0)
     return state
+
+
+def _after_shortage(error: Exception, run: Run, peak_mib: float | None) -> list[Offer]:
+    """Settings with which the run would fit; what the failed attempt still holds is let go before they are sought."""
+    traceback.clear_frames(error.__traceback__)
+    gc.collect()
+    own_mib = psutil.Process().memory_info().rss / 2**20
+    return smaller_settings(run.config, run.run_dir, peak_mib=peak_mib, own_mib=own_mib)
 
 
 class _StopSign:
@@ -141,6 +156,7 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1:
         print("usage: python -m timellm.jobs.worker RUN_ID", file=sys.stderr)
         return 2
+    let_the_kernel_end_this_first()
     terminated = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: terminated.set())

@@ -1,4 +1,4 @@
-"""The sizes of a backbone, read from its config.json or the catalogue without loading a weight. Importing this is cheap.
+"""The sizes of a backbone, read from its config.json or the catalogue without loading a weight. Cheap to import.
 
 Enters: what `ModelConfig.backbone` says. Leaves: a `BackboneShape`, from which memory and arithmetic are counted.
 """
@@ -23,7 +23,7 @@ class BackboneShape:
     """What of an architecture decides memory and arithmetic."""
 
     family: Family
-    """llama: gated layers and rotary positions (LLaMA, Qwen, Mistral ...); gpt2: plain layers, causal; bert: not causal."""
+    """llama: gated layers, rotary positions (LLaMA, Qwen, Mistral); gpt2: plain layers, causal; bert: not causal."""
     width: int
     layers: int
     """Layers there are, not layers used."""

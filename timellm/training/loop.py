@@ -21,12 +21,11 @@ from torch.nn import functional as F
 from timellm.config import TrainingConfig
 from timellm.data.windows import WindowIndex, WindowSource
 from timellm.errors import ConfigError
+from timellm.training.memory import EVALUATION_BATCH
 from timellm.training.progress import OnProgress, Progress, ShouldStop
 from timellm.training.schedule import rate
 
 _LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
-EVALUATION_BATCH = 64
-"""Windows in one forward pass without gradient, always; more does not run faster and takes memory."""
 _SMOOTHED_STEPS = 10
 
 

@@ -1,0 +1,89 @@
+"""What runs and trials took on this machine, as `Observation`s that estimates are corrected by.
+
+Enters: the store of runs, and trials. Leaves: observations, newest first. Trials are kept in a file beside the store's,
+since they are nobody's run and change none.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+
+from timellm.config import RunConfig
+from timellm.errors import ConfigError
+from timellm.jobs.run import Run
+from timellm.jobs.store import Store
+from timellm.training.estimate import Observation
+from timellm.training.memory import EVALUATION_BATCH
+from timellm.training.trial import Trial
+
+_TRIALS = "trials.jsonl"
+_MOST_RUNS, _MOST_TRIALS = 50, 50
+
+
+def observations(store: Store) -> tuple[Observation, ...]:
+    """Trials and finished runs of the store's workspace, newest first; what cannot be read is left out.
+
+    Raises:
+        JobError: the store cannot be read.
+    """
+    runs = [found for run in store.runs(_MOST_RUNS) if (found := of_run(run)) is not None]
+    return (*_trials(store), *runs)
+
+
+def remember_trial(store: Store, config: RunConfig, found: Trial) -> None:
+    """Keep what a trial measured; one that measured nothing is not kept."""
+    if found.ending != "measured":
+        return
+    with trials_file(store).open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"config": config.to_dict(), "trial": asdict(found)}) + "\n")
+
+
+def trials_file(store: Store) -> Path:
+    """Where trials are kept."""
+    return store.place.checkpoints / _TRIALS
+
+
+def of_run(run: Run) -> Observation | None:
+    """What a finished run took; None for one that did not finish or that another version wrote."""
+    summary = run.summary
+    needed = ("training_seconds", "steps", "evaluation_seconds", "test_windows", "seconds", "memory_mib")
+    if run.state != "finished" or not all(summary.get(name) for name in needed):
+        return None
+    try:
+        config = run.config
+    except ConfigError:
+        return None
+    evaluated = math.ceil(summary["test_windows"] / EVALUATION_BATCH) * EVALUATION_BATCH
+    window_s = summary["evaluation_seconds"] / evaluated
+    training = config.training
+    validating = training.validations * training.validation_windows * window_s
+    step_s = (summary["training_seconds"] - validating) / summary["steps"]
+    loading_s = summary["seconds"] - summary["training_seconds"] - summary["evaluation_seconds"]
+    return Observation(
+        config,
+        "run",
+        memory_mib=summary["memory_mib"],
+        step_s=step_s if step_s > 0 else None,
+        window_s=window_s,
+        loading_s=loading_s,
+    )
+
+
+def _trials(store: Store) -> list[Observation]:
+    file = trials_file(store)
+    if not file.is_file():
+        return []
+    found = []
+    for line in reversed(file.read_text(encoding="utf-8").splitlines()[-_MOST_TRIALS:]):
+        try:
+            row = json.loads(line)
+            config, measured = RunConfig.from_dict(row["config"]), Trial(**row["trial"])
+        except (ValueError, KeyError, TypeError, ConfigError):  # half a line, or another version's
+            continue
+        found.append(
+            Observation(config, "trial", measured.memory_mib, measured.step_s, measured.window_s, measured.loading_s)
+        )
+    return found

@@ -1,0 +1,98 @@
+"""What one pass through the network holds, counted tensor by tensor: kept for the backward pass, or alive for a moment.
+
+Frozen matrices keep no input for a backward pass, so a layer keeps what its norms, its attention and its activation
+function need. `tests/training/test_memory.py` holds these counts against what autograd really saves. Sizes in MiB.
+
+Shapes: B windows, P patches, L prompt tokens, D backbone width, I inner width, V prototypes, h heads, K head size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from timellm.config import ModelConfig
+from timellm.model.shape import BackboneShape
+
+_MIB = 2**20
+_FLOAT32 = 4
+_NORMED = {"llama": (0, 2), "gpt2": (2, 0), "bert": (2, 0)}
+"""Copies of the hidden states that the two norms of a layer keep: in the layers' arithmetic, in float32."""
+_INNER = {"llama": 3, "gpt2": 4, "bert": 1}
+"""Tensors of inner width that the activation function keeps: gate, its activation and the other factor; ..."""
+
+
+@dataclass(frozen=True)
+class PassCount:
+    """Counts what one pass of B windows holds."""
+
+    model: ModelConfig
+    shape: BackboneShape
+    number_bytes: int
+    """Bytes of a number in the frozen layers' arithmetic."""
+    shared: int
+    """Prompt tokens that all windows share."""
+    own: int
+    """Prompt tokens of one window."""
+
+    @property
+    def _prompt(self) -> int:
+        return -(-(self.shared + self.own + 4) // 16) * 16  # as the network pads them
+
+    @property
+    def _positions(self) -> int:
+        """Positions of a window that carry a gradient."""
+        return self.model.patches + (0 if self.shape.causal else self._prompt)
+
+    @property
+    def _keys(self) -> int:
+        """Positions that these look at."""
+        return self.model.patches + self._prompt
+
+    def prompt_cache(self, windows: int) -> float:
+        """Keys and values of the prompts; a backbone that is not causal has none."""
+        if not self.shape.causal:
+            return 0.0
+        width = 2 * self.shape.key_value_heads * self.shape.head_size
+        return self.model.layers * windows * self._prompt * width * self.number_bytes / _MIB
+
+    def kept(self, windows: int, *, checkpointed: bool = False) -> float:
+        """What a forward pass keeps for its backward pass, without the keys and values of the prompts."""
+        layer = self._kept_by_layer(windows)
+        if checkpointed:  # the input of every layer, and one layer's inside at a time
+            hidden = windows * self._positions * self.shape.width * self.number_bytes
+            return (self._kept_outside(windows) + self.model.layers * hidden + layer) / _MIB
+        return (self._kept_outside(windows) + self.model.layers * layer) / _MIB
+
+    def alive(self, windows: int) -> float:
+        """What is alive for a moment inside the layer or the attention that holds most, forward or backward."""
+        rows = self.own if self.shape.causal else self._positions
+        patches = self._alive_in_layer(windows, rows=self._positions, keys=self._keys)
+        prompts = self._alive_in_layer(windows, rows=rows, keys=self._prompt if self.shape.causal else self._keys)
+        return max(patches, prompts) / _MIB
+
+    def _kept_by_layer(self, windows: int) -> float:
+        shape, family = self.shape, self.shape.family
+        positions, queries = windows * self._positions, shape.heads * shape.head_size
+        normed, normed_float32 = _NORMED[family]
+        numbers = positions * (normed * shape.width + _INNER[family] * shape.inner + queries)
+        numbers += 2 * positions * shape.key_value_heads * shape.head_size
+        weights = windows * shape.heads * self._positions * self._keys
+        # The softmax is taken in float32; its copy in the layers' arithmetic is what multiplies the values.
+        copies = _FLOAT32 + (self.number_bytes if self.number_bytes < _FLOAT32 else 0)
+        return numbers * self.number_bytes + positions * normed_float32 * shape.width * _FLOAT32 + weights * copies
+
+    def _kept_outside(self, windows: int) -> float:
+        """Patch embedding, reprogramming attention and last norm, in float32."""
+        model, rows = self.model, windows * self.model.patches
+        keys = model.heads * model.d_ff
+        numbers = rows * (2 * keys + 3 * model.d_model + self.shape.width) + 2 * model.prototypes * keys
+        if model.attention_dropout:  # then the weights are written out: before, after and which were dropped
+            numbers += 3 * rows * model.heads * model.prototypes
+        return numbers * _FLOAT32
+
+    def _alive_in_layer(self, windows: int, *, rows: int, keys: int) -> float:
+        shape = self.shape
+        positions = windows * rows
+        scores = windows * shape.heads * rows * keys * (_FLOAT32 + 2 * self.number_bytes)
+        inner = positions * 3 * shape.inner * self.number_bytes
+        return max(scores, inner) + positions * shape.width * (_FLOAT32 + 2 * self.number_bytes)

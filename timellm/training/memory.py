@@ -1,0 +1,146 @@
+"""How much memory a run will need, counted part by part without loading anything.
+
+Enters: a configuration, the backbone's shape, the table's size and what the program itself takes on this machine.
+Leaves: `MemoryNeed`, the worst of three moments: the prototypes are made, a training step, an evaluation.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from timellm.config import ModelConfig, RunConfig
+from timellm.model.shape import BackboneShape
+from timellm.training.activations import PassCount
+
+EVALUATION_BATCH = 64
+"""Windows in one forward pass without gradient, always; more does not run faster and takes memory."""
+_MIB = 2**20
+_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+
+
+@dataclass(frozen=True)
+class TableSize:
+    """What of a table decides memory and time."""
+
+    rows: int
+    channels: int
+
+
+@dataclass(frozen=True)
+class MemoryNeed:
+    """Parts in MiB, all of which are held at the worst moment."""
+
+    process: float
+    """Interpreter and libraries."""
+    table: float
+    """The table and the forecasts of its test part."""
+    embeddings: float
+    """Word embeddings and position table of the backbone."""
+    layers: float
+    """Frozen layers in use, as they are stored."""
+    adapters: float
+    """Trained weights, prototypes or the paper's map among them, and the embeddings that the map multiplies."""
+    optimizer: float
+    """Gradients, and two moments for each trained weight."""
+    prompt: float
+    """Keys and values of the prompts in one pass."""
+    activations: float
+    """What one pass holds at its worst moment beside that."""
+
+    @property
+    def total(self) -> float:
+        """MiB at the worst moment."""
+        return sum(getattr(self, name) for name in self.__dataclass_fields__)
+
+
+def memory_need(
+    config: RunConfig, shape: BackboneShape, table: TableSize, *, process_mib: float, dtype: str
+) -> MemoryNeed:
+    """Count the memory of a run whose frozen layers calculate in `dtype`."""
+    model, training = config.model, config.training
+    trained, number_bytes = trained_weights(model, shape), _BYTES[dtype]
+    count = PassCount(model, shape, number_bytes, *prompt_tokens(config))
+    part = math.ceil(training.batch_size / min(training.accumulation, training.batch_size))
+    persistent = {
+        "process": process_mib,
+        "table": _table_bytes(config, table) / _MIB,
+        "embeddings": shape.embedding_weights * number_bytes / _MIB,
+        "layers": model.layers * _layer_bytes(model, shape, number_bytes) / _MIB,
+    }
+    adapters = 4 * (trained + (shape.vocabulary * shape.width if model.prototype_source == "map" else 0)) / _MIB
+    # The map that direct prototypes start from, and the float32 embeddings it multiplies; both are let go at once.
+    start = 4 * shape.vocabulary * (shape.width + model.prototypes) / _MIB if model.prototype_source == "direct" else 0
+    kept = count.kept(part, checkpointed=training.gradient_checkpointing)
+    moments = [
+        {"optimizer": 0.0, "prompt": 0.0, "activations": start},
+        {"optimizer": 12 * trained / _MIB, "prompt": count.prompt_cache(part), "activations": kept + count.alive(part)},
+        {
+            "optimizer": 12 * trained / _MIB,
+            "prompt": count.prompt_cache(EVALUATION_BATCH),
+            "activations": count.alive(EVALUATION_BATCH),
+        },
+    ]
+    return MemoryNeed(**persistent, adapters=adapters, **max(moments, key=lambda moment: sum(moment.values())))
+
+
+def trained_weights(model: ModelConfig, shape: BackboneShape) -> int:
+    """Weights that train."""
+    keys = model.heads * model.d_ff
+    prototypes = model.prototypes * (shape.vocabulary + 1 if model.prototype_source == "map" else shape.width)
+    attention = keys * (model.d_model + 3 * shape.width + 3) + shape.width
+    head = (min(model.d_ff, shape.width) * model.patches + 1) * model.horizon
+    return prototypes + attention + head + 3 * model.patch_length * model.d_model
+
+
+def prompt_tokens(config: RunConfig) -> tuple[int, int]:
+    """Tokens (shared by all prompts, of one window) of the prompt, from the wording; tokenizers differ by some."""
+    model = config.model
+    shared = (
+        f"<|start_prompt|>Dataset description: {config.data.description}Task description: forecast the next"
+        f" {model.horizon} steps given the previous {model.context} steps information; Input statistics: "
+    )
+    digits = model.statistic_digits or 17
+    numbers = [f"{value:.{digits}g}" for value in (-1.2345678901234567, 2.2345678901234567, -0.12345678901234567)]
+    lags = ", ".join([str(max(10, model.context // 3))] * 5)
+    if model.prompt_style == "paper":
+        own = (
+            f"min value {numbers[0]}, max value {numbers[1]}, median value {numbers[2]}, the trend of input is upward,"
+            f" top 5 lags are : [{lags}]<|<end_prompt>|>"
+        )
+    else:
+        own = f"min {numbers[0]}, max {numbers[1]}, median {numbers[2]}, trend upward, top lags {lags}"
+    return _tokens(shared), _tokens(own)
+
+
+def _tokens(text: str) -> int:
+    """Words, by their length, digits one by one, and other signs in runs."""
+    words = re.findall(r"[^\W\d_]+", text)
+    signs = re.findall(r"[^\w\s]+|_", text)
+    return sum(1 + (len(word) - 1) // 9 for word in words) + len(re.findall(r"\d", text)) + len(signs)
+
+
+def _layer_bytes(model: ModelConfig, shape: BackboneShape, plain_bytes: int) -> float:
+    """One layer as it is stored: int8 with a scale for each row, NF4 with doubly quantised scales, or plain."""
+    if model.quantization == "8bit":
+        return shape.layer_weights + 4 * shape.layer_rows
+    if model.quantization == "4bit":  # a scale for 64 weights in 8 bits, and a float32 for 256 of those
+        return shape.layer_weights * (1 / 2 + 1 / 64 + 4 / (64 * 256))
+    return shape.layer_weights * plain_bytes
+
+
+def _table_bytes(config: RunConfig, table: TableSize) -> float:
+    """The table as read, filled, scaled and cut, and forecasts, targets and two baselines of every test window."""
+    return 8 * table.rows * table.channels * 4 + 8 * test_windows(config, table) * config.model.horizon * 4
+
+
+def test_windows(config: RunConfig, table: TableSize) -> int:
+    """Windows of the test part; 0 when it is too short for one."""
+    if not table.rows:  # a table that is not known
+        return 0
+    channels = len(config.data.channels) or table.channels
+    return channels * max(0, config.data.split_rows(table.rows)[2] - config.model.horizon + 1)
+
+
+test_windows.__test__ = False  # a name for pytest to leave alone

@@ -1,0 +1,141 @@
+"""What to change when a run does not fit: for each way to save memory, the largest setting that does, and its price.
+
+Enters: a configuration and the free memory. Leaves: `Offer`s, the cheapest first. Ways that change no result lead; if
+no single way is enough, they are taken together and the others are tried on top of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from timellm.config import RunConfig
+from timellm.errors import TimeLLMError
+from timellm.model.catalog import catalogue, is_ready
+from timellm.model.shape import backbone_shape
+from timellm.training.estimate import Estimate, Surroundings, estimate
+
+ROOM = 0.95
+"""Share of the free memory that a run may be estimated at; the rest is for what the machine does beside it."""
+_MOST = 4
+_Choices = list[tuple[dict[str, Any], str]]
+"""Settings and their price, from the smallest change to the largest."""
+
+
+@dataclass(frozen=True)
+class Offer:
+    """Settings with which the run fits."""
+
+    settings: dict[str, Any]
+    memory_mib: float
+    seconds: float
+    price: str
+    """What it costs beside time, in words."""
+
+    @property
+    def as_options(self) -> str:
+        """The settings as the command line takes them."""
+        return " ".join(f"--set {name}={value}" for name, value in self.settings.items())
+
+
+def fits(need_mib: float, free_mib: float) -> bool:
+    """Whether a run that needs so much may be started with so much free."""
+    return need_mib <= ROOM * free_mib
+
+
+def largest_that_fits(config: RunConfig, free_mib: float, around: Surroundings) -> list[Offer]:
+    """Changed settings with which `config` fits into `free_mib`, the cheapest first; empty if nothing is enough.
+
+    Raises:
+        TimeLLMError: the configuration itself cannot be estimated.
+    """
+    for taken, paid in _foundations(config):
+        base, offers = config.updated(**taken), []
+        for choices in _ways(base):
+            for settings, price in choices:
+                found = _estimated(base, settings, around)
+                if found is not None and fits(found.memory_mib, free_mib):
+                    words = " ".join(filter(None, (paid, price)))
+                    offers.append(Offer(taken | settings, found.memory_mib, found.seconds, words))
+                    break
+        if offers:
+            return offers[:_MOST]
+    return []
+
+
+def _estimated(base: RunConfig, settings: dict[str, Any], around: Surroundings) -> Estimate | None:
+    try:
+        return estimate(base.updated(**settings), around)
+    except TimeLLMError:  # a combination that is not allowed
+        return None
+
+
+def _foundations(config: RunConfig) -> list[tuple[dict[str, Any], str]]:
+    """What is changed before a way is tried: nothing, all that changes no result, and that with 4-bit storage."""
+    same: dict[str, Any] = {"accumulation": config.training.batch_size, "gradient_checkpointing": True}
+    paid = "The same result, one window at a time, with activations computed twice."
+    if config.model.prototype_source == "map":
+        same["prototype_source"] = "direct"
+        paid += " Prototypes are free weights instead of the paper's map."
+    steps = [({}, ""), (same, paid)]
+    if config.model.quantization != "4bit":
+        steps.append(
+            (same | {"quantization": "4bit"}, f"{paid} The backbone is stored in 4 bits, which is less exact.")
+        )
+    return steps
+
+
+def _ways(config: RunConfig) -> list[_Choices]:
+    """Each way to save memory with its settings, the ways that change no result first."""
+    model, training = config.model, config.training
+    ways: list[_Choices] = [
+        [
+            ({"accumulation": parts}, f"The same result, each batch in {parts} parts.")
+            for parts in _doublings(training.accumulation, training.batch_size)
+        ]
+    ]
+    if not training.gradient_checkpointing:
+        ways.append([({"gradient_checkpointing": True}, "The same result; activations are computed twice.")])
+    if model.prototype_source == "map":
+        ways.append([({"prototype_source": "direct"}, "Prototypes are free weights instead of the paper's map.")])
+    if model.quantization == "none":
+        ways.append([({"quantization": "8bit"}, "The backbone is stored in 8 bits, which is a little less exact.")])
+    if model.quantization != "4bit":
+        ways.append([({"quantization": "4bit"}, "The backbone is stored in 4 bits, which is less exact.")])
+    ways.append([({"layers": count}, f"The first {count} layers of the backbone instead of {model.layers}.")
+                 for count in range(model.layers - 1, 0, -1)])  # fmt: skip
+    ways.append([({"context": rows}, f"The model sees {rows:,} rows instead of {model.context:,}.")
+                 for rows in _halvings(model.context, at_least=max(48, model.patch_length))])  # fmt: skip
+    ways.append(_smaller_backbones(config))
+    return ways
+
+
+def _smaller_backbones(config: RunConfig) -> _Choices:
+    """Backbones that are here and smaller, the largest first, with as many of the layers as they have."""
+    now = backbone_shape(config.model.backbone)
+    ready = [entry for entry in catalogue() if entry.width < now.width and is_ready(entry.name)]
+    return [
+        (
+            {"backbone": entry.name, "layers": min(config.model.layers, entry.layers)},
+            f"{entry.title} is a smaller language model.",
+        )
+        for entry in sorted(ready, key=lambda entry: -entry.parameters_millions)
+    ]
+
+
+def _doublings(first: int, last: int) -> list[int]:
+    """Powers of two above `first`, and `last`, which they stay below."""
+    found, size = [], 2
+    while size < last:
+        if size > first:
+            found.append(size)
+        size *= 2
+    return [*found, last] if last > first else []
+
+
+def _halvings(first: int, *, at_least: int) -> list[int]:
+    found, size = [], first // 2
+    while size >= at_least:
+        found.append(size)
+        size //= 2
+    return found

@@ -1,0 +1,87 @@
+"""The process that measures this machine once: speed of matrix products and memory, and what the program itself takes.
+
+`python -m timellm.training.probe` prints one line of JSON; `timellm.training.machine` starts it and keeps the answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+import time
+from collections.abc import Callable
+
+import psutil
+import torch
+
+from timellm.config import ModelConfig
+from timellm.data import prepared  # noqa: F401 - with what follows, everything that a worker has in memory
+from timellm.model import network  # noqa: F401
+from timellm.model.backbone import backbone_dtype
+from timellm.training import loop  # noqa: F401
+from timellm.training.checkpoint import device_of
+
+_SIZE = {"cpu": 512, "cuda": 4096}
+_TIMED_S = 0.3
+
+
+def measure() -> dict[str, object]:
+    """The fields of `MachineFacts` but for the processor's name."""
+    device = device_of("auto")
+    fast = backbone_dtype(ModelConfig(), device)
+    rates = {str(dtype).removeprefix("torch."): _gflops(dtype, device) for dtype in (torch.float32, fast)}
+    bandwidth = _gib_per_s()
+    process_mib = _resident_mib()
+    import bitsandbytes  # noqa: F401 - here, because its memory is counted apart
+
+    return {
+        "gpu": torch.cuda.get_device_name() if device.type == "cuda" else None,
+        "fast_dtype": str(fast).removeprefix("torch."),
+        "gflops": rates,
+        "gib_per_s": bandwidth,
+        "process_mib": process_mib,
+        "quantization_mib": _resident_mib() - process_mib,
+    }
+
+
+def _gflops(dtype: torch.dtype, device: torch.device) -> float:
+    """Rate of a square matrix product, in 1e9 operations a second."""
+    size = _SIZE[device.type]
+    left = torch.randn(size, size, device=device, dtype=dtype)
+    return 2 * size**3 / _seconds(lambda: left @ left, device) / 1e9
+
+
+def _gib_per_s() -> float:
+    array = torch.zeros(2**23)
+    return 2 * array.nbytes / _seconds(lambda: array.add_(1.0), torch.device("cpu")) / 2**30
+
+
+def _seconds(work: Callable[[], object], device: torch.device) -> float:
+    """The shortest run of `work`; on processors that of one thread, divided by the threads.
+
+    A short run of one thread finds a moment in which nothing else wants its core, even on a busy machine.
+    """
+    on_gpu = device.type == "cuda"
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        best, until = float("inf"), time.perf_counter() + _TIMED_S
+        while best == float("inf") or time.perf_counter() < until:
+            start = time.perf_counter()
+            work()
+            if on_gpu:
+                torch.cuda.synchronize()
+            best = min(best, time.perf_counter() - start)
+        return best if on_gpu else best / threads
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _resident_mib() -> float:
+    return psutil.Process().memory_info().rss / 2**20
+
+
+if __name__ == "__main__":
+    with contextlib.redirect_stdout(sys.stderr):  # a library's greeting is not the answer
+        found = measure()
+    print(json.dumps(found))
