@@ -243,6 +243,17 @@ def test_fit_names_what_is_wrong_with_a_file_of_settings(table, tmp_path, conten
         fit_configuration(table, "--config", tmp_path / "run.json")
 
 
+def test_fit_runs_a_backbones_code_only_for_who_says_so_here(table, tmp_path, capsys):
+    handed = tmp_path / "run.json"
+    handed.write_text(RunConfig.create(table, backbone="some/model", trust_remote_code=True).to_json())
+    with pytest.raises(ConfigError, match=r"switches on 'trust_remote_code', which runs .* some/model; add --set"):
+        fit_configuration(table, "--config", handed)
+    assert not fit_configuration(table, "--config", handed, "--set", "trust_remote_code=false").model.trust_remote_code
+    assert "warning" not in capsys.readouterr().err
+    assert fit_configuration(table, "--config", handed, "--set", "trust_remote_code=true").model.trust_remote_code
+    assert "warning: Python code that ships with some/model will run with all your rights" in capsys.readouterr().err
+
+
 def test_fit_names_a_setting_that_does_not_exist(table):
     with pytest.raises(ConfigError, match="did you mean 'learning_rate'"):
         fit_configuration(table, "--set", "learning_rat=1")

@@ -116,7 +116,8 @@ class ModelConfig(_Section):
     """Arithmetic of the frozen backbone. float32: as the paper's; auto: bfloat16 where the machine multiplies it fast,
     because matrix products then run several times faster, float32 elsewhere."""
     trust_remote_code: bool = False
-    """Run Python code that ships with the backbone. Only for sources you trust."""
+    """Run Python code that ships with the backbone, with all your rights on this machine. Only for a source you trust;
+    almost no backbone needs it."""
     context: int = Field(336, ge=8, le=20_000)
     """Rows the model sees before it forecasts."""
     horizon: int = Field(96, ge=1, le=10_000)

@@ -57,7 +57,7 @@ def fit(
     Raises:
         DataError: the table cannot be used, or is too short for the windows.
         ConfigError: two settings contradict each other, or training diverged.
-        BackboneError: the backbone cannot be had.
+        BackboneError: the backbone cannot be had, or prompt and patches do not fit its positions.
     """
     folder = RunFolder(Path(run_dir))
     started = time.monotonic()
@@ -70,12 +70,12 @@ def fit(
         backbone = _load(config, device, on_progress=on_progress, should_stop=should_stop)
     except _StoppedEarly:
         return Result(folder.path, {}, stopped=True)
+    torch.manual_seed(config.training.seed)
+    network = TimeLLM(config.model, backbone=backbone, description=config.data.description)
     save_config(folder.path, config)
     folder.save_table(table)
     folder.save_scaler(prepared.scaler)
 
-    torch.manual_seed(config.training.seed)
-    network = TimeLLM(config.model, backbone=backbone, description=config.data.description)
     trained = train(
         network,
         TrainingWindows(prepared.source(device), windows["training"], windows["validation"]),
@@ -102,15 +102,20 @@ def fit(
     return Result(folder.path, summary, stopped=trained.stopped)
 
 
-def evaluate(run_dir: str | Path, *, on_progress: OnProgress = ignore_progress) -> Scores:
+def evaluate(
+    run_dir: str | Path, *, trust_remote_code: bool = False, on_progress: OnProgress = ignore_progress
+) -> Scores:
     """Forecast every test window of a finished run again and score it; the folder keeps the new scores.
+
+    `trust_remote_code` is as in `Forecaster.load`.
 
     Raises:
         CheckpointError: the folder is incomplete or damaged.
         BackboneError: the backbone cannot be had on this machine.
     """
     folder = RunFolder(Path(run_dir))
-    return _evaluate(Forecaster.load(run_dir), folder.prepared(), folder, on_progress=on_progress)[0]
+    forecaster = Forecaster.load(run_dir, trust_remote_code=trust_remote_code)
+    return _evaluate(forecaster, folder.prepared(), folder, on_progress=on_progress)[0]
 
 
 def in_force(config: RunConfig, table: Table) -> RunConfig:

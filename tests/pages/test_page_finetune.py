@@ -80,3 +80,17 @@ def test_another_backbone_must_be_named(open_page, table_id):
     app.selectbox(key=f"setting/{table_id}/catalogue").select("another model").run()
     assert start_button(app).disabled
     assert any("Name a backbone first" in caption.value for caption in app.caption)
+
+
+def test_code_of_a_backbone_is_run_only_with_a_warning_and_for_that_one_alone(open_page, table_id):
+    app = open_page("finetune", table=table_id)
+    app.segmented_control(key="finetune/face").set_value("Advanced").run()
+    assert not app.warning
+    app.toggle(key=f"setting/{table_id}/trust_remote_code").set_value(True).run()
+    assert "smollm2-135m** will run on this machine, with all your rights" in app.warning[0].value
+    app.segmented_control(key="finetune/face").set_value("Simple").run()  # out of sight, still in force
+    assert app.warning
+    app.selectbox(key=f"setting/{table_id}/catalogue").select("all-minilm-l6-v2").run()
+    assert not app.warning and not app.exception
+    app.segmented_control(key="finetune/face").set_value("Advanced").run()
+    assert app.toggle(key=f"setting/{table_id}/trust_remote_code").value is False

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from timellm.cli import fitting, overview, results
+from timellm.cli import fitting, overview, receipt, results
 from timellm.errors import TimeLLMError
 from timellm.jobs.cause import mendable
 
@@ -63,6 +63,13 @@ def _parser() -> argparse.ArgumentParser:
         start.add_argument("--preset", metavar="NAME", help="settings to start from: laptop, 6gb, 24gb or paper")
         settings(one)
 
+    def trust(one: argparse.ArgumentParser) -> None:
+        one.add_argument(
+            "--trust-remote-code",
+            action="store_true",
+            help="run Python code that ships with the run's backbone; only for a source you trust",
+        )
+
     one = verb("inspect", overview.inspect, "Say what a CSV file holds and how it would be read.")
     one.add_argument("table", type=Path, metavar="DATA.csv")
     settings(one)
@@ -76,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("run_dir", type=Path, metavar="DIR")
     one.add_argument("--data", type=Path, metavar="NEW.csv", help="table to go on from, with the same columns")
     one.add_argument("--out", type=Path, required=True, metavar="F.csv", help="columns unique_id, ds, yhat")
+    trust(one)
 
     one = verb(
         "evaluate", results.evaluate, "Forecast every test window and show the errors beside those of the baselines."
@@ -84,6 +92,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--by", choices=("overall", "channel", "step"), default="overall", help="one row for each")
 
     one.add_argument("--stored", action="store_true", help="show what the run has kept, without forecasting again")
+    trust(one)
 
     one = verb("attention", results.attention, "Draw which text prototypes each patch of a window attends to.")
     one.add_argument("run_dir", type=Path, metavar="DIR")
@@ -103,4 +112,13 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--limit", type=int, default=50, metavar="N", help="at most so many (50)")
 
     verb("backbones", overview.backbones, "List the language models offered by name.")
+
+    one = verb(
+        "receipt",
+        receipt.receipt,
+        "Measure what float32, bfloat16, 8 and 4 bits of a backbone cost here, and how true they are.",
+    )
+    one.add_argument("backbone", nargs="?", metavar="BACKBONE", help="name, model id or folder (the default backbone)")
+    one.add_argument("--data", type=Path, metavar="DATA.csv", help="table whose windows are read (a bundled sample)")
+    settings(one)
     return parser

@@ -77,7 +77,25 @@ def _configuration(arguments: argparse.Namespace) -> RunConfig:
         chosen = {name: rows for name, rows in lengths if name not in given}
     for name, value in chosen.items():
         print(f"chosen for this table: {name}={value}", file=sys.stderr)
-    return config.updated(**chosen, **settings)
+    _check_trust(config, said="trust_remote_code" in settings)
+    config = config.updated(**chosen, **settings)
+    if config.model.trust_remote_code:
+        print(
+            f"warning: Python code that ships with {config.model.backbone} will run with all your rights",
+            file=sys.stderr,
+        )
+    return config
+
+
+def _check_trust(config: RunConfig, *, said: bool) -> None:
+    """A file of settings may come from someone else; that one must not decide whose code runs here."""
+    from timellm.errors import ConfigError
+
+    if config.model.trust_remote_code and not said:
+        raise ConfigError(
+            f"--config switches on 'trust_remote_code', which runs Python code that ships with {config.model.backbone};"
+            " add --set trust_remote_code=true if you trust its source, or =false"
+        )
 
 
 def _starting_config(arguments: argparse.Namespace) -> tuple[RunConfig, set[str]]:

@@ -26,20 +26,20 @@ def forecast(arguments: argparse.Namespace) -> Answer:
         TimeLLMError: the run folder, the newer table or the output file cannot be used.
     """
     _check_out(arguments.out)
-    frame = _forecast(arguments.run_dir, arguments.data)
+    frame = _forecast(arguments.run_dir, arguments.data, trust_remote_code=arguments.trust_remote_code)
     _write(arguments.out, lambda path: frame.to_csv(path, index=False))
     channels, first, last = frame["unique_id"].nunique(), frame["ds"].min(), frame["ds"].max()
     data = {"out": arguments.out.resolve(), "rows": len(frame), "channels": channels, "start": first, "end": last}
     return Answer(data, f"{arguments.out}: {len(frame):,} rows, {channels} channels, {first} to {last}")
 
 
-def _forecast(run_dir: Path, newer: Path | None) -> pd.DataFrame:
+def _forecast(run_dir: Path, newer: Path | None, *, trust_remote_code: bool) -> pd.DataFrame:
     from timellm.errors import DataError
 
     if newer is not None:
         from timellm.forecasting.forecaster import Forecaster
 
-        return Forecaster.load(run_dir).forecast(newer.resolve())
+        return Forecaster.load(run_dir, trust_remote_code=trust_remote_code).forecast(newer.resolve())
     frame = _folder(run_dir).future()  # worked out when the run ended
     if frame.empty:
         raise DataError(
@@ -62,7 +62,8 @@ def evaluate(arguments: argparse.Namespace) -> Answer:
         from timellm.pipeline import evaluate as run_evaluation
 
         with Bar() as bar:
-            scores = run_evaluation(arguments.run_dir, on_progress=bar.show)
+            trusted = arguments.trust_remote_code
+            scores = run_evaluation(arguments.run_dir, trust_remote_code=trusted, on_progress=bar.show)
     frame = {"overall": scores.overall, "channel": scores.by_channel, "step": scores.by_step}[arguments.by]
     shown = [name for name in (arguments.by, "model", *METRICS, "windows") if name in frame.columns]
     rows = frame[shown].itertuples(index=False, name=None)

@@ -34,15 +34,18 @@ class Forecaster:
     scaler: Scaler
 
     @classmethod
-    def load(cls, run_dir: str | Path, *, device: str | None = None) -> Self:
+    def load(cls, run_dir: str | Path, *, device: str | None = None, trust_remote_code: bool = False) -> Self:
         """Read a run folder and load its backbone; `device` overrides the run's own ("cpu", "cuda", "auto").
+
+        `trust_remote_code` lets Python code that ships with the backbone run. What the folder says of it does not
+        count: whoever trained the run may have trusted a source that the reader does not know.
 
         Raises:
             CheckpointError: the folder is incomplete or damaged.
             BackboneError: the backbone cannot be had on this machine.
         """
         folder = RunFolder(Path(run_dir))
-        config = folder.config()
+        config = folder.config().updated(trust_remote_code=trust_remote_code)
         table, scaler = folder.table(), folder.scaler()
         backbone = load_backbone(config.model, device=device_of(device or config.training.device))
         network = TimeLLM(config.model, backbone=backbone, description=config.data.description)

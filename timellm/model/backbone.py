@@ -75,7 +75,7 @@ class Backbone:
         """
         if self.max_positions is not None and tokens + patches > self.max_positions:
             raise BackboneError(
-                f"{self.name} reads at most {self.max_positions} tokens, but the prompt has {tokens} and the window"
+                f"{self.name} reads at most {self.max_positions} tokens, but a prompt has {tokens} and the window"
                 f" {patches} patches: {tokens + patches - self.max_positions} too many. Shorten 'description', lower"
                 " 'context', raise 'stride', or choose a backbone with more positions"
             )
@@ -224,7 +224,10 @@ def _explained(config: ModelConfig):
         if "couldn't connect" in reason.lower():
             reason = "it is neither on this machine nor could the model hub be reached"
         if "trust_remote_code" in reason:
-            helps = "It brings Python code of its own: set 'trust_remote_code' only if you trust its source"
+            helps = (
+                "It brings Python code of its own: set 'trust_remote_code' (for a finished run: --trust-remote-code)"
+                " only if you trust its source"
+            )
         elif entry is not None and entry.gated:
             helps = "Accept its licence and log in to the model hub here, or download it and give the local folder"
         elif entry is not None and entry.wheel is not None:

@@ -32,7 +32,11 @@ from timellm.model.reprogramming import Reprogramming
 
 
 class TimeLLM(nn.Module):
-    """The adapters around a frozen backbone."""
+    """The adapters around a frozen backbone.
+
+    Raises:
+        BackboneError: prompt and patches together exceed the backbone's positions.
+    """
 
     def __init__(self, config: ModelConfig, *, backbone: Backbone, description: str):
         super().__init__()
@@ -63,6 +67,7 @@ class TimeLLM(nn.Module):
         random_BT = torch.randn(16, config.context, generator=torch.Generator().manual_seed(0))
         examples_BT = torch.cat([random_BT, torch.zeros(1, config.context)])
         self.reader = PromptedBackbone(backbone, examples=self.template.texts(instance_norm(examples_BT)[0]))
+        backbone.check_length(self.reader.longest, patches=config.patches)  # before anything trains, not at some batch
         self.to(backbone.device)
 
     def forward(self, context_BT: Tensor) -> Tensor:
@@ -95,7 +100,8 @@ class PromptedBackbone:
         self.shared_ids = first[:shared]
         self._prefix: list[tuple[Tensor, Tensor]] = []
         # Prompts differ by a few digits: room for the longest example and a little more holds them all.
-        self._room = _round_up(max(map(len, ids)) + 4, 16)
+        self.longest = max(map(len, ids)) + 4
+        self._room = _round_up(self.longest, 16)
 
     def __call__(self, prompts: list[list[int]], *, patches_BPD: Tensor, settled: bool = False) -> Tensor:
         """Hidden states [B, P, D] in float32 at the patches.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -76,6 +77,7 @@ def with_what(form: Form, *, advanced: bool) -> dict[str, Any]:
             placeholder="organisation/model, or a folder with config.json",
             persist_state="session",
         ).strip()
+    _withdraw_trust(form, backbone)
     left, right = st.columns(2)
     with left:
         layers = form.widget("layers", max_value=entry.layers if entry else 256)
@@ -83,19 +85,27 @@ def with_what(form: Form, *, advanced: bool) -> dict[str, Any]:
         quantization = form.widget("quantization", label="Quantization")
     if advanced:
         _group(form, "Model")
+    if form.value("trust_remote_code"):
+        st.warning(
+            f"Python code that ships with **{plain(backbone or 'this backbone')}** will run on this machine, with all"
+            " your rights: it can read, change and send your files. Keep 'Run the backbone's code' on only if you trust"
+            " its source.",
+            icon=":material/warning:",
+        )
     return {"backbone": backbone, "layers": layers, "quantization": quantization}
 
 
 def how_long(form: Form, *, advanced: bool) -> dict[str, Any]:
     """Step 3: a number of steps, or minutes."""
     left, right = st.columns(2)
+    limit = keys.setting(form.table_id, "limit")
     by = left.segmented_control(
         "Limit by",
         ["Steps", "Minutes"],
-        default="Steps",
+        default=None if limit in st.session_state else "Steps",
         required=True,
         width="stretch",
-        key=keys.setting(form.table_id, "limit"),
+        key=limit,
         persist_state="session",
     )
     with right:
@@ -117,6 +127,29 @@ def how_long(form: Form, *, advanced: bool) -> dict[str, Any]:
     if advanced:
         _group(form, "Training")
     return limits
+
+
+def put(form: Form, settings: Mapping[str, Any]) -> None:
+    """Set settings as their widgets would. Only in a callback: those run before the widgets are drawn."""
+    values = dict(settings)
+    if (backbone := values.pop("backbone", None)) is not None:
+        values |= {"catalogue": backbone} if find(backbone) else {"catalogue": _OTHER, "other-backbone": backbone}
+    if values.get("minutes", 0) is None:
+        del values["minutes"]
+    if "minutes" in values:
+        values["limit"] = "Minutes"
+    elif "steps" in values:
+        values["limit"] = "Steps"
+    for name, value in values.items():
+        st.session_state[keys.setting(form.table_id, name)] = value
+
+
+def _withdraw_trust(form: Form, backbone: str) -> None:
+    """Code is trusted for one backbone; another one has to be trusted anew."""
+    trusted = keys.setting(form.table_id, "trusted-backbone")
+    if st.session_state.get(trusted, backbone) != backbone:
+        st.session_state[keys.setting(form.table_id, "trust_remote_code")] = False
+    st.session_state[trusted] = backbone
 
 
 def _group(form: Form, name: str) -> None:
