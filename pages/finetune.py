@@ -3,9 +3,8 @@
 import streamlit as st
 
 from timellm.errors import TimeLLMError
-from timellm.ui import keys, loaders, setup, tables
+from timellm.ui import keys, loaders, presets, setup, tables
 from timellm.ui.errors import explained
-from timellm.ui.settings import differences
 from timellm.ui.words import plain
 
 title, face = st.columns([5, 3], gap="large", vertical_alignment="bottom")
@@ -47,6 +46,13 @@ with steps:
 
 with summary, st.container(border=True):
     st.markdown("**This run**")
+    config, missing = None, []
+    try:
+        config = form.gathered(**chosen)
+        missing = setup.missing_for_start(config, len(table.values))
+    except TimeLLMError as error:
+        missing = [str(error)]
+    presets.picker(form, config)
     usual_name = setup.run_name(tables.title(table_id), chosen)
     name = st.text_input(
         "Name",
@@ -55,18 +61,7 @@ with summary, st.container(border=True):
         key=keys.setting(table_id, "name"),
         persist_state="session",
     )
-    config, missing = None, []
-    try:
-        config = form.gathered(**chosen)
-        missing = setup.missing_for_start(config, len(table.values))
-    except TimeLLMError as error:
-        missing = [str(error)]
     if config is not None:
-        changed = differences(config)
-        counted = "1 setting differs" if len(changed) == 1 else f"{len(changed)} settings differ"
-        st.markdown(f"{counted} from the defaults." if changed else "Every setting is at its default.")
-        if changed:
-            st.dataframe(changed, hide_index=True, height="content")
         with st.expander("What the model is told about the data"):
             st.markdown(plain(config.data.description) or "Nothing.")
             st.page_link("data.py", label="Edit it on the data page", query_params={"table": table_id})

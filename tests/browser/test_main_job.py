@@ -53,7 +53,7 @@ def test_main_job_from_csv_to_downloaded_forecast(watched, server, shoot):
     fill_number(page, "Steps at most", STEPS)
     page.get_by_role("radio", name="4-bit").click()
     watched.settled()
-    expect(page.get_by_text("settings differ from the defaults")).to_be_visible()
+    expect(page.get_by_role("button", name="Preset: Laptop CPU, 4 changed")).to_be_visible()
     shoot("finetune")
     watched.assert_no_trouble_shown()
     page.get_by_role("button", name="Start fine-tuning").click()

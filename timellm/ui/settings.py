@@ -99,26 +99,30 @@ class Form:
     def widget(self, name: str, **options: Any) -> Any:
         """Draw the widget of a setting and return its value; `options` go to the widget (max_value, label ...)."""
         field = SECTIONS[section_of(name)].model_fields[name]
+        key, usual = keys.setting(self.table_id, name), self.default(name)
         common = {
             "label": options.pop("label", label(name)),
-            "key": keys.setting(self.table_id, name),
+            "key": key,
             "help": setting_help(name),
             "persist_state": "session",
         }
+        # A widget whose value was put into session state (by a preset) has no other default beside it.
+        put = key in st.session_state
         if get_origin(field.annotation) is Literal:
             choices = list(get_args(field.annotation))
             words = QUANTIZATION if name == "quantization" else {}
             common |= {"format_func": lambda choice: words.get(choice, choice)} | options
             if sum(len(words.get(choice, choice)) for choice in choices) <= _ROOM_SIDE_BY_SIDE:
                 return st.segmented_control(
-                    options=choices, default=self.default(name), required=True, width="stretch", **common
+                    options=choices, default=None if put else usual, required=True, width="stretch", **common
                 )
-            return st.selectbox(options=choices, index=choices.index(self.default(name)), **common)
+            return st.selectbox(options=choices, index=0 if put else choices.index(usual), **common)
+        start = {} if put else {"value": usual}
         if field.annotation is bool:
-            return st.toggle(value=self.default(name), **common | options)
+            return st.toggle(**start | common | options)
         if field.annotation in (int, float):
-            return st.number_input(value=self.default(name), **_limits(name) | common | options)
-        return st.text_input(value=self.default(name), **common | options)
+            return st.number_input(**start | _limits(name) | common | options)
+        return st.text_input(**start | common | options)
 
     def gathered(self, **settings: Any) -> RunConfig:
         """The configuration as the form stands; `settings` given here override the form's.
