@@ -1,0 +1,113 @@
+"""The verb `estimate`: what a run would need here, and what to change if it does not fit; nothing is trained."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from timellm.cli.answer import Answer, columns
+from timellm.cli.fitting import _configuration
+
+if TYPE_CHECKING:
+    from timellm.config import RunConfig
+    from timellm.data.table import Table
+    from timellm.training.estimate import Estimate
+    from timellm.training.machine import Budget
+    from timellm.training.offers import Offer
+    from timellm.training.trial import Trial
+
+
+def estimate(arguments: argparse.Namespace) -> Answer:
+    """Memory and time of a run with these settings, by counting, or with --trial after trying one step.
+
+    Raises:
+        TimeLLMError: the table, a setting or the backbone cannot be used, or the trial failed.
+    """
+    from timellm.data.table import load_table
+    from timellm.jobs.history import observations, remember_trial
+    from timellm.jobs.store import Store
+    from timellm.training import estimate as counting
+    from timellm.training.machine import budget, measured_facts
+    from timellm.training.memory import TableSize
+    from timellm.training.offers import fits, largest_that_fits
+
+    config = _configuration(arguments)
+    table = load_table(config.data)
+    config = _described(config, table)
+    store, facts = Store.open(), measured_facts()
+    tried = _tried(config) if arguments.trial else None
+    if tried is not None:
+        remember_trial(store, config, tried)
+    around = counting.Surroundings(TableSize(len(table.values), len(table.channels)), facts, observations(store))
+    found, have = counting.estimate(config, around), budget(facts, config.training.device)
+    fit = fits(found.memory_mib, have.free_mib) and (tried is None or tried.ending != "out of memory")
+    room = have.free_mib if tried is None or tried.ending == "measured" else min(have.free_mib, 0.8 * found.memory_mib)
+    offers = [] if fit else largest_that_fits(config, room, around)
+    data = {
+        **asdict(found),
+        "fits": fit,
+        "free_mib": have.free_mib,
+        "total_mib": have.total_mib,
+        "where": have.where,
+        "trial": None if tried is None else asdict(tried),
+        "offers": [asdict(offer) | {"options": offer.as_options} for offer in offers],
+    }
+    return Answer(data, "\n".join(_in_words(found, have, fit=fit, offers=offers, tried=tried)))
+
+
+def _described(config: RunConfig, table: Table) -> RunConfig:
+    """With the description that a run would find for itself: its words are part of every prompt."""
+    from timellm.data.season import suggest_description
+
+    described = config.data.description or suggest_description(table, Path(config.data.path).stem)
+    return config.updated(description=described)
+
+
+def _tried(config: RunConfig) -> Trial:
+    """The trial; one that fails for another reason than memory is the user's to mend.
+
+    Raises:
+        ConfigError: it failed.
+    """
+    from timellm.errors import ConfigError
+    from timellm.training.trial import trial
+
+    found = trial(config)
+    if found.ending == "failed":
+        raise ConfigError(f"the trial failed: {found.cause}")
+    return found
+
+
+def _in_words(found: Estimate, have: Budget, *, fit: bool, offers: list[Offer], tried: Trial | None) -> list[str]:
+    lines = [
+        f"needs about {_memory(found.memory_mib)} of {_memory(have.free_mib)} free {have.where}, "
+        f"about {_time(found.seconds)}",
+        f"rests on {found.rests_on}",
+    ]
+    if tried is not None and tried.ending == "out of memory":
+        lines.append(f"the trial ran out of memory: {tried.cause}")
+    parts = [(name, f"{value:,.0f}") for name, value in asdict(found.memory).items()]
+    lines += ["", columns(("part", "MiB"), parts), ""]
+    lines.append(
+        f"{found.step_s:.2g} s a step, training {_time(found.training_s)}, test part {_time(found.evaluation_s)}"
+    )
+    if fit:
+        return lines
+    lines += ["", "it does not fit; these settings do:" if offers else "it does not fit, and no smaller settings do"]
+    lines += [
+        f"  {offer.as_options}\n      {_memory(offer.memory_mib)}, {_time(offer.seconds)}. {offer.price}"
+        for offer in offers
+    ]
+    return lines
+
+
+def _memory(mib: float) -> str:
+    return f"{mib:,.0f} MiB" if mib < 1000 else f"{mib / 1024:,.1f} GiB"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"

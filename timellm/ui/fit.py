@@ -1,0 +1,128 @@
+"""Will it fit? Memory and time of the run on the set-up page against what this machine has, and what to change if not.
+
+Estimates are counted without torch, so they follow every change of a setting at once. The machine is measured once, in
+the background; a trial of the settings runs in a process of its own and is remembered for the next estimate.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from timellm.config import RunConfig
+from timellm.errors import TimeLLMError
+from timellm.training.estimate import Estimate, Surroundings, estimate
+from timellm.training.machine import Budget, budget
+from timellm.training.memory import TableSize
+from timellm.training.offers import Offer, fits, largest_that_fits
+from timellm.training.trial import Trial
+from timellm.ui import keys, measuring, setup
+from timellm.ui.settings import Form, label, shown
+from timellm.ui.words import duration, memory, plain
+
+if TYPE_CHECKING:
+    from timellm.data.table import Table
+
+_PARTS = {
+    "process": "Program and libraries",
+    "table": "Table and test forecasts",
+    "embeddings": "Word embeddings of the backbone",
+    "layers": "Layers of the backbone",
+    "adapters": "Trained adapters",
+    "optimizer": "Gradients and optimiser",
+    "prompt": "Keys and values of the prompts",
+    "activations": "Activations",
+}
+
+
+def card(form: Form, config: RunConfig, table: Table) -> None:
+    """Memory, time, and what to change if the run does not fit."""
+    facts = measuring.machine_facts()
+    if facts is None:
+        return
+    around = Surroundings(TableSize(len(table.values), len(table.channels)), facts, measuring.past())
+    try:
+        found = estimate(config, around)
+        have = budget(facts, config.training.device, freed_mib=measuring.held_by_a_run())
+    except TimeLLMError as error:
+        st.caption(f"Memory and time are not known: {plain(str(error))}.")
+        return
+    enough = fits(found.memory_mib, have.free_mib)
+    _bar(found, have, enough=enough)
+    if not enough:
+        _offers(form, largest_that_fits(config, have.free_mib, around))
+    _details(found)
+    _trial(config)
+
+
+def _bar(found: Estimate, have: Budget, *, enough: bool) -> None:
+    share = min(1.0, found.memory_mib / max(have.free_mib, 1.0))
+    needs = f"Needs about **{memory(found.memory_mib)}** of {memory(have.free_mib)} free {have.where}"
+    st.progress(share, text=f"{needs}, about **{duration(_rounded(found.seconds))}**")
+    if not enough:
+        st.warning("It does not fit into the free memory and would most likely be ended by the system.")
+
+
+def _rounded(seconds: float) -> float:
+    """To what an estimate can promise: ten seconds, then minutes."""
+    step = 10 if seconds < 120 else 60
+    return max(step, round(seconds / step) * step)
+
+
+def _offers(form: Form, offers: list[Offer]) -> None:
+    if not offers:
+        st.markdown("No smaller setting of this run fits either. Free some memory, or choose a smaller backbone.")
+        return
+    st.markdown("These fit:")
+    for offer in offers:
+        st.button(
+            offer_label(offer), help=plain(offer.price), width="stretch",
+            on_click=setup.put, args=(form, offer.settings),
+            key=keys.view("finetune", f"offer/{offer.as_options}"),
+        )  # fmt: skip
+
+
+def offer_label(offer: Offer) -> str:
+    """An offer on a button: what changes, and what the run then takes."""
+    changes = ", ".join(f"{label(name)} {shown(name, value)}" for name, value in offer.settings.items())
+    return plain(f"{changes} · {memory(offer.memory_mib)}, {duration(_rounded(offer.seconds))}")
+
+
+def _details(found: Estimate) -> None:
+    rests_on = "Counted from the settings" if found.rests_on == "arithmetic" else f"Rests on {found.rests_on}"
+    with st.expander(f"{rests_on}; what takes it"):
+        rows = [
+            {"Part": words, "Memory": memory(value)}
+            for name, words in _PARTS.items()
+            if (value := getattr(found.memory, name)) >= 1
+        ]
+        st.dataframe(rows, hide_index=True, height="content")
+        st.caption(
+            f"A step takes about {found.step_s:.2g} s, training {duration(found.training_s)}, "
+            f"the test part {duration(found.evaluation_s)}."
+        )
+
+
+def _trial(config: RunConfig) -> None:
+    trying = measuring.trying()
+    if trying.busy:
+        measuring.watch(trying)
+        return
+    st.button(
+        "Try one step", on_click=measuring.start_trial, args=(config,), width="stretch", icon=":material/speed:",
+        disabled=measuring.a_run_works(),
+        help="Loads the backbone, trains two steps in a process of its own and measures them. Not while a run works: "
+        "both would be slower.",
+    )  # fmt: skip
+    if trying.result is not None and trying.config == config:
+        _say(trying.result)
+
+
+def _say(found: Trial) -> None:
+    if found.ending == "measured":
+        st.caption(f"Tried: {memory(found.memory_mib)}, {found.step_s:.2g} s a step.")
+    elif found.ending == "out of memory":
+        st.warning(f"The trial ran out of memory: {plain(found.cause)}. Take smaller settings.")
+    elif found.ending == "failed":
+        st.warning(f"The trial failed: {plain(found.cause)}")
