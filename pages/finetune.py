@@ -3,7 +3,7 @@
 import streamlit as st
 
 from timellm.errors import TimeLLMError
-from timellm.ui import keys, loaders, presets, setup, tables
+from timellm.ui import fit, keys, loaders, presets, setup, tables
 from timellm.ui.errors import explained
 from timellm.ui.words import plain
 
@@ -67,6 +67,8 @@ with summary, st.container(border=True):
             st.page_link("data.py", label="Edit it on the data page", query_params={"table": table_id})
         if not loaders.backbone_ready(config.model.backbone):
             st.caption("The backbone is fetched when the run starts; nothing is fetched before.")
+        if not missing:
+            fit.card(form, config, table)
     started = st.button(
         "Start fine-tuning", type="primary", width="stretch", disabled=bool(missing), icon=":material/play_arrow:"
     )

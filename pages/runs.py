@@ -42,6 +42,8 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
     with st.container(horizontal=True, width="content"):
         run_actions.buttons(run)
 
+run_actions.smaller_settings(run)
+
 progress, settings = st.tabs(["Progress", "Settings"])
 with progress:
     watch(run.id)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from timellm.cli import fitting, overview, receipt, results
+from timellm.cli import estimate, fitting, overview, receipt, results
 from timellm.errors import TimeLLMError
 from timellm.jobs.cause import mendable
 
@@ -77,6 +77,11 @@ def _parser() -> argparse.ArgumentParser:
     one = verb("fit", fitting.fit, "Fine-tune on a CSV file, here and now. Ctrl-C stops and keeps the best checkpoint.")
     one.add_argument("table", type=Path, metavar="DATA.csv")
     one.add_argument("--run-dir", type=Path, required=True, metavar="DIR", help="new or empty folder for the result")
+    starting_point(one)
+
+    one = verb("estimate", estimate.estimate, "Say what memory and time a run would take here, without training it.")
+    one.add_argument("table", type=Path, metavar="DATA.csv")
+    one.add_argument("--trial", action="store_true", help="try one step in a process of its own, and go by it")
     starting_point(one)
 
     one = verb("forecast", results.forecast, "Forecast beyond the end of the run's table, or of a newer one.")

@@ -8,6 +8,7 @@ import json
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,7 +31,7 @@ def fit(arguments: argparse.Namespace) -> Answer:
     config = _configuration(arguments)
     from timellm.pipeline import fit as run_pipeline
 
-    with _stop_on_signals() as stopping, Bar() as bar:
+    with _stop_on_signals() as stopping, Bar() as bar, _offering_what_fits(config, arguments.run_dir):
         result = run_pipeline(config, run_dir=arguments.run_dir, on_progress=bar.show, should_stop=stopping.is_set)
     data = {"run_dir": arguments.run_dir.resolve(), "stopped": result.stopped, "summary": result.summary}
     return Answer(data, _in_words(arguments.run_dir, result))
@@ -120,6 +121,23 @@ def _starting_config(arguments: argparse.Namespace) -> tuple[RunConfig, set[str]
     return config, {
         name for section in (config.data, config.model, config.training) for name in section.model_fields_set
     }
+
+
+@contextlib.contextmanager
+def _offering_what_fits(config: RunConfig, run_dir: Path) -> Iterator[None]:
+    """Turn a want of memory into an error that names settings with which the run would fit."""
+    from timellm.errors import ConfigError
+    from timellm.jobs.cause import mendable
+    from timellm.jobs.shortage import smaller_settings
+    from timellm.training.outofmemory import is_out_of_memory
+
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        traceback.clear_frames(error.__traceback__)  # what the attempt holds, so that there is room to count
+        raise ConfigError(mendable(error, smaller_settings(config, run_dir))) from None
 
 
 @contextlib.contextmanager

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import streamlit as st
 
 from timellm.errors import TimeLLMError
 from timellm.jobs.launcher import start_run
 from timellm.jobs.run import Run
+from timellm.jobs.shortage import offers_of
 from timellm.ui import keys
 from timellm.ui.errors import show_error
+from timellm.ui.fit import offer_label
 from timellm.ui.loaders import store
+from timellm.ui.words import plain
 
 T = TypeVar("T")
 
@@ -45,6 +48,15 @@ def buttons(run: Run) -> None:
     )
     if st.button("Delete", icon=":material/delete:"):
         _ask_to_delete(run)
+
+
+def smaller_settings(run: Run) -> None:
+    """For a run that ran out of memory: start it again with settings with which it would fit."""
+    for offer in offers_of(run):
+        st.button(
+            f"Start again with {offer_label(offer)}", help=plain(offer.price), icon=":material/replay:",
+            on_click=_again, args=(run, offer.settings), key=keys.view("runs", f"offer/{run.id}/{offer.as_options}"),
+        )  # fmt: skip
 
 
 def show_failure() -> None:
@@ -95,8 +107,8 @@ def _deleted(run_id: str) -> bool:
     return True
 
 
-def _again(run: Run) -> None:
-    started = _attempt(lambda: start_run(run.config, name=run.name))
+def _again(run: Run, settings: dict[str, Any] | None = None) -> None:
+    started = _attempt(lambda: start_run(run.config.updated(**settings or {}), name=run.name))
     if started:
         keys.choose("run", started.id)
 
