@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-import torch
 from torch import Tensor, nn
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import eager_mask
@@ -64,8 +63,10 @@ def folded_attention(
     folded = (query * scale).reshape(batch, groups, (heads // groups) * rows, size)
     scores = (folded @ key.transpose(-1, -2)).unflatten(2, (heads // groups, rows))
     if attention_mask is not None:
-        scores = scores + attention_mask[:, :, None]
-    weights = scores.softmax(dim=-1, dtype=torch.float32).to(value.dtype).flatten(2, 3)
+        # In place: the gradient of a product needs its factors, not its result.
+        scores += attention_mask[:, :, None]
+    # The kernel adds up in float32 and rounds once, so there is nothing to gain from asking for float32 and rounding.
+    weights = scores.softmax(dim=-1).flatten(2, 3)
     return (weights @ value).reshape(batch, heads, rows, size).transpose(1, 2), None
 
 
