@@ -26,7 +26,7 @@ from timellm.presets import PRESETS, find_preset
 from timellm.training.progress import Progress
 from timellm.workspace import PROJECT
 
-VERBS = ("inspect", "fit", "forecast", "evaluate", "attention", "runs", "backbones")
+VERBS = ("inspect", "fit", "forecast", "evaluate", "attention", "runs", "backbones", "receipt")
 
 
 @pytest.fixture

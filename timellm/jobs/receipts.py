@@ -1,0 +1,191 @@
+"""Quantization receipts of the workspace: kept ones, and the one that is being measured in the background.
+
+One is measured at a time, because two would slow each other down. Enters: a configuration. Leaves, in the workspace's
+`receipts` folder: `KEY.json`, or `KEY.failed.txt` with the cause; and meanwhile `under-way.json`, which says how far it
+is and which process works on it. A page reads these files and nothing else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from timellm.config import RunConfig
+from timellm.errors import JobError, TimeLLMError
+from timellm.jobs.cause import cause_of
+from timellm.jobs.process import ProcessIdentity, this_process
+from timellm.jobs.run import log_tail, with_absolute_paths
+from timellm.training.receipt import Receipt, measure_receipt
+from timellm.workspace import PROJECT, cache_folder, workspace, write_whole
+
+_WRITE_EVERY_S = 0.5
+_CANCEL_S = 3.0
+
+
+@dataclass(frozen=True)
+class UnderWay:
+    """The measurement that is being made."""
+
+    key: str
+    backbone: str
+    share: float
+    """How much is done, 0 to 1."""
+    doing: str
+    process: ProcessIdentity
+
+
+def receipt_key(config: RunConfig) -> str:
+    """What a receipt is kept under: backbone, layers, context and batch size, which decide its numbers."""
+    backbone = with_absolute_paths(config).model.backbone
+    name = re.sub(r"[^a-z0-9]+", "-", Path(backbone).name.lower()).strip("-")[:40]
+    told_apart = hashlib.sha256(backbone.encode()).hexdigest()[:8]
+    model, training = config.model, config.training
+    return f"{name}-{told_apart}-{model.layers}-{model.context}-{training.batch_size}-{training.device}"
+
+
+def kept_receipt(config: RunConfig) -> Receipt | None:
+    """The receipt measured last for these settings, if there is one."""
+    try:
+        return Receipt.from_json(_file(config, "json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, TypeError, KeyError):  # none, or one by another version: it can be measured anew
+        return None
+
+
+def failure(config: RunConfig) -> str | None:
+    """Why the last measurement for these settings failed; None if it did not."""
+    try:
+        return _file(config, "failed.txt").read_text(encoding="utf-8")
+    except OSError:
+        return None
+
+
+def under_way() -> UnderWay | None:
+    """The measurement that is being made now; one whose process is gone is written down as failed."""
+    try:
+        tree = json.loads(_status().read_text(encoding="utf-8"))
+        found = UnderWay(**tree | {"process": ProcessIdentity(**tree["process"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
+    if found.process.alive():
+        return found
+    last = (log_tail(_log(), lines=1) or "it left no message").strip()
+    _fail(found.key, f"the measurement ended before it was done ({last})")
+    _status().unlink(missing_ok=True)
+    return None
+
+
+def start_receipt(config: RunConfig) -> None:
+    """Measure in the background, in a process that outlives this one.
+
+    Raises:
+        JobError: another one is being measured, or the process cannot be started.
+    """
+    if (other := under_way()) is not None:
+        raise JobError(f"the quantizations of {other.backbone} are being measured; wait for that, or cancel it")
+    config = with_absolute_paths(config)
+    starting = UnderWay(receipt_key(config), config.model.backbone, 0.0, "starting", this_process())
+    _file(config, "failed.txt").unlink(missing_ok=True)
+    # The worker starts in another folder, so places that may have been given relative to this one go along in full.
+    places = {"TIMELLM_HOME": str(workspace().root), "TIMELLM_CACHE": str(cache_folder())}
+    try:
+        _write(starting)
+        with _log().open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "timellm.jobs.receipts"],
+                cwd=PROJECT,
+                env={**os.environ, **places},
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C in the server's terminal must not reach it
+            )
+    except OSError as error:
+        _status().unlink(missing_ok=True)
+        raise JobError(f"the measurement cannot be started: {error}") from error
+    # It waits for its configuration, so that it cannot end before its identity has been written.
+    identity = ProcessIdentity(process.pid, psutil.Process(process.pid).create_time())
+    _write(UnderWay(**asdict(starting) | {"process": identity}))
+    with contextlib.suppress(BrokenPipeError):  # it has ended already; whoever looks next finds that out
+        process.stdin.write(config.to_json().encode())
+        process.stdin.close()
+    # Somebody has to wait for a child that ends before the server does, or it stays as a zombie.
+    threading.Thread(target=process.wait, name="reap-receipt", daemon=True).start()
+
+
+def cancel_receipt() -> None:
+    """End the measurement under way, if there is one, and keep nothing of it."""
+    found = under_way()
+    if found is None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(found.process.pid, signal.SIGTERM)
+    deadline = time.monotonic() + _CANCEL_S
+    while found.process.alive() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    if not found.process.alive():  # killed while it still started up, it could not clear away its own mark
+        _status().unlink(missing_ok=True)
+
+
+def _file(config: RunConfig, ending: str) -> Path:
+    return workspace().receipts / f"{receipt_key(config)}.{ending}"
+
+
+def _status() -> Path:
+    return workspace().receipts / "under-way.json"
+
+
+def _log() -> Path:
+    return workspace().receipts / "log.txt"
+
+
+def _write(state: UnderWay) -> None:
+    write_whole(_status(), lambda path: path.write_text(json.dumps(asdict(state)), encoding="utf-8"))
+
+
+def _fail(key: str, cause: str) -> None:
+    write_whole(workspace().receipts / f"{key}.failed.txt", lambda path: path.write_text(cause, encoding="utf-8"))
+
+
+class _Report:
+    """Writes how far it is, twice a second at most."""
+
+    def __init__(self, config: RunConfig) -> None:
+        self._config, self._me, self._written = config, this_process(), -float("inf")
+
+    def __call__(self, share: float, doing: str) -> None:
+        if time.monotonic() - self._written >= _WRITE_EVERY_S:
+            self._written = time.monotonic()
+            _write(UnderWay(receipt_key(self._config), self._config.model.backbone, share, doing, self._me))
+
+
+def main() -> None:
+    """The background process: measure what standard input asks for, and write one ending."""
+    cancelled = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: cancelled.set())
+    config = RunConfig.from_json(sys.stdin.read())
+    try:
+        receipt = measure_receipt(config, on_progress=_Report(config), should_stop=cancelled.is_set)
+        if receipt is not None:
+            write_whole(_file(config, "json"), lambda path: path.write_text(receipt.to_json(), encoding="utf-8"))
+    except Exception as error:
+        _fail(receipt_key(config), cause_of(error))
+        if not isinstance(error, TimeLLMError):
+            raise  # for the log
+    finally:
+        _status().unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    main()

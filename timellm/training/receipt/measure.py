@@ -1,0 +1,197 @@
+"""Measures a receipt: one fresh process for each precision, because a process's peak of memory never falls again.
+
+A configuration goes in, a `Receipt` comes out. float32 goes first and leaves its hidden states and gradients in a
+temporary folder, against which the others are held. A process that crashes or runs out of memory is a row with its
+cause. Importing this loads no torch.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from timellm import errors
+from timellm.config import RunConfig
+from timellm.training.progress import ShouldStop, never_stop
+from timellm.training.receipt.contents import Machine, Precision, Receipt, ReceiptRow
+from timellm.workspace import PROJECT, cache_folder
+
+OnShare = Callable[[float, str], None]
+"""Hears how much of the whole is done, 0 to 1, and what is going on."""
+
+_POLL_S = 0.2
+
+
+class _Cancelled(Exception):
+    """The caller wants no receipt any more."""
+
+
+def measure_receipt(
+    config: RunConfig, *, on_progress: OnShare = lambda share, doing: None, should_stop: ShouldStop = never_stop
+) -> Receipt | None:
+    """Measure the backbone of `config` in each precision, on windows of its table; None if `should_stop` said so.
+
+    `quantization` and, but for 8 and 4 bits, `backbone_dtype` are what is varied; everything else is as configured.
+
+    Raises:
+        DataError, ConfigError, BackboneError: the table, a setting or the backbone cannot be used in any precision.
+    """
+    rows: list[ReceiptRow] = []
+    facts: dict[str, Any] = {}
+    varied = _varied(config)
+    with tempfile.TemporaryDirectory(prefix="timellm-receipt-") as folder:
+        for number, (precision, settings) in enumerate(varied.items()):
+
+            def report(share: float, doing: str, number: int = number, name: str = precision) -> None:
+                on_progress((number + share) / len(varied), f"{name}: {doing}")
+
+            try:
+                said = _in_fresh_process(
+                    config.updated(**settings), Path(folder), number, on_progress=report, should_stop=should_stop
+                )
+            except _Cancelled:
+                return None
+            if number == 0 and said.failure.get("input"):
+                raise getattr(errors, said.failure["kind"])(said.failure["text"])
+            facts = facts or said.facts
+            cause = said.failure.get("text", "")
+            rows.append(ReceiptRow(precision, **said.row, others_share=said.others_share, cause=cause))
+    on_progress(1.0, "done")
+    return Receipt(
+        backbone=config.model.backbone,
+        layers=config.model.layers,
+        context=config.model.context,
+        horizon=config.model.horizon,
+        batch_size=config.training.batch_size,
+        table=Path(config.data.path).name,
+        windows=facts.get("windows", 0),
+        rows=tuple(rows),
+        machine=this_machine(facts.get("gpu")),
+        measured=datetime.now(UTC),
+    )
+
+
+def this_machine(gpu: str | None = None) -> Machine:
+    """The machine at hand; `gpu` is the card in use, which only torch knows."""
+    from importlib.metadata import version
+
+    return Machine(_processor(), os.cpu_count() or 1, psutil.virtual_memory().total / 2**20, gpu, version("torch"))
+
+
+def _varied(config: RunConfig) -> dict[Precision, dict[str, str]]:
+    """Settings of each row. Quantised layers calculate in what the run would, auto for the most part."""
+    half = "float16" if config.model.backbone_dtype == "float16" else "bfloat16"
+    return {
+        "float32": {"quantization": "none", "backbone_dtype": "float32"},
+        half: {"quantization": "none", "backbone_dtype": half},
+        "8bit": {"quantization": "8bit"},
+        "4bit": {"quantization": "4bit"},
+    }
+
+
+@dataclass(frozen=True)
+class _Said:
+    """What a worker had to say in the end."""
+
+    row: dict[str, Any]
+    facts: dict[str, Any]
+    failure: dict[str, Any]
+    others_share: float
+
+
+def _in_fresh_process(
+    config: RunConfig, folder: Path, number: int, *, on_progress: OnShare, should_stop: ShouldStop
+) -> _Said:
+    """Run the worker to its end, passing on what it says."""
+    out, err = folder / f"{number}.out", folder / f"{number}.err"
+    load = _Load.now()
+    with out.open("w") as said, err.open("w") as complaints:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "timellm.training.receipt.worker", str(folder)],
+            cwd=PROJECT,
+            # The worker runs in another folder: places that were given relative to this one go along in full.
+            env={**os.environ, "TIMELLM_CACHE": str(cache_folder())},
+            stdin=subprocess.PIPE,
+            stdout=said,
+            stderr=complaints,
+        )
+        try:
+            process.stdin.write(config.to_json().encode())
+            process.stdin.close()
+            while process.poll() is None:
+                if should_stop():
+                    raise _Cancelled
+                progress = _last(out, "progress")
+                if progress:
+                    on_progress(progress["share"], progress["doing"])
+                time.sleep(_POLL_S)
+        except BrokenPipeError:  # it ended before it had read; what it left says why
+            process.wait()
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+    done = _last(out, "done")
+    failure = {} if done else _last(out, "failure") or _unsaid(process.returncode, err)
+    return _Said(done.get("row", {}), done.get("facts", {}), failure, _Load.now().others_since(load))
+
+
+def _last(out: Path, kind: str) -> dict[str, Any]:
+    """The last complete line of a kind that the worker has printed; empty if there is none."""
+    found: dict[str, Any] = {}
+    for line in out.read_text(errors="replace").splitlines(keepends=True):
+        if line.startswith(f'{{"{kind}"') and line.endswith("\n"):
+            found = json.loads(line)[kind]
+    return found
+
+
+def _unsaid(code: int, err: Path) -> dict[str, Any]:
+    """The cause when a worker ended without a word of its own."""
+    if code == -9:
+        return {"text": "its process was killed, most likely because memory ran out"}
+    last = (err.read_text(errors="replace").strip().splitlines() or ["it left no message"])[-1]
+    ending = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+    return {"text": f"its process {ending}: {last[:300]}"}
+
+
+@dataclass(frozen=True)
+class _Load:
+    """How much the processor has done so far, in seconds of one core."""
+
+    moment: float
+    busy: float
+    """By everybody."""
+    ours: float
+    """By this process and the ended ones that it started."""
+
+    @classmethod
+    def now(cls) -> _Load:
+        spent, own = psutil.cpu_times(), os.times()
+        busy = sum(spent) - spent.idle - getattr(spent, "iowait", 0.0) - getattr(spent, "guest", 0.0)
+        return cls(time.monotonic(), busy, own.user + own.system + own.children_user + own.children_system)
+
+    def others_since(self, before: _Load) -> float:
+        """Share of all cores that others took since `before`."""
+        others = (self.busy - before.busy) - (self.ours - before.ours)
+        seconds = (self.moment - before.moment) * (psutil.cpu_count() or 1)
+        return min(max(others / max(seconds, 1e-6), 0.0), 1.0)
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(names, "unknown processor")
