@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from timellm.errors import TimeLLMError
-from timellm.training.offers import Offer
 from timellm.training.outofmemory import is_out_of_memory
+
+if TYPE_CHECKING:  # the command line imports this before it knows the verb
+    from timellm.training.offers import Offer
 
 
 def mendable(error: BaseException, offers: Sequence[Offer] = ()) -> str | None:
