@@ -3,7 +3,7 @@
 import streamlit as st
 
 from timellm.errors import TimeLLMError
-from timellm.ui import fit, keys, loaders, presets, setup, tables
+from timellm.ui import fit, keys, loaders, presets, receipt, setup, tables
 from timellm.ui.errors import explained
 from timellm.ui.words import plain
 
@@ -41,6 +41,7 @@ with steps:
     chosen = setup.what(form, table, advanced=advanced)
     st.subheader("2 · With what", anchor=False)
     chosen |= setup.with_what(form, advanced=advanced)
+    receipt.compare_quantizations(form, chosen)
     st.subheader("3 · How long", anchor=False)
     chosen |= setup.how_long(form, advanced=advanced)
 
