@@ -21,7 +21,7 @@ from transformers import AutoConfig, AutoModel, AutoTokenizer, BitsAndBytesConfi
 
 from timellm.config import ModelConfig
 from timellm.errors import BackboneError
-from timellm.model import attention, int8, norm
+from timellm.model import attention, int8, lean
 from timellm.model.catalog import find
 from timellm.model.fetch import OnBytes, prepare
 
@@ -115,7 +115,7 @@ def load_backbone(
     elif config.quantization == "8bit":
         int8.use_true_weights(model)
     if device.type == "cpu":
-        norm.use_lean_norms(model)
+        lean.make_lean(model)
     pad = next((i for i in (tokenizer.pad_token_id, tokenizer.eos_token_id) if i is not None), 0)
     return Backbone(
         name=config.backbone,

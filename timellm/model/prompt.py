@@ -3,7 +3,7 @@
 Normalised windows in, texts out; tokens are the backbone's business.
 
 Wording, digits and lags are settings of their own (`prompt_style`, `statistic_digits`, `lags`). With "paper", 0 and
-"circular" the text is the published one to the last digit. The defaults say the same in 45 instead of about 105 tokens
+"circular" the text is the published one to the last digit. The defaults say the same in 34 instead of about 105 tokens
 (SmolLM2's tokenizer), because the statistics are read anew for every window.
 
 Shapes: B batch, T context, K lags.
@@ -62,7 +62,7 @@ def _paper_statistics(summary: list[str], trend: str, lags: list[int]) -> str:
 
 def _compact_statistics(summary: list[str], trend: str, lags: list[int]) -> str:
     low, high, median = summary
-    return f"min {low}, max {high}, median {median}, trend {trend}, top lags {', '.join(map(str, lags))}"
+    return f"min {low} max {high} median {median} trend {trend} lags {' '.join(map(str, lags))}"
 
 
 def distinct_lags(normed_BT: Tensor) -> Tensor:
