@@ -23,6 +23,7 @@ from transformers import DynamicCache
 from timellm.config import ModelConfig
 from timellm.model.attention import only_keys_and_values
 from timellm.model.backbone import Backbone
+from timellm.model.checkpointing import checkpoint_layers, read_only
 from timellm.model.head import ForecastHead
 from timellm.model.patching import PatchEmbedding, instance_norm
 from timellm.model.precision import in_arithmetic
@@ -83,6 +84,14 @@ class TimeLLM(nn.Module):
         hidden_BPD = self.reader(prompts, patches_BPD=reprogrammed_BPD, settled=not self.training)
         return self.head(hidden_BPD[..., : self.kept]) * deviation_B1 + mean_B1
 
+    def checkpoint_gradients(self) -> None:
+        """From now on keep only each backbone layer's input, and run the layer again for its gradient.
+
+        Raises:
+            BackboneError: the backbone's own code has no layers that can be run again.
+        """
+        checkpoint_layers(self.reader.backbone)
+
 
 class PromptedBackbone:
     """Runs patches behind prompts through a backbone; not a module, because nothing in it trains."""
@@ -134,13 +143,13 @@ class PromptedBackbone:
         """Patches alone, against the keys and values of their prompts."""
         mask_BL, positions_BP = tokens.mask, tokens.patch_positions(patches_BPD.shape[1])
         with torch.no_grad():
-            cache = self._prompt_cache(tokens)
+            cache = read_only(self._prompt_cache(tokens))
         return self.backbone.model(
             inputs_embeds=patches_BPD,
             attention_mask=torch.cat([mask_BL, mask_BL.new_ones(positions_BP.shape)], dim=1),
             position_ids=positions_BP,
             past_key_values=cache,
-            use_cache=True,
+            use_cache=False,  # it is read, and not kept
         ).last_hidden_state
 
     def _prompt_cache(self, tokens: _Tokens) -> DynamicCache:

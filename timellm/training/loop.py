@@ -68,6 +68,8 @@ def train(
         ConfigError: the loss stopped being a number; says at which step and what to change.
     """
     clock = _Clock(config)
+    if config.gradient_checkpointing:
+        network.checkpoint_gradients()
     optimizer = optimizer_for(network, config)
     batches = _batches(windows.training, config)
     recent: deque[float] = deque(maxlen=_SMOOTHED_STEPS)
