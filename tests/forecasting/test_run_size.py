@@ -1,0 +1,43 @@
+"""A run with default settings is small on disk: it holds what was trained and what came of it, never the backbone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+
+from timellm.config import RunConfig
+from timellm.data.prepared import PreparedData
+from timellm.data.samples import find_sample
+from timellm.data.table import load_table
+from timellm.forecasting.artifacts import RunFolder
+from timellm.model.backbone import load_backbone
+from timellm.model.network import TimeLLM
+from timellm.training.checkpoint import save_adapter, save_config
+
+LIMIT_BYTES = 10_000_000
+
+
+def test_default_run_of_a_bundled_sample_takes_less_than_ten_megabytes(tmp_path):
+    """Everything of a run that has a size of its own, with noise for forecasts: nothing is harder to compress."""
+    config = RunConfig.create(find_sample("melbourne-pedestrians").path)
+    table = load_table(config.data)
+    prepared = PreparedData.of(table, config)
+    folder, noise = RunFolder(tmp_path), np.random.default_rng(0)
+    save_config(tmp_path, config)
+    folder.save_table(table)
+    folder.save_scaler(prepared.scaler)
+    index = prepared.windows("test")
+    forecast = noise.normal(size=(len(index), config.model.horizon))
+    folder.save_test_forecasts(index, forecast=forecast, channels=table.channels)
+    steps = table.future_index(config.model.horizon)
+    folder.save_future(pd.DataFrame({"unique_id": "Town Hall", "ds": steps, "yhat": noise.normal(size=len(steps))}))
+    network = TimeLLM(config.model, backbone=load_backbone(config.model, device="cpu"), description="Footfall.")
+    save_adapter(tmp_path, network)
+    with torch.no_grad():
+        folder.save_dictionary(network.prototypes(), words=[["prototype"] * 5] * config.model.prototypes)
+
+    sizes = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
+    trained = sum(tensor.numel() for tensor in network.state_dict().values())
+    assert sizes["adapter.safetensors"] < 4 * trained + 10_000, "nothing but what trains is saved"
+    assert sum(sizes.values()) < LIMIT_BYTES, sizes
