@@ -142,7 +142,7 @@ class ModelConfig(_Section):
     are read anew for every window and most of a short window's time goes into them."""
     statistic_digits: int = Field(2, ge=0, le=8)
     """Significant digits of the prompt's statistics. 0: all of them (up to 18), summed as the published code does;
-    fewer, because each digit costs tokens in every window and the ones behind the second are noise."""
+    fewer, because each digit costs tokens in every window."""
     lags: Literal["distinct", "circular"] = "distinct"
     """Lags named in the prompt. circular: the published ones, 0 to context - 1; distinct: 1 to half the context,
     because 0 always leads the others and each of them comes twice, as k and context - k."""

@@ -41,7 +41,7 @@ def measured(hourly_csv, tiny_backbone, tmp_path, monkeypatch, capsys) -> pd.Dat
 
 
 def test_rows_are_written_with_scores_and_prompt_lengths(measured):
-    assert measured["trial"].tolist() == ["statistic_digits=0", "statistic_digits=2", "statistic_digits=4"]
+    assert measured["trial"].tolist() == ["statistic_digits=0", "statistic_digits=3", "statistic_digits=4"]
     assert measured[["mse", "mae", "cpu_seconds_per_step"]].gt(0).all(axis=None)
-    everything, two, four = measured["prompt_tokens"]
-    assert two < four < everything
+    everything, three, four = measured["prompt_tokens"]
+    assert three < four < everything
