@@ -9,6 +9,7 @@ import torch
 from torch import nn
 from transformers import LlamaConfig, LlamaModel, Qwen2Config, Qwen2Model
 
+from timellm.model.attention import NAME
 from timellm.model.lean import make_lean
 
 SIZES = {
@@ -21,7 +22,7 @@ SIZES = {
 def model(request) -> nn.Module:
     torch.manual_seed(0)
     config, kind = request.param
-    made = kind(config(**SIZES)).eval().requires_grad_(False)
+    made = kind(config(**SIZES, attn_implementation=NAME)).eval().requires_grad_(False)
     for name, weight in made.named_parameters():
         if "norm" in name:
             weight.uniform_(0.5, 1.5)
@@ -44,7 +45,7 @@ def test_lean_model_equals_the_library_in_output_and_gradient(model, dtype, tole
     lean = copy.deepcopy(model).to(dtype)
     make_lean(lean)
     kinds = {type(module).__name__ for module in lean.modules()}
-    assert sum(kind.startswith("Lean") for kind in kinds) == 2
+    assert sum(kind.startswith("Lean") for kind in kinds) == 3  # norm, MLP, attention
     truth = hidden_and_gradient(model, torch.float32)
     for ours, theirs in zip(hidden_and_gradient(lean, dtype), truth, strict=True):
         assert relative(ours, theirs) < tolerance

@@ -60,7 +60,7 @@ def folded_attention(
     batch, heads, rows, size = query.shape
     groups = key.shape[1]
     scale = size**-0.5 if scaling is None else scaling
-    folded = (query * scale).reshape(batch, groups, (heads // groups) * rows, size)
+    folded = (query if scale == 1 else query * scale).reshape(batch, groups, (heads // groups) * rows, size)
     scores = (folded @ key.transpose(-1, -2)).unflatten(2, (heads // groups, rows))
     if attention_mask is not None:
         # In place: the gradient of a product needs its factors, not its result.

@@ -1,10 +1,10 @@
-"""Parts of a frozen backbone for the CPU, in fewer passes over memory: RMS norm and gated MLP.
+"""Parts of a frozen backbone for the CPU, in fewer passes over memory: RMS norm, gated MLP, rotary attention.
 
 Model libraries write them in elementary operations. Between matrix products in bfloat16 those passes, and the copies
 that are kept for the gradient, cost as much as the arithmetic. The weights stay where they are and are not trained;
 what is computed is the same up to rounding, and a module that computes something else is left alone.
 
-Shapes: R rows (batch x tokens), D width, I inner width.
+Shapes: R rows (batch x tokens), D width, I inner width; B batch, L tokens, h heads, K size of a head.
 """
 
 from __future__ import annotations
@@ -12,16 +12,23 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from transformers import Cache
+from transformers.models.llama.modeling_llama import LlamaAttention
+from transformers.models.qwen2.modeling_qwen2 import Qwen2Attention
+
+from timellm.model.attention import folded_attention
 
 
 def make_lean(model: nn.Module) -> None:
-    """Replace what every RMS norm and gated MLP of `model` runs; the model must have its final type and device."""
+    """Replace what such parts of `model` run; the model must have its final type and device, and our attention."""
     for module in list(model.modules()):
         if type(module).__name__.endswith("RMSNorm") and hasattr(module, "variance_epsilon") and _is_plain(module):
             module.__class__ = _subclass(type(module), _norm_forward)
         elif _is_gated(module):
             _join(module.gate_proj, module.up_proj)
             module.__class__ = _subclass(type(module), _gated_forward)
+        elif type(module) in (LlamaAttention, Qwen2Attention):
+            module.__class__ = _subclass(type(module), _rotary_forward)
 
 
 class _RMSNorm(torch.autograd.Function):
@@ -50,20 +57,47 @@ class _GatedMLP(torch.autograd.Function):
     @staticmethod
     def forward(ctx, x: Tensor, gate_up: Tensor, down_DI: Tensor) -> Tensor:
         both = F.linear(x, gate_up)
-        ctx.save_for_backward(both, gate_up, down_DI)
         gate, up = both.chunk(2, dim=-1)
-        return F.linear(F.silu(gate).mul_(up), down_DI)
+        activated = F.silu(gate)
+        if not ctx.needs_input_grad[0]:
+            return F.linear(activated.mul_(up), down_DI)
+        ctx.save_for_backward(both, activated, gate_up, down_DI)
+        return F.linear(activated * up, down_DI)
 
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
-        both, gate_up, down_DI = ctx.saved_tensors
+        both, activated, gate_up, down_DI = ctx.saved_tensors
         gate, up = both.chunk(2, dim=-1)
         inner = gradient @ down_DI
         to_both = torch.empty_like(both)
         to_gate, to_up = to_both.chunk(2, dim=-1)
-        torch.mul(inner, F.silu(gate), out=to_up)
+        torch.mul(inner, activated, out=to_up)
         torch.ops.aten.silu_backward.grad_input(inner.mul_(up), gate, grad_input=to_gate)
         return to_both @ gate_up, None, None
+
+
+class _Rotate(torch.autograd.Function):
+    """Rotary position embedding of x [B, L, h, K], whose halves turn into each other; cos and sin [B, L, 1, K]."""
+
+    @staticmethod
+    def forward(ctx, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+        ctx.save_for_backward(cos, sin)
+        turned = x * cos
+        first, second = turned.chunk(2, dim=-1)
+        (x_first, x_second), (sin_first, sin_second) = x.chunk(2, dim=-1), sin.chunk(2, dim=-1)
+        first.addcmul_(x_second, sin_first, value=-1)
+        second.addcmul_(x_first, sin_second)
+        return turned
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
+        cos, sin = ctx.saved_tensors
+        turned = gradient * cos
+        first, second = turned.chunk(2, dim=-1)
+        (g_first, g_second), (sin_first, sin_second) = gradient.chunk(2, dim=-1), sin.chunk(2, dim=-1)
+        first.addcmul_(g_second, sin_second)
+        second.addcmul_(g_first, sin_first, value=-1)
+        return turned, None, None
 
 
 def _subclass(kind: type[nn.Module], forward: object) -> type[nn.Module]:
@@ -78,6 +112,27 @@ def _gated_forward(self: nn.Module, x: Tensor) -> Tensor:
     gate = self.gate_proj.weight
     gate_up = gate.as_strided((2 * gate.shape[0], gate.shape[1]), gate.stride())  # see `_join`
     return _GatedMLP.apply(x, gate_up, self.down_proj.weight)
+
+
+def _rotary_forward(
+    self: nn.Module,
+    hidden_states: Tensor,
+    position_embeddings: tuple[Tensor, Tensor],
+    attention_mask: Tensor | None,
+    past_key_values: Cache | None = None,
+    **_: object,
+) -> tuple[Tensor, None]:
+    """The library's attention, up to the rotation; names and results are its own."""
+    shape = (*hidden_states.shape[:2], -1, self.head_dim)
+    cos, sin = (table[:, :, None] for table in position_embeddings)
+    # The scale of the scores goes into the small tables instead of over all queries.
+    query = _Rotate.apply(self.q_proj(hidden_states).view(shape), cos * self.scaling, sin * self.scaling)
+    key = _Rotate.apply(self.k_proj(hidden_states).view(shape), cos, sin).transpose(1, 2)
+    value = self.v_proj(hidden_states).view(shape).transpose(1, 2)
+    if past_key_values is not None:
+        key, value = past_key_values.update(key, value, self.layer_idx)
+    mixed, _ = folded_attention(self, query.transpose(1, 2), key, value, attention_mask, scaling=1.0)
+    return self.o_proj(mixed.flatten(2)), None
 
 
 def _join(gate: nn.Linear, up: nn.Linear) -> None:
