@@ -207,15 +207,15 @@ DENSE, HALF = row("float32", 1000, 2.0, 0.0), row("bfloat16", 800, 1.0, 0.02)
         (
             made(DENSE, HALF, row("8bit", 760, 1.04, 0.1), row("4bit", 740, 1.3, 0.4)),
             "bfloat16 is 2.0 times as fast as float32 and needs 200 MiB less memory, with a gradient 2.0% off; "
-            "8-bit is as fast as bfloat16 and needs 40 MiB less memory, its gradient 10% off, 5.0 times as much; "
-            "4-bit takes 1.3 times as long as bfloat16 and needs 60 MiB less memory, its gradient 40% off, "
-            "20 times as much.",
+            "8-bit is as fast as bfloat16 and needs 40 MiB less memory, with 5.0 times its gradient error; "
+            "4-bit takes 1.3 times as long as bfloat16 and needs 60 MiB less memory, "
+            "with 20 times its gradient error.",
         ),
         (
             made(DENSE, row("bfloat16", 1004, 2.5, 0.02), row("4bit", 1050, 1.0, 0.021, weights=60)),
             "bfloat16 takes 1.2 times as long as float32 and needs as much memory, with a gradient 2.0% off; "
-            "4-bit is 2.5 times as fast as bfloat16 and needs 46 MiB more memory, though its weights are 40 MiB "
-            "smaller, its gradient 2.1% off, about as much.",
+            "4-bit is 2.5 times as fast as bfloat16 and needs 46 MiB more memory (its weights 40 MiB "
+            "less), with about the same gradient error.",
         ),
         (
             made(DENSE, replace(HALF, cause="memory ran out"), row("8bit", 700, 2.0, 0.03)),

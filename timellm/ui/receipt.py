@@ -24,16 +24,16 @@ from timellm.ui.words import ago, memory, number, plain
 
 _TICK_S = 2.0
 _REFUSED = keys.view("finetune", "receipt-refused")
-_COLUMNS = ("Precision", "Memory", "Peak", "Seconds a step", "Hidden error", "Gradient error")
+_COLUMNS = ("Precision", "Weights", "Peak", "Seconds a step", "Hidden error", "Gradient error")
 _HELP = (
-    "**Memory**: the backbone's weights. **Peak**: the whole process while it loads, trains and validates. "
+    "**Weights**: the memory of the backbone's. **Peak**: the whole process while it loads, trains and validates. "
     "**Errors**: how far hidden states and gradients at the patches are from float32's. The best of a column is bold."
 )
 
 
 def compare_quantizations(form: Form, chosen: dict[str, Any]) -> None:
     """An expander with the receipt of the backbone as the form has it, or what it takes to get one."""
-    with st.expander("Compare quantizations", icon=":material/balance:"):
+    with st.expander("Compare quantizations"):
         try:
             config = form.gathered(**chosen)
         except TimeLLMError as error:
@@ -105,7 +105,7 @@ def _cancel() -> None:
 
 
 def _show(receipt: Receipt) -> None:
-    st.markdown(f"**{plain(verdict(receipt, memory))}**")
+    st.markdown(plain(verdict(receipt, memory)))
     st.table(table_rows(receipt), hide_index=True, border="horizontal", alt="Quantizations side by side")
     for row in receipt.rows:
         if row.cause:
@@ -142,7 +142,12 @@ def table_rows(receipt: Receipt) -> list[dict[str, str]]:
 
 
 def _best(receipt: Receipt, name: str) -> ReceiptRow | None:
-    """The row with the least of a measure; of the errors, float32 is the reference and no contender."""
+    """The row with the least of a measure; of the errors, float32 is the reference and no contender.
+
+    There is no best of seconds that other work has spoilt.
+    """
+    if name == "step_s" and receipt.others_share > BUSY_SHARE:
+        return None
     rows = [row for row in receipt.rows if getattr(row, name) is not None]
     if name.endswith("error"):
         rows = [row for row in rows if row.precision != "float32"]
@@ -154,10 +159,10 @@ def _cell(row: ReceiptRow, name: str) -> str:
     if value is None:
         return "–"
     if name.endswith("mib"):
-        return memory(value)
+        return memory(value).replace(" ", "\N{NO-BREAK SPACE}")
     if name == "step_s":
-        return f"{number(value, 2)} s"
-    return "reference" if row.precision == "float32" else f"{number(100 * value, 2)} %"
+        return f"{number(value, 2)}\N{NO-BREAK SPACE}s"
+    return "reference" if row.precision == "float32" else f"{number(100 * value, 2)}%"
 
 
 def _bold(text: str, best: bool) -> str:

@@ -47,9 +47,10 @@ def _cost(row: ReceiptRow, base: ReceiptRow, memory: Callable[[float], str], *, 
     same = abs(saved) < _SAME_MEMORY * base.peak_mib
     amount = "as much memory" if same else f"{memory(abs(saved))} {'less' if saved > 0 else 'more'} memory"
     lighter = base.weights_mib - row.weights_mib
-    aside = f", though its weights are {memory(lighter)} smaller" if not same and saved < 0 < lighter else ""
+    if not same and saved < 0 < lighter:  # the quantization library itself takes more than it saves
+        amount += f" (its weights {memory(lighter)} less)"
     if not timed:
-        return f"needs {amount} {'as' if same else 'than'} {than}{aside}"
+        return f"needs {amount} {'as' if same else 'than'} {than}"
     ratio = row.step_s / base.step_s
     if max(ratio, 1 / ratio) < _SAME_TIME:
         time = f"is as fast as {than}"
@@ -57,7 +58,7 @@ def _cost(row: ReceiptRow, base: ReceiptRow, memory: Callable[[float], str], *, 
         time = f"is {_times(1 / ratio)} as fast as {than}"
     else:
         time = f"takes {_times(ratio)} as long as {than}"
-    return f"{time} and needs {amount}{aside}"
+    return f"{time} and needs {amount}"
 
 
 def _distance(row: ReceiptRow) -> str:
@@ -72,9 +73,8 @@ def _exact(row: ReceiptRow, base: ReceiptRow) -> str:
         return _distance(row)
     ratio = row.gradient_error / base.gradient_error
     if max(ratio, 1 / ratio) < _SAME_ERROR:
-        return f", its gradient {_percent(row.gradient_error)} off, about as much"
-    word = f"{_times(ratio)} as much" if ratio > 1 else f"{_times(1 / ratio)} less"
-    return f", its gradient {_percent(row.gradient_error)} off, {word}"
+        return ", with about the same gradient error"
+    return f", with {_times(ratio)} its gradient error" if ratio > 1 else f", with {ratio:.0%} of its gradient error"
 
 
 def _times(ratio: float) -> str:
