@@ -66,6 +66,8 @@ def fit(
     prepared = PreparedData.of(table, config)
     windows = {part: prepared.windows(part) for part in ("training", "validation", "test")}  # refuse early, not late
     device = device_of(config.training.device)
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)  # this run's peak, not that of one before it in the same process
     try:
         backbone = _load(config, device, on_progress=on_progress, should_stop=should_stop)
     except _StoppedEarly:

@@ -57,7 +57,7 @@ class Golden:
         """[B, L, N] -> [B * N, L]."""
         return self.tensors[name].transpose(1, 2).flatten(0, 1)
 
-    def network(self) -> TimeLLM:
+    def network(self, device: str = "cpu") -> TimeLLM:
         """Ours with the golden weights, in faithful mode."""
         config = ModelConfig(
             backbone=str(self.folder / "backbone"),
@@ -76,17 +76,26 @@ class Golden:
             attention_dropout=self.facts["dropout"],
             round_patches=True,
         )
-        backbone = load_backbone(config, device="cpu")
+        backbone = load_backbone(config, device=device)
         network = TimeLLM(config, backbone=backbone, description=self.facts["dataset_description"]).eval()
         names = network.state_dict()
         network.load_state_dict({name: self.tensors[f"adapter.{published_name(name)}"] for name in names})
         return network
 
 
-def ours(golden: Golden) -> tuple[dict[str, torch.Tensor], dict[str, object]]:
-    """Every golden tensor as we compute it, and our prompts, their token ids and our loss; nothing golden is fed in."""
-    network = golden.network()
-    normed_BT, _, _ = instance_norm(golden.by_channel("input.x"), as_published=True)
+def ours(
+    golden: Golden, *, device: str = "cpu", prompts: list[str] | None = None
+) -> tuple[dict[str, torch.Tensor], dict[str, object]]:
+    """Every golden tensor as we compute it, and our prompts, their token ids and our loss.
+
+    Nothing golden is fed in, unless `prompts` are given in place of those that we write: their last digits and the lag
+    that leads of a mirror pair are the rounding of the processor that summed them.
+    """
+    network = golden.network(device)
+    if prompts is not None:
+        network.template = _Told(prompts)
+    windows_BT, target_BH = (golden.by_channel(name).to(device) for name in ("input.x", "input.target"))
+    normed_BT, _, _ = instance_norm(windows_BT, as_published=True)
     prompts = network.template.texts(normed_BT)
     token_ids = network.reader.backbone.token_ids(prompts)
     tensors = {"prototypes": network.prototypes()}
@@ -95,13 +104,23 @@ def ours(golden: Golden) -> tuple[dict[str, torch.Tensor], dict[str, object]]:
     tensors["attention"] = network.reprogramming.attention(patches_BPM, prototypes_VD=tensors["prototypes"])
     tensors["reprogrammed"] = network.reprogramming(patches_BPM, prototypes_VD=tensors["prototypes"])
     tensors["backbone_last_hidden_at_patches"] = network.reader(token_ids, patches_BPD=tensors["reprogrammed"])
-    tensors["output.y"] = network(golden.by_channel("input.x"))
-    loss = torch.nn.functional.mse_loss(tensors["output.y"], golden.by_channel("input.target"))
+    tensors["output.y"] = network(windows_BT)
+    loss = torch.nn.functional.mse_loss(tensors["output.y"], target_BH)
     loss.backward()
     for name, parameter in network.named_parameters():
         tensors[f"grad.{published_name(name)}"] = parameter.grad
     facts = {"prompts": prompts, "token_ids": token_ids, "loss": loss.item()}
-    return {name: tensor.detach().contiguous() for name, tensor in tensors.items()}, facts
+    return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, facts
+
+
+class _Told:
+    """Stands in for the template: these prompts, whatever the windows."""
+
+    def __init__(self, prompts: list[str]) -> None:
+        self._prompts = prompts
+
+    def texts(self, _: torch.Tensor) -> list[str]:
+        return self._prompts
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from timellm.training.loop import forecast_windows
 ARCHITECTURES = ("llama", "qwen2", "gpt2", "bert")
 
 
-def build(folder, **settings) -> TimeLLM:
+def build(folder, *, device: str = "cpu", **settings) -> TimeLLM:
     defaults = {
         "layers": 2,
         "context": 64,
@@ -30,7 +30,7 @@ def build(folder, **settings) -> TimeLLM:
     }
     config = ModelConfig(backbone=str(folder), **(defaults | settings))
     torch.manual_seed(0)
-    backbone = load_backbone(config, device="cpu")
+    backbone = load_backbone(config, device=device)
     return TimeLLM(config, backbone=backbone, description="Hourly load of a town.")
 
 

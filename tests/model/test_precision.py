@@ -17,7 +17,7 @@ TOLERANCE = {"bfloat16": 0.1, "float16": 0.02}
 
 def gradients(network: torch.nn.Module, loss_scale: float = 1.0) -> dict[str, torch.Tensor]:
     """Gradient of each trained weight for a loss on windows of scales from 1/1000 to 1000."""
-    x = windows()
+    x = windows().to(network.reader.backbone.device)
     network.zero_grad()
     ((network(x) / x.std(dim=1, keepdim=True)).square().mean() * loss_scale).backward()
     return {name: weight.grad.clone() for name, weight in network.named_parameters()}

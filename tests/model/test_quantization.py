@@ -21,15 +21,17 @@ ARCHITECTURES = ("llama", "qwen2", "gpt2", "bert")
 PROMPTS = ["the trend of input is upward", "min value -1.25", "min value -1.2, lags 1, 2"]
 
 
-def load(name: Path | str, quantization: str, dtype: str = "float32", layers: int = 3) -> Backbone:
+def load(
+    name: Path | str, quantization: str, dtype: str = "float32", *, layers: int = 3, device: str = "cpu"
+) -> Backbone:
     settings = {"layers": layers, "quantization": quantization, "backbone_dtype": dtype}
-    return load_backbone(ModelConfig(backbone=str(name), **settings), device="cpu")
+    return load_backbone(ModelConfig(backbone=str(name), **settings), device=device)
 
 
 def draw(backbone: Backbone, seed: int) -> Tensor:
     """Patches, or weights of their hidden states, [3, 6, D]."""
     shape = (len(PROMPTS), 6, backbone.width)
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed)).to(backbone.device)
 
 
 def gradient(backbone: Backbone) -> Tensor:
