@@ -60,6 +60,12 @@ def test_backbone_table_and_settings_are_taken(asked, hourly_csv, capsys):
     assert "8-bit could not be measured" in tree["verdict"]
 
 
+def test_code_that_ships_with_the_backbone_is_warned_of(asked, capsys):
+    assert main(["receipt", "some/model", "--set", "trust_remote_code=true"]) == 0
+    assert asked[0].model.trust_remote_code
+    assert "warning: Python code that ships with some/model will run with all your rights" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from timellm.cli.answer import Answer, columns
+from timellm.cli.fitting import _configuration
 
 if TYPE_CHECKING:
     from timellm.config import RunConfig
@@ -24,7 +25,7 @@ def receipt(arguments: argparse.Namespace) -> Answer:
 
     from timellm.training.receipt import measure_receipt, verdict
 
-    config = _configuration(arguments)
+    config = _asked_for(arguments)
     with tqdm(total=1.0, bar_format="{percentage:3.0f}% |{bar:20}| {desc}", dynamic_ncols=True, file=sys.stderr) as bar:
 
         def show(share: float, doing: str) -> None:
@@ -37,25 +38,14 @@ def receipt(arguments: argparse.Namespace) -> Answer:
     return Answer({**json.loads(found.to_json()), "verdict": said}, _in_words(found, said))
 
 
-def _configuration(arguments: argparse.Namespace) -> RunConfig:
-    """The defaults with --set and the backbone; the context and horizon of a table that is given suit it."""
-    from timellm.config import RunConfig, parse_setting
+def _asked_for(arguments: argparse.Namespace) -> RunConfig:
+    """As `fit` would be configured, on a bundled sample if no table is given."""
     from timellm.data.samples import samples
-    from timellm.data.season import suggest_lengths
-    from timellm.data.table import load_table
 
-    settings = dict(map(parse_setting, arguments.settings))
-    if arguments.backbone is not None:
-        settings["backbone"] = arguments.backbone
-    path = arguments.data or samples()[0].path
-    config = RunConfig.create(path.resolve()).updated(**settings)
-    if arguments.data is not None:
-        lengths = zip(("context", "horizon"), suggest_lengths(load_table(config.data), config.data), strict=True)
-        chosen = {name: rows for name, rows in lengths if name not in settings}
-        for name, rows in chosen.items():
-            print(f"chosen for this table: {name}={rows}", file=sys.stderr)
-        config = config.updated(**chosen)
-    return config
+    backbone = [] if arguments.backbone is None else [f"backbone={arguments.backbone}"]
+    settings = [*arguments.settings, *backbone]
+    table = arguments.data or samples()[0].path
+    return _configuration(argparse.Namespace(table=table, config=None, preset=None, settings=settings))
 
 
 def _in_words(found: Receipt, said: str) -> str:
