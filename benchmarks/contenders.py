@@ -75,7 +75,7 @@ def faithful(task: Task) -> Contender:
     """This package as close to the paper as it goes, in float32."""
     return ours(
         task, prototype_source="map", prompt_style="paper", statistic_digits=0, lags="circular",
-        attention_dropout=0.1, backbone_dtype="float32",
+        attention_dropout=0.1, round_patches=True, backbone_dtype="float32",
     )  # fmt: skip
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import resource
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from timellm.errors import ConfigError
 from timellm.training.memory import EVALUATION_BATCH
 from timellm.training.progress import OnProgress, Progress, ShouldStop
 from timellm.training.schedule import rate
+from timellm.training.state import Standing, StateFile
 
 _LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
 _SMOOTHED_STEPS = 10
@@ -61,55 +61,69 @@ def train(
     save_best: Callable[[], None],
     on_progress: OnProgress,
     should_stop: ShouldStop,
+    state: StateFile | None = None,
 ) -> TrainingResult:
     """Train what `network` registers; `save_best` is called whenever the validation error is the lowest so far.
 
+    With `state`, where training stands is written now and then, and training goes on from what is found there: to the
+    same weights, bit for bit on a CPU, unless a time budget drives the schedule.
+
     Raises:
         ConfigError: the loss stopped being a number; says at which step and what to change.
+        CheckpointError: the state is damaged or belongs to another training.
     """
-    clock = _Clock(config)
     if config.gradient_checkpointing:
         network.checkpoint_gradients()
     optimizer = optimizer_for(network, config)
-    batches = _batches(windows.training, config)
-    recent: deque[float] = deque(maxlen=_SMOOTHED_STEPS)
-    best, best_step, without_gain, validated = math.inf, 0, 0, 0
-    step, stopped = 0, False
+    now = state.restore(network, optimizer) if state else Standing()
+    clock = _Clock(config, now.seconds)
+    batches = _batches(windows.training, config, start=now.step)
     while True:
         stopped = should_stop()
-        share = clock.share(step)
+        share = clock.share(now.step)
         # A validation is due at every k-th part of the run, however the run is measured, and whenever it ends.
         due = int(share * config.validations + 1e-9)
-        if step and (due > validated or share >= 1 or stopped):
-            validated = due
+        if now.step and now.step != now.validated_step and (due > now.validated or share >= 1 or stopped):
+            now.validated, now.validated_step = due, now.step
             loss = validation_error(network, windows, limit=config.validation_windows)
-            _check_finite(loss, step, config)
-            if loss < best:
-                best, best_step, without_gain = loss, step, 0
+            _check_finite(loss, now.step, config)
+            if loss < now.best:
+                now.best, now.best_step, now.without_gain = loss, now.step, 0
                 save_best()
             else:
-                without_gain += 1
-            on_progress(clock.report(step, recent, validation_loss=loss))
-        if stopped or share >= 1 or without_gain >= config.patience:
+                now.without_gain += 1
+            on_progress(clock.report(now, validation_loss=loss))
+            _write(state, network, optimizer, now, clock)
+        elif state and state.due():
+            _write(state, network, optimizer, now, clock)
+        if stopped or share >= 1 or now.without_gain >= config.patience:
             break
         learning_rate = rate(share, peak=config.learning_rate, schedule=config.schedule)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate
         loss = _step(network, windows, next(batches), optimizer, config)
-        step += 1
-        _check_finite(loss, step, config)
-        recent.append(loss)
-        on_progress(clock.report(step, recent, learning_rate=learning_rate))
+        now.step += 1
+        _check_finite(loss, now.step, config)
+        now.recent = [*now.recent, loss][-_SMOOTHED_STEPS:]
+        on_progress(clock.report(now, learning_rate=learning_rate))
     seconds = clock.elapsed()
     return TrainingResult(
-        steps=step,
-        best_step=best_step,
-        best_validation_loss=best if best_step else math.nan,
+        steps=now.step,
+        best_step=now.best_step,
+        best_validation_loss=now.best if now.best_step else math.nan,
         seconds=seconds,
-        windows_per_s=step * config.batch_size / seconds if seconds else math.nan,
+        windows_per_s=now.step * config.batch_size / seconds if seconds else math.nan,
         stopped=stopped,
-        early=without_gain >= config.patience,
+        early=now.without_gain >= config.patience,
     )
+
+
+def _write(
+    state: StateFile | None, network: nn.Module, optimizer: torch.optim.Optimizer, now: Standing, clock: _Clock
+) -> None:
+    if state:
+        now.seconds = clock.elapsed()
+        state.write(network, optimizer, now)
 
 
 @torch.inference_mode()
@@ -196,14 +210,18 @@ def _check_finite(loss: float, step: int, config: TrainingConfig) -> None:
         )
 
 
-def _batches(index: WindowIndex, config: TrainingConfig) -> Iterator[np.ndarray]:
-    """Positions in `index`, shuffled anew each epoch; a batch may span two epochs, so that no window is dropped."""
-    shuffled = np.random.default_rng(config.seed)
+def _batches(index: WindowIndex, config: TrainingConfig, *, start: int = 0) -> Iterator[np.ndarray]:
+    """Positions in `index` for steps `start`, `start` + 1 ...; a batch may span two epochs, so no window is dropped.
+
+    Each epoch has an order of its own that follows from seed and number, so that training can go on at any step.
+    """
     size = min(config.batch_size, len(index))
-    pool = np.empty(0, np.int64)
+    epoch, offset = divmod(start * size, len(index))
+    pool = np.random.default_rng([config.seed, epoch]).permutation(len(index))[offset:]
     while True:
         while len(pool) < size:
-            pool = np.concatenate([pool, shuffled.permutation(len(index))])
+            epoch += 1
+            pool = np.concatenate([pool, np.random.default_rng([config.seed, epoch]).permutation(len(index))])
         yield pool[:size]
         pool = pool[size:]
 
@@ -221,8 +239,8 @@ def optimizer_for(network: nn.Module, config: TrainingConfig) -> torch.optim.Opt
 class _Clock:
     """How far the run is, by steps or by its time budget, whichever ends first."""
 
-    def __init__(self, config: TrainingConfig) -> None:
-        self._config, self._start = config, time.monotonic()
+    def __init__(self, config: TrainingConfig, spent_s: float) -> None:
+        self._config, self._start = config, time.monotonic() - spent_s
 
     def elapsed(self) -> float:
         return time.monotonic() - self._start
@@ -232,8 +250,8 @@ class _Clock:
         by_time = self.elapsed() / (self._config.minutes * 60) if self._config.minutes else 0.0
         return min(1.0, max(by_steps, by_time))
 
-    def report(self, step: int, recent: deque[float], **measured: float) -> Progress:
-        seconds, share = self.elapsed(), self.share(step)
+    def report(self, now: Standing, **measured: float) -> Progress:
+        seconds, share, step, recent = self.elapsed(), self.share(now.step), now.step, now.recent
         return Progress(
             phase="training",
             done=step,
