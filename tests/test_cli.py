@@ -14,6 +14,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import timellm
+from tests.conftest import SMALL
 from timellm.cli import main
 from timellm.cli.answer import Answer, columns
 from timellm.cli.bar import Bar
@@ -26,7 +28,7 @@ from timellm.presets import PRESETS, find_preset
 from timellm.training.progress import Progress
 from timellm.workspace import PROJECT
 
-VERBS = ("inspect", "fit", "forecast", "evaluate", "attention", "runs", "backbones", "receipt")
+VERBS = ("inspect", "fit", "resume", "forecast", "evaluate", "attention", "runs", "backbones", "receipt")
 
 
 @pytest.fixture
@@ -440,6 +442,28 @@ def test_ctrl_c_stops_a_fit_and_keeps_its_best_checkpoint(hourly_csv, tiny_backb
     finally:
         process.kill()
     assert process.returncode == 0, err
-    assert out.startswith(f"stopped; the best checkpoint is kept: {tmp_path / 'run'}")
+    assert out.startswith(f"stopped; the best checkpoint is kept, and 'resume' goes on: {tmp_path / 'run'}")
     assert "Ctrl-C again ends at once" in err
     assert (tmp_path / "run" / "scores.json").exists()
+
+
+def test_resume_goes_on_with_a_stopped_run(hourly_csv, tiny_backbone, tmp_path, capsys):
+    config = RunConfig.create(hourly_csv, backbone=str(tiny_backbone), **SMALL | {"steps": 8, "validations": 4})
+    seen = []
+    timellm.fit(
+        config, run_dir=tmp_path, on_progress=lambda progress: seen.append(progress.validation_loss),
+        should_stop=lambda: any(loss is not None for loss in seen),
+    )  # fmt: skip
+    assert json.loads((tmp_path / "summary.json").read_text())["steps"] < 8
+    assert main(["resume", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["summary"]["steps"] == 8
+    assert main(["resume", str(tmp_path)]) == 2
+    assert "holds no state to go on from: the run has finished" in capsys.readouterr().err
+
+
+def test_resume_runs_a_backbones_code_only_for_who_says_so_here(hourly_csv, tmp_path, capsys):
+    config = RunConfig.create(hourly_csv, backbone="with/code", trust_remote_code=True)
+    (tmp_path / "config.json").write_text(config.to_json())
+    (tmp_path / "training_state.safetensors").write_bytes(b"")
+    assert main(["resume", str(tmp_path)]) == 2
+    assert "give --trust-remote-code if you trust its source" in capsys.readouterr().err

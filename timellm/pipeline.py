@@ -28,6 +28,8 @@ from timellm.model.network import TimeLLM
 from timellm.training.checkpoint import device_of, load_adapter, save_adapter, save_config
 from timellm.training.loop import TrainingResult, TrainingWindows, peak_memory_mib, train
 from timellm.training.progress import OnProgress, Progress, ShouldStop, ignore_progress, never_stop
+from timellm.training.state import StateFile, has_state
+from timellm.workspace import sweep
 
 
 @dataclass(frozen=True)
@@ -54,15 +56,22 @@ def fit(
 ) -> Result:
     """Fine-tune the adapters as `config` says and fill `run_dir` with everything the run has to show.
 
+    A folder in which the same run was interrupted is gone on with: training continues where it stood, on the table as
+    it was then, to the weights it would have had.
+
     Raises:
+        CheckpointError: the folder's training state is damaged, or belongs to a run with other settings.
         DataError: the table cannot be used, or is too short for the windows.
         ConfigError: two settings contradict each other, or training diverged.
         BackboneError: the backbone cannot be had, or prompt and patches do not fit its positions.
     """
     folder = RunFolder(Path(run_dir))
     started = time.monotonic()
-    table = load_table(config.data)
+    sweep(folder.path)
+    resumed = has_state(folder.path)
+    table = folder.table() if resumed else load_table(config.data)
     config = in_force(config, table)
+    state = StateFile(folder.path, belongs_to=config.to_json())
     prepared = PreparedData.of(table, config)
     windows = {part: prepared.windows(part) for part in ("training", "validation", "test")}  # refuse early, not late
     device = device_of(config.training.device)
@@ -74,9 +83,10 @@ def fit(
         return Result(folder.path, {}, stopped=True)
     torch.manual_seed(config.training.seed)
     network = TimeLLM(config.model, backbone=backbone, description=config.data.description)
-    save_config(folder.path, config)
-    folder.save_table(table)
-    folder.save_scaler(prepared.scaler)
+    if not resumed:
+        save_config(folder.path, config)
+        folder.save_table(table)
+        folder.save_scaler(prepared.scaler)
 
     trained = train(
         network,
@@ -85,6 +95,7 @@ def fit(
         save_best=lambda: save_adapter(folder.path, network),
         on_progress=_with_evaluation_time(on_progress, len(windows["test"])),
         should_stop=should_stop,
+        state=state,
     )
     if not trained.best_step:
         return Result(folder.path, {}, stopped=True)
@@ -101,6 +112,8 @@ def fit(
         "notes": notes,
     }
     folder.save_summary(summary)
+    if not trained.stopped:
+        state.remove()  # a stopped run may be gone on with
     return Result(folder.path, summary, stopped=trained.stopped)
 
 

@@ -7,6 +7,7 @@ by every workspace of a user because they are large and never change.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,6 +53,9 @@ def cache_folder() -> Path:
     return Path(home).resolve() if home else Path.home() / ".cache" / "timellm"
 
 
+_SCRATCH = re.compile(r"\..+\.\d+")
+
+
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     """Let `write` fill a temporary neighbour of `path`, then rename it; a killed process leaves the old file."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -61,3 +65,10 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
         scratch.replace(path)
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Remove what `write_whole` left of files that were being written when their process was killed."""
+    for scratch in folder.glob(".*"):
+        if _SCRATCH.fullmatch(scratch.name):
+            scratch.unlink(missing_ok=True)

@@ -79,6 +79,10 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--run-dir", type=Path, required=True, metavar="DIR", help="new or empty folder for the result")
     starting_point(one)
 
+    one = verb("resume", fitting.resume, "Go on with a run that was interrupted or stopped, from where it stood.")
+    one.add_argument("run_dir", type=Path, metavar="DIR")
+    trust(one)
+
     one = verb("estimate", estimate.estimate, "Say what memory and time a run would take here, without training it.")
     one.add_argument("table", type=Path, metavar="DATA.csv")
     one.add_argument("--trial", action="store_true", help="try one step in a process of its own, and go by it")

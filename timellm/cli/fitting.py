@@ -28,20 +28,48 @@ def fit(arguments: argparse.Namespace) -> Answer:
         TimeLLMError: the table, a setting or the backbone cannot be used, or the folder is not empty.
     """
     _check_run_dir(arguments.run_dir)
-    config = _configuration(arguments)
+    return _run(_configuration(arguments), arguments.run_dir)
+
+
+def resume(arguments: argparse.Namespace) -> Answer:
+    """Go on with an interrupted or stopped run, as `fit` would have.
+
+    Raises:
+        TimeLLMError: the folder holds no run that can go on, or it is damaged.
+    """
+    from timellm.errors import CheckpointError, ConfigError
+    from timellm.training.checkpoint import load_config
+    from timellm.training.state import has_state
+
+    config = load_config(arguments.run_dir)
+    if not has_state(arguments.run_dir):
+        raise CheckpointError(
+            f"{arguments.run_dir} holds no state to go on from: the run has finished, or ended before its first"
+            " validation; look at it with 'evaluate --stored', or start a new one with 'fit'"
+        )
+    # The folder may be somebody else's, whose word is not enough to run code here.
+    if config.model.trust_remote_code and not arguments.trust_remote_code:
+        raise ConfigError(
+            f"the run in {arguments.run_dir} executes code that comes with {config.model.backbone}; give"
+            " --trust-remote-code if you trust its source"
+        )
+    return _run(config, arguments.run_dir)
+
+
+def _run(config: RunConfig, folder: Path) -> Answer:
     from timellm.pipeline import fit as run_pipeline
 
-    with _stop_on_signals() as stopping, Bar() as bar, _offering_what_fits(config, arguments.run_dir):
-        result = run_pipeline(config, run_dir=arguments.run_dir, on_progress=bar.show, should_stop=stopping.is_set)
-    data = {"run_dir": arguments.run_dir.resolve(), "stopped": result.stopped, "summary": result.summary}
-    return Answer(data, _in_words(arguments.run_dir, result))
+    with _stop_on_signals() as stopping, Bar() as bar, _offering_what_fits(config, folder):
+        result = run_pipeline(config, run_dir=folder, on_progress=bar.show, should_stop=stopping.is_set)
+    data = {"run_dir": folder.resolve(), "stopped": result.stopped, "summary": result.summary}
+    return Answer(data, _in_words(folder, result))
 
 
 def _in_words(folder: Path, result: Result) -> str:
     if not result.summary:
         return "stopped before anything was learned; nothing is kept"
     summary = result.summary
-    ending = "stopped; the best checkpoint is kept" if result.stopped else "finished"
+    ending = "stopped; the best checkpoint is kept, and 'resume' goes on" if result.stopped else "finished"
     learned = (
         f"{summary['steps']:,} steps in {summary['training_seconds']:,.0f} s, best at step {summary['best_step']:,}"
     )

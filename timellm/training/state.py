@@ -26,6 +26,11 @@ _EVERY_S = 20.0
 _COST = 0.02  # of the time may go into writing the state
 
 
+def has_state(run_dir: Path) -> bool:
+    """Whether training in this folder was interrupted and can go on."""
+    return (run_dir / STATE).is_file()
+
+
 @dataclass
 class Standing:
     """How far training is, apart from weights and moments."""

@@ -1,0 +1,128 @@
+"""Runs that are killed at any moment end in the same weights as one that was left alone."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import timellm
+from tests.conftest import SMALL
+from timellm.errors import CheckpointError
+from timellm.forecasting.artifacts import RunFolder
+from timellm.training import state as training_state
+from timellm.training.checkpoint import ADAPTER, read_adapter
+
+KILLS = 20
+SETTINGS = {"steps": 40, "batch_size": 16, "learning_rate": 1e-2, "validations": 4, "patience": 20}
+
+
+def fit_in_child(config_text: str, folder: str) -> None:
+    """What a worker does, with a state that is written after each step: a test has no twenty seconds to wait."""
+    torch.set_num_threads(1)
+    training_state.StateFile.due = lambda _: True
+    timellm.fit(timellm.RunConfig.from_json(config_text), run_dir=folder)
+
+
+@pytest.fixture(scope="module")
+def children():
+    """Processes that begin in no time, because a server has loaded torch for them."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["timellm.pipeline", "tests.test_survival"])
+    return context
+
+
+@pytest.fixture(scope="module")
+def config(hourly_csv, tiny_backbone) -> timellm.RunConfig:
+    return timellm.RunConfig.create(hourly_csv, backbone=str(tiny_backbone), **(SMALL | SETTINGS))
+
+
+def start(children, config, folder: Path):
+    process = children.Process(target=fit_in_child, args=(config.to_json(), str(folder)))
+    process.start()
+    return process
+
+
+@pytest.fixture(scope="module")
+def untouched(children, config, tmp_path_factory) -> tuple[Path, float]:
+    """A run that nobody killed, and how long it took."""
+    folder = tmp_path_factory.mktemp("untouched") / "run"
+    for _ in range(2):  # the first one also pays for the server
+        folder = folder.with_name(f"{folder.name}-again")
+        begin = time.monotonic()
+        process = start(children, config, folder)
+        process.join()
+        assert process.exitcode == 0
+    return folder, time.monotonic() - begin
+
+
+def assert_same(ours: Path, theirs: Path) -> None:
+    for name in (ADAPTER, "prototypes.safetensors"):
+        left, right = load_file(ours / name), load_file(theirs / name)
+        assert left.keys() == right.keys()
+        assert all(torch.equal(left[key], right[key]) for key in left), name
+    assert RunFolder(ours).scores().to_dict() == RunFolder(theirs).scores().to_dict()
+
+
+def test_run_that_is_killed_at_twenty_random_moments_ends_in_the_same_weights(children, config, untouched, tmp_path):
+    reference, seconds = untouched
+    moments = random.Random(0)
+    kills, runs = 0, 0
+    while kills < KILLS:
+        folder = tmp_path / f"run{runs}"
+        process = start(children, config, folder)
+        while process.is_alive() or process.exitcode != 0:
+            process.join(moments.uniform(0, seconds) if kills < KILLS else None)
+            if process.is_alive():
+                os.kill(process.pid, signal.SIGKILL)
+                process.join()
+                kills += 1
+                process = start(children, config, folder)
+            else:
+                assert process.exitcode == 0
+        assert_same(folder, reference)
+        assert {path.name for path in folder.iterdir()} == {path.name for path in reference.iterdir()}
+        runs += 1
+
+
+def test_run_does_not_go_on_with_other_settings(config, tmp_path, children):
+    interrupted(config, tmp_path)
+    with pytest.raises(CheckpointError, match="belongs to a training with other settings"):
+        timellm.fit(config.updated(learning_rate=1e-3), run_dir=tmp_path)
+
+
+def test_run_does_not_go_on_from_a_damaged_state(config, tmp_path):
+    interrupted(config, tmp_path)
+    path = tmp_path / training_state.STATE
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match="is damaged"):
+        timellm.fit(config, run_dir=tmp_path)
+
+
+def test_run_that_goes_on_uses_the_table_as_it_was(config, untouched, tmp_path, hourly_csv):
+    copied = tmp_path / "table.csv"
+    copied.write_bytes(Path(hourly_csv).read_bytes())
+    moved = config.updated(path=str(copied))
+    folder = tmp_path / "run"
+    interrupted(moved, folder)
+    copied.write_text("time,load\n2020-01-01,1\n")
+    timellm.fit(moved, run_dir=folder)
+    assert len(RunFolder(folder).table().values) > 100
+    assert read_adapter(folder)
+
+
+def interrupted(config, folder: Path) -> None:
+    """Stop a run after its first validation; its state stays."""
+    seen = []
+    timellm.fit(
+        config, run_dir=folder, on_progress=lambda progress: seen.append(progress.validation_loss),
+        should_stop=lambda: any(loss is not None for loss in seen),
+    )  # fmt: skip
+    assert training_state.has_state(folder)
