@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import random
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -17,6 +19,7 @@ import timellm
 from tests.conftest import SMALL
 from timellm.errors import CheckpointError
 from timellm.forecasting.artifacts import RunFolder
+from timellm.jobs.cause import cause_of
 from timellm.training import state as training_state
 from timellm.training.checkpoint import ADAPTER, read_adapter
 
@@ -126,3 +129,40 @@ def interrupted(config, folder: Path) -> None:
         should_stop=lambda: any(loss is not None for loss in seen),
     )  # fmt: skip
     assert training_state.has_state(folder)
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 6 MiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(place)], capture_output=True, text=True
+    )
+    if mounted.returncode:
+        pytest.skip(f"needs the right to mount a small disk: {mounted.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+@pytest.mark.parametrize("fill_at", [1, 15, 40])
+def test_full_disk_ends_a_run_with_that_cause_and_leaves_what_was_good(
+    config, untouched, small_disk, monkeypatch, fill_at
+):
+    monkeypatch.setattr(training_state.StateFile, "due", lambda _: True)
+    folder, filler = small_disk / "run", small_disk / "filler"
+
+    def fill(progress) -> None:
+        if progress.phase == "training" and progress.done == fill_at and not filler.exists():
+            with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
+                while True:
+                    file.write(bytes(4096))
+
+    with pytest.raises(OSError) as caught:
+        timellm.fit(config, run_dir=folder, on_progress=fill)
+    assert "the disk is full" in cause_of(caught.value)
+    filler.unlink()
+    if fill_at > 10:  # after the first validation
+        assert read_adapter(folder)
+    timellm.fit(config, run_dir=folder)
+    assert_same(folder, untouched[0])

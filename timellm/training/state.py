@@ -6,9 +6,11 @@ the best so far, and which training it belongs to. It is written whole or not at
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import math
+import os
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -80,7 +82,7 @@ class StateFile:
         tensors |= {f"random.{name}": state for name, state in _random_states().items()}
         header = {"belongs_to": self._key, "standing": json.dumps(asdict(standing))}
         plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-        write_whole(self.path, lambda path: save_file(plain, path, metadata=header))
+        write_whole(self.path, lambda path: _save(plain, path, header))
         self._written = time.monotonic()
         self._took = self._written - begin
 
@@ -119,6 +121,15 @@ class StateFile:
     def remove(self) -> None:
         """Training is over and will not go on."""
         self.path.unlink(missing_ok=True)
+
+
+def _save(tensors: dict[str, Tensor], path: Path, header: dict[str, str]) -> None:
+    try:
+        save_file(tensors, path, metadata=header)
+    except SafetensorError as error:  # the library has one error for everything; a full disk is the user's to mend
+        if f"os error {errno.ENOSPC}" in str(error):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
+        raise
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
