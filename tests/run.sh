@@ -1,14 +1,19 @@
 #!/usr/bin/env bash
-# Install what the tests need, a headless Chromium too, and run them all. Arguments go to pytest.
+# Install what the tests need, a headless Chromium and PostgreSQL too, and run them all. Arguments go to pytest.
 # Nothing is skipped silently: pytest lists every skipped test with its reason.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 python -m pip install --quiet --requirement requirements-dev.txt
 
+as_root=""
+[ "$(id -u)" = 0 ] || as_root="sudo"
+if ! compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null; then
+    $as_root apt-get update -qq
+    # Only its programs: the tests start servers of their own.
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >/dev/null
+fi
 if ! command -v chromium >/dev/null; then
-    as_root=""
-    [ "$(id -u)" = 0 ] || as_root="sudo"
     $as_root apt-get update -qq
     if apt-cache show chromium 2>/dev/null | grep -q '^Filename:.*chromium_[0-9]*\.[0-9]*\.[0-9]*'; then
         $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null

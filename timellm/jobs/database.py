@@ -1,10 +1,13 @@
-"""How the store's SQLite file is opened: settings of a connection, the kind of transaction, and what its failures mean.
+"""The database behind the store: an SQLite file beside the run folders, or a PostgreSQL server that a team shares.
 
-Enters: the path of the file. Leaves: engines for timellm.jobs.store, one for writers and one for readers.
+Enters: the workspace, and `TIMELLM_STORE` if it is set. Leaves: transactions for the rest of this room, and failures in
+words. Both databases give the same promise: of several processes that change something, one does so at a time.
 """
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,21 +18,134 @@ from sqlalchemy import exc
 
 from timellm.errors import JobError
 
-BUSY_TIMEOUT_MS = 10_000
+LOCK_TIMEOUT_MS = 10_000
+_CONNECT_TIMEOUT_S = 10
+_WRITERS_LOCK = 8_464_633_556  # any number, but the same for every process that opens the database
+_PERMISSION_DENIED = "42501"
 
 
-def open_engine(file: Path, *, immediate: bool) -> sa.Engine:
-    """An engine on `file`; with `immediate`, every transaction takes the write lock at its start.
+class Database:
+    """One database with its two kinds of transaction. Safe to share between threads."""
+
+    def __init__(self, url: sa.URL) -> None:
+        self.where = url.database if url.drivername == "sqlite" else url.render_as_string(hide_password=True)
+        """The file, or the URL without its password."""
+        self._password = url.password
+        self._server = url.drivername != "sqlite"
+        self.machine = (os.environ.get("TIMELLM_MACHINE") or socket.gethostname()) if self._server else "local"
+        """Whose processes can be looked at from here. A file is used by one machine, whatever its name is today."""
+        self._writer = _server_engine(url) if self._server else _file_engine(url, immediate=True)
+        self._reader = self._writer if self._server else _file_engine(url, immediate=False)
+
+    @classmethod
+    def of(cls, file: Path) -> Database:
+        """The server that `TIMELLM_STORE` names, or `file` when it names none.
+
+        Raises:
+            JobError: it names something else, the server's driver is missing, or the file's folder cannot be made.
+        """
+        named = os.environ.get("TIMELLM_STORE")
+        if named:
+            return cls(_server_url(named))
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise JobError(f"cannot make the folder for runs, {file.parent}: {error.strerror}") from None
+        return cls(sa.URL.create("sqlite", database=str(file)))
+
+    @contextmanager
+    def reading(self) -> Iterator[sa.Connection]:
+        """A transaction that only reads, and waits for nobody."""
+        with self._failures(), self._reader.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self, *, alone: bool = True) -> Iterator[sa.Connection]:
+        """A transaction that writes, committed at its end.
+
+        With `alone`, no other such transaction happens meanwhile, in any process: what it reads stays true until it
+        has written. Without, a server lets others write at the same time; enough for one conditional statement.
+        """
+        with self._failures(), self._writer.begin() as connection:
+            if alone and self._server:
+                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITERS_LOCK)))
+            yield connection
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._writer.dispose()
+        self._reader.dispose()
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Turn failures of disk, file or server into an error a user can act on; mistakes in the SQL stay as they are.
+
+        Raises:
+            JobError: the database is locked, full, unreadable, not a store, or not to be reached.
+        """
+        try:
+            yield
+        except exc.DatabaseError as error:
+            denied = getattr(error.orig, "sqlstate", None) == _PERMISSION_DENIED
+            if type(error) not in (exc.OperationalError, exc.DatabaseError) and not denied:
+                raise
+            found = " ".join(str(error.orig).split())
+            if self._password:
+                found = found.replace(str(self._password), "***")
+            remedy = (
+                "look whether the server runs and lets this user in"
+                if self._server
+                else "look whether the disk is full, the folder writable and the file undamaged"
+            )
+            raise JobError(f"the store of runs cannot be used: {found} ({self.where}); {remedy}") from error
+
+
+def _server_url(named: str) -> sa.URL:
+    try:
+        url = sa.make_url(named)
+    except (exc.ArgumentError, ValueError):  # not shown: whatever it is, it may hold a password
+        url = None
+    if url is None or url.get_backend_name() != "postgresql":
+        raise JobError(
+            "TIMELLM_STORE must be a URL like postgresql+psycopg://user:password@host/database; leave it out to keep"
+            " runs in a file"
+        )
+    if url.drivername == "postgresql":  # as most tools write it
+        url = url.set(drivername="postgresql+psycopg")
+    return url
+
+
+def _server_engine(url: sa.URL) -> sa.Engine:
+    try:
+        return sa.create_engine(
+            url,
+            pool_pre_ping=True,  # a server that was restarted is found again
+            hide_parameters=True,
+            connect_args={
+                "connect_timeout": _CONNECT_TIMEOUT_S,
+                "application_name": "timellm",
+                "options": f"-c lock_timeout={LOCK_TIMEOUT_MS}",
+            },
+        )
+    except (ImportError, exc.NoSuchModuleError):
+        raise JobError(
+            "TIMELLM_STORE names a PostgreSQL server, whose driver is not installed:"
+            " pip install -r requirements-postgresql.txt"
+        ) from None
+
+
+def _file_engine(url: sa.URL, *, immediate: bool) -> sa.Engine:
+    """An engine on a file; with `immediate`, every transaction takes the write lock at its start.
 
     Without it, two processes may both read, then both write, and one update is lost (510 of 800 when measured).
     """
-    engine = sa.create_engine(sa.URL.create("sqlite", database=str(file)))
+    engine = sa.create_engine(url)
 
     @sa.event.listens_for(engine, "connect")
     def _prepare(connection: Any, _: object) -> None:
         if immediate:
             connection.isolation_level = None  # else the driver begins transactions by itself, and late
-        connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+        connection.execute(f"PRAGMA busy_timeout={LOCK_TIMEOUT_MS}")
         connection.execute("PRAGMA journal_mode=WAL")
         connection.execute("PRAGMA synchronous=NORMAL")
 
@@ -40,19 +156,3 @@ def open_engine(file: Path, *, immediate: bool) -> sa.Engine:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
-
-
-@contextmanager
-def store_errors(file: Path) -> Iterator[None]:
-    """Turn failures of the disk or the file into an error a user can act on; mistakes in the SQL stay as they are.
-
-    Raises:
-        JobError: the file is locked, full, unreadable or not a store.
-    """
-    try:
-        yield
-    except exc.DatabaseError as error:
-        if type(error) not in (exc.OperationalError, exc.DatabaseError):
-            raise
-        cause = f"the store of runs cannot be used: {error.orig} ({file})"
-        raise JobError(f"{cause}; look whether the disk is full, the folder writable and the file undamaged") from error

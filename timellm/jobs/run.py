@@ -58,6 +58,8 @@ class Run:
     """Cause of a failure, in one line."""
     summary: dict[str, Any]
     """What the pipeline reported at the end: best step, test scores, seconds."""
+    machine: str
+    """Whose queue it is in: this machine's name, or "local" where the store is a file."""
 
     @cached_property
     def config(self) -> RunConfig:

@@ -1,17 +1,32 @@
-"""The store's two tables: `runs`, one row a run, and `curves`, one row a training step that was reported.
+"""The store's tables: runs, their loss curves, what happened to them when, and the files they left.
 
-Enters: nothing. Leaves: SQLAlchemy table definitions for timellm.jobs.store, which alone reads and writes them.
+Enters: nothing. Leaves: SQLAlchemy table definitions for the rest of this room, the same for SQLite and PostgreSQL, and
+a way to bring a store written by an earlier version up to them.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sqlalchemy import Boolean, Column, DateTime, Float, Index, Integer, MetaData, String, Table, Text, TypeDecorator
+import sqlalchemy as sa
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Float,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """Moments in UTC; SQLite forgets the zone, so it is put back on the way out."""
+    """Moments in UTC; the zone is not stored, so it is put back on the way out."""
 
     impl = DateTime
     cache_ok = True
@@ -23,6 +38,17 @@ class UtcDateTime(TypeDecorator[datetime]):
     def process_result_value(self, value: datetime | None, dialect: object) -> datetime | None:
         """Say that the moment is UTC."""
         return None if value is None else value.replace(tzinfo=UTC)
+
+
+class PlainText(TypeDecorator[str]):
+    """Text without the character 0, which PostgreSQL cannot keep and an error message may carry."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: object) -> str | None:
+        """Leave the character out."""
+        return None if value is None else value.replace("\0", "")
 
 
 metadata = MetaData()
@@ -43,8 +69,8 @@ runs = Table(
     Column("pid", Integer),
     Column("pid_started", Float),
     Column("phase", String(16)),
-    Column("done", Integer, nullable=False, default=0),
-    Column("total", Integer, nullable=False, default=0),
+    Column("done", BigInteger, nullable=False, default=0),  # bytes while fetching
+    Column("total", BigInteger, nullable=False, default=0),
     Column("fraction", Float, nullable=False, default=0.0),
     Column("eta_s", Float),
     Column("train_loss", Float),
@@ -53,9 +79,10 @@ runs = Table(
     Column("learning_rate", Float),
     Column("windows_per_s", Float),
     Column("memory_mib", Float),
-    Column("message", Text, nullable=False, default=""),
-    Column("error", Text),
+    Column("message", PlainText, nullable=False, default=""),
+    Column("error", PlainText),
     Column("summary", Text, nullable=False, default="{}"),
+    Column("machine", String(200), nullable=False, server_default="local"),  # the one whose queue it is in
     Index("runs_by_state", "state"),
     Index("runs_by_age", "created"),
 )
@@ -69,3 +96,50 @@ curves = Table(
     Column("validation_loss", Float),
     Column("learning_rate", Float),
 )
+
+events = Table(
+    "events",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("run_id", String(40), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("kind", String(24), nullable=False),
+    Column("detail", PlainText, nullable=False, default=""),
+    Index("events_by_run", "run_id"),
+)
+
+artefacts = Table(
+    "artefacts",
+    metadata,
+    Column("run_id", String(40), primary_key=True),
+    Column("path", String(400), primary_key=True),  # within the run's folder, so that folders can move
+    Column("size_bytes", BigInteger, nullable=False),
+)
+
+
+def up_to_date(connection: sa.Connection) -> bool:
+    """Whether every table and column is there."""
+    return not _missing_tables(connection) and not _missing_columns(connection)
+
+
+def bring_up_to_date(connection: sa.Connection) -> None:
+    """Add the tables and columns that are missing, in the transaction of the connection; nothing is taken away."""
+    metadata.create_all(connection)
+    for table, columns in _missing_columns(connection).items():
+        for column in columns:
+            definition = sa.schema.CreateColumn(column).compile(dialect=connection.dialect)
+            connection.execute(sa.DDL(f"ALTER TABLE {table} ADD COLUMN {definition}"))
+
+
+def _missing_tables(connection: sa.Connection) -> set[str]:
+    return set(metadata.tables) - set(sa.inspect(connection).get_table_names())
+
+
+def _missing_columns(connection: sa.Connection) -> dict[str, list[Column]]:
+    inspector = sa.inspect(connection)
+    missing = {}
+    for table in metadata.sorted_tables:
+        there = {column["name"] for column in inspector.get_columns(table.name)}
+        if lacking := [column for column in table.columns if column.name not in there]:
+            missing[table.name] = lacking
+    return missing

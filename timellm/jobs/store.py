@@ -1,8 +1,9 @@
 """The one truth about runs: which there are, what state each is in, how far it is, and how it ended.
 
-Enters: configurations from pages, progress and endings from workers. Leaves: `Run` objects and loss curves. It is an
-SQLite file beside the run folders. No flag file and no session state knows more about a run than its row. Every
-change is one immediate transaction, so several processes may write at once without losing an update.
+Enters: configurations from pages, progress and endings from workers. Leaves: `Run` objects, loss curves, events. It is
+an SQLite file beside the run folders, or a PostgreSQL server when `TIMELLM_STORE` names one. No flag file and no
+session state knows more about a run than its row. Every change is one transaction that no other one interrupts, so
+several processes may write at once without losing an update.
 """
 
 from __future__ import annotations
@@ -10,10 +11,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -21,10 +19,19 @@ import sqlalchemy as sa
 from timellm.config import RunConfig
 from timellm.errors import JobError
 from timellm.jobs.curve import add_point, read_curve
-from timellm.jobs.database import open_engine, store_errors
+from timellm.jobs.database import Database
+from timellm.jobs.event import (
+    Artefact,
+    Event,
+    add_event,
+    files_in,
+    read_artefacts,
+    read_events,
+    replace_artefacts,
+)  # fmt: skip
 from timellm.jobs.process import ProcessIdentity, this_process
 from timellm.jobs.run import ACTIVE, RUN_ID, TERMINAL, Run, State, default_name, new_run_id, with_absolute_paths
-from timellm.jobs.schema import curves, metadata, runs
+from timellm.jobs.schema import artefacts, bring_up_to_date, curves, events, runs, up_to_date
 from timellm.jobs.shortage import KILLS_BEFORE, killed_for_memory, told
 from timellm.training.machine import oom_kills
 from timellm.training.progress import Progress
@@ -42,43 +49,31 @@ NEVER_STARTED = "lost: no process came up to work on it; look at its log, then s
 
 
 class Store:
-    """Runs of one workspace, kept in `checkpoints/runs.sqlite`. Safe to share between threads."""
+    """Runs of one workspace, or of a team that shares a server. Safe to share between threads."""
 
-    def __init__(self, place: Workspace, *, writer: sa.Engine, reader: sa.Engine) -> None:
+    def __init__(self, place: Workspace, database: Database) -> None:
         self.place = place
-        self._writer = writer
-        self._reader = reader
+        self.database = database
 
     @classmethod
     def open(cls, place: Workspace | None = None) -> Store:
         """The store of a workspace (the one in force when none is given), made if there is none yet.
 
         Raises:
-            JobError: the folder cannot be written, or the file is not a store.
+            JobError: the folder cannot be written, the file is not a store, or the server cannot be reached.
         """
         place = place or workspace()
-        file = place.checkpoints / "runs.sqlite"
-        try:
-            place.checkpoints.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise JobError(f"cannot make the folder for runs, {place.checkpoints}: {error.strerror}") from None
-        store = cls(place, writer=open_engine(file, immediate=True), reader=open_engine(file, immediate=False))
-        with store._reading() as connection:
-            ready = sa.inspect(connection).has_table(runs.name)
+        database = Database.of(place.checkpoints / "runs.sqlite")
+        with database.reading() as connection:
+            ready = up_to_date(connection)
         if not ready:
-            with store._writing() as connection:  # the lock is held between the look and the making
-                metadata.create_all(connection)
-        return store
-
-    @property
-    def file(self) -> Path:
-        """The SQLite file."""
-        return self.place.checkpoints / "runs.sqlite"
+            with database.writing() as connection:  # nobody else can make it between the look and the making
+                bring_up_to_date(connection)
+        return cls(place, database)
 
     def close(self) -> None:
         """Close the connections."""
-        self._writer.dispose()
-        self._reader.dispose()
+        self.database.close()
 
     # ---- reading
 
@@ -88,7 +83,7 @@ class Store:
         Raises:
             JobError: there is no such run.
         """
-        with self._reading() as connection:
+        with self.database.reading() as connection:
             row = connection.execute(sa.select(runs).where(runs.c.id == run_id)).mappings().one_or_none()
         if row is None:
             raise JobError(f"there is no run '{run_id}'; it may have been deleted")
@@ -97,14 +92,24 @@ class Store:
     def runs(self, limit: int | None = 1000) -> tuple[Run, ...]:
         """Runs, newest first."""
         query = sa.select(runs).order_by(runs.c.created.desc(), runs.c.id.desc()).limit(limit)
-        with self._reading() as connection:
+        with self.database.reading() as connection:
             rows = connection.execute(query).mappings().all()
         return tuple(self._run(row) for row in rows)
 
     def curve(self, run_id: str) -> pd.DataFrame:
         """Losses as reported: columns step, train_loss, validation_loss, learning_rate; NaN where not measured."""
-        with self._reading() as connection:
+        with self.database.reading() as connection:
             return read_curve(connection, run_id)
+
+    def events(self, run_id: str) -> tuple[Event, ...]:
+        """What happened to a run, oldest first."""
+        with self.database.reading() as connection:
+            return read_events(connection, run_id)
+
+    def artefacts(self, run_id: str) -> tuple[Artefact, ...]:
+        """The files an ended run has left."""
+        with self.database.reading() as connection:
+            return read_artefacts(connection, run_id)
 
     # ---- writing
 
@@ -118,9 +123,11 @@ class Store:
             "state": "queued",
             "config": config.to_json(),
             "created": now,
+            "machine": self.database.machine,
         }
-        with self._writing() as connection:
+        with self.database.writing() as connection:
             connection.execute(sa.insert(runs).values(row))
+            add_event(connection, row["id"], "queued")
         return self.get(row["id"])
 
     def claim(self, run_id: str, *, process: ProcessIdentity | None = None) -> bool:
@@ -134,19 +141,21 @@ class Store:
         ahead = (
             sa.select(other.c.id)
             .where(
+                other.c.machine == self.database.machine,
                 (other.c.state == "running")
                 | (
                     (other.c.state == "queued")
                     & (sa.tuple_(other.c.created, other.c.id) < sa.tuple_(runs.c.created, runs.c.id))
-                )
+                ),
             )
             .exists()
         )
         mine = (runs.c.pid == process.pid) & (runs.c.pid_started == process.started)
         waiting = (runs.c.id == run_id) & (runs.c.state == "queued") & (runs.c.pid.is_(None) | mine)
+        waiting &= runs.c.machine == self.database.machine
         identity = {"pid": process.pid, "pid_started": process.started}
         now, begun = datetime.now(UTC), json.dumps({KILLS_BEFORE: oom_kills()})
-        with self._writing() as connection:
+        with self.database.writing() as connection:
             taken = connection.execute(
                 sa.update(runs)
                 .where(waiting, ~ahead)
@@ -154,6 +163,8 @@ class Store:
             )
             if taken.rowcount == 0:
                 connection.execute(sa.update(runs).where(waiting).values(**identity))
+            else:
+                add_event(connection, run_id, "started")
         return taken.rowcount == 1
 
     def record(self, run_id: str, progress: Progress) -> None:
@@ -171,7 +182,8 @@ class Store:
         eta_s = progress.eta_s
         kept_eta = sa.case((runs.c.phase == progress.phase, runs.c.eta_s), else_=None) if eta_s is None else eta_s
         change = sa.update(runs).where(runs.c.id == run_id, runs.c.state == "running")
-        with self._writing() as connection:
+        with self.database.writing(alone=False) as connection:  # one worker alone reports on a run
+            phase = connection.scalar(sa.select(runs.c.phase).where(runs.c.id == run_id))
             changed = connection.execute(
                 change.values(
                     phase=progress.phase,
@@ -186,6 +198,8 @@ class Store:
             )
             if changed.rowcount == 0:
                 raise JobError(f"run '{run_id}' does not work any more, so its progress cannot be written")
+            if phase != progress.phase:
+                add_event(connection, run_id, progress.phase)
             add_point(connection, run_id, progress)
 
     def request_stop(self, run_id: str) -> Run:
@@ -196,15 +210,21 @@ class Store:
         Raises:
             JobError: there is no such run.
         """
-        with self._writing() as connection:
-            connection.execute(
+        with self.database.writing() as connection:
+            withdrawn = connection.execute(
                 sa.update(runs)
                 .where(runs.c.id == run_id, runs.c.state == "queued")
                 .values(state="stopped", stop_requested=True, ended=datetime.now(UTC))
             )
-            connection.execute(
-                sa.update(runs).where(runs.c.id == run_id, runs.c.state == "running").values(stop_requested=True)
+            asked = connection.execute(
+                sa.update(runs)
+                .where(runs.c.id == run_id, runs.c.state == "running", ~runs.c.stop_requested)
+                .values(stop_requested=True)
             )
+            if withdrawn.rowcount:
+                add_event(connection, run_id, "stopped", "withdrawn before it began")
+            elif asked.rowcount:
+                add_event(connection, run_id, "stop requested")
         return self.get(run_id)
 
     def finish(
@@ -220,10 +240,14 @@ class Store:
         ending |= {"error": error, "summary": json.dumps(summary or {})}
         if state == "finished":
             ending["fraction"] = 1.0
-        with self._writing() as connection:
+        left = files_in(self.place.checkpoints / run_id)
+        with self.database.writing() as connection:
             changed = connection.execute(
                 sa.update(runs).where(runs.c.id == run_id, runs.c.state.in_(ACTIVE)).values(ending)
             )
+            if changed.rowcount:
+                add_event(connection, run_id, state, error or "")
+                replace_artefacts(connection, run_id, left)
         run = self.get(run_id)
         if changed.rowcount == 0:
             raise JobError(f"run '{run_id}' has already ended as {run.state}; it cannot also be {state}")
@@ -232,11 +256,13 @@ class Store:
     def reconcile(self) -> tuple[Run, ...]:
         """Fail the runs whose process is gone, and those that no process came up for; returns them.
 
-        Cheap while nothing is lost (one read), so pages call it before they show runs.
+        Cheap while nothing is lost (one read), so pages call it before they show runs. Only runs of this machine can be
+        told: nobody can look at another machine's processes.
         """
         columns = (runs.c.id, runs.c.state, runs.c.pid, runs.c.pid_started, runs.c.created)
-        with self._reading() as connection:
-            rows = connection.execute(sa.select(*columns).where(runs.c.state.in_(ACTIVE))).all()
+        here = runs.c.machine == self.database.machine
+        with self.database.reading() as connection:
+            rows = connection.execute(sa.select(*columns).where(runs.c.state.in_(ACTIVE), here)).all()
         overdue = datetime.now(UTC) - timedelta(seconds=START_TIMEOUT_S)
         lost = []
         for row in rows:
@@ -267,8 +293,9 @@ class Store:
                 shutil.rmtree(run.run_dir)
         except OSError as error:
             raise JobError(f"the files of run '{run_id}' cannot be removed: {error}") from None
-        with self._writing() as connection:  # after the files, so that a failure half-way can be repeated
-            connection.execute(sa.delete(curves).where(curves.c.run_id == run_id))
+        with self.database.writing() as connection:  # after the files, so that a failure half-way can be repeated
+            for table in (curves, events, artefacts):
+                connection.execute(sa.delete(table).where(table.c.run_id == run_id))
             connection.execute(sa.delete(runs).where(runs.c.id == run_id))
 
     # ---- inside
@@ -278,8 +305,11 @@ class Store:
         ending = {"state": "failed", "error": cause, "ended": datetime.now(UTC), "eta_s": None}
         if cause == LOST and (shortage := killed_for_memory(self.get(row.id))) is not None:
             ending |= {"error": shortage.cause, "summary": json.dumps(told(shortage.offers))}
-        with self._writing() as connection:
-            return connection.execute(sa.update(runs).where(seen).values(ending)).rowcount == 1
+        with self.database.writing() as connection:
+            changed = connection.execute(sa.update(runs).where(seen).values(ending)).rowcount == 1
+            if changed:
+                add_event(connection, row.id, "failed", ending["error"])
+        return changed
 
     def _run(self, row: sa.RowMapping) -> Run:
         values = dict(row)
@@ -287,13 +317,3 @@ class Store:
         values["config_text"] = values.pop("config")
         values["summary"] = json.loads(values["summary"])
         return Run(**values, run_dir=self.place.checkpoints / row["id"])
-
-    @contextmanager
-    def _reading(self) -> Iterator[sa.Connection]:
-        with store_errors(self.file), self._reader.connect() as connection:
-            yield connection
-
-    @contextmanager
-    def _writing(self) -> Iterator[sa.Connection]:
-        with store_errors(self.file), self._writer.begin() as connection:
-            yield connection

@@ -1,0 +1,71 @@
+"""What happened to a run and when, and the files it left: rows added while it lives, read in their order.
+
+Enters: open connections of timellm.jobs.store. Leaves: rows of `events` and `artefacts`, or frozen objects.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import sqlalchemy as sa
+
+from timellm.jobs.schema import artefacts, events
+
+Happening = Literal[
+    "queued", "started", "loading", "fetching", "training", "evaluating", "finished", "stopped", "failed",
+    "stop requested", "stop now requested", "resumed", "started over", "renamed", "labelled", "moved", "edited",
+    "imported",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Event:
+    """One thing that happened to a run."""
+
+    at: datetime
+    """UTC."""
+    kind: Happening
+    detail: str
+
+
+@dataclass(frozen=True)
+class Artefact:
+    """One file a run left; `path` is within its folder."""
+
+    path: str
+    size_bytes: int
+
+
+def add_event(connection: sa.Connection, run_id: str, kind: Happening, detail: str = "") -> None:
+    """Write down that something happened just now."""
+    connection.execute(sa.insert(events).values(run_id=run_id, at=datetime.now(UTC), kind=kind, detail=detail))
+
+
+def read_events(connection: sa.Connection, run_id: str) -> tuple[Event, ...]:
+    """What happened to a run, oldest first."""
+    query = sa.select(events.c.at, events.c.kind, events.c.detail)
+    rows = connection.execute(query.where(events.c.run_id == run_id).order_by(events.c.id))
+    return tuple(Event(*row) for row in rows)
+
+
+def files_in(folder: Path) -> list[Artefact]:
+    """The files of a run's folder in the order of their names; half-written ones, whose names begin with a dot, not."""
+    found = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith(".")]
+    return [Artefact(path.relative_to(folder).as_posix(), path.stat().st_size) for path in found]
+
+
+def replace_artefacts(connection: sa.Connection, run_id: str, found: list[Artefact]) -> None:
+    """Write down which files a run has, in place of what was known before."""
+    connection.execute(sa.delete(artefacts).where(artefacts.c.run_id == run_id))
+    if found:
+        rows = [{"run_id": run_id, "path": one.path, "size_bytes": one.size_bytes} for one in found]
+        connection.execute(sa.insert(artefacts), rows)
+
+
+def read_artefacts(connection: sa.Connection, run_id: str) -> tuple[Artefact, ...]:
+    """The files of a run, by name."""
+    query = sa.select(artefacts.c.path, artefacts.c.size_bytes).where(artefacts.c.run_id == run_id)
+    return tuple(Artefact(*row) for row in connection.execute(query.order_by(artefacts.c.path)))
