@@ -15,10 +15,10 @@ from timellm.model.shape import BackboneShape
 
 _MIB = 2**20
 _FLOAT32 = 4
-_NORMED = {"llama": (0, 2), "gpt2": (2, 0), "bert": (2, 0)}
-"""Copies of the hidden states that the two norms of a layer keep: in the layers' arithmetic, in float32."""
+_NORMS = 2  # in a layer; each keeps its input
 _INNER = {"llama": 3, "gpt2": 4, "bert": 1}
-"""Tensors of inner width that the activation function keeps: gate, its activation and the other factor; ..."""
+"""Tensors of inner width that a layer keeps: gate, activated gate and what it multiplies; four of GPT-2's written-out
+GELU; one of a GELU in one piece."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class PassCount:
 
     @property
     def _prompt(self) -> int:
-        return -(-(self.shared + self.own + 4) // 16) * 16  # as the network pads them
+        return -(-(self.shared + self.own) // 8) * 8  # as the network pads them while it trains
 
     @property
     def _positions(self) -> int:
@@ -71,28 +71,26 @@ class PassCount:
         return max(patches, prompts) / _MIB
 
     def _kept_by_layer(self, windows: int) -> float:
-        shape, family = self.shape, self.shape.family
+        shape = self.shape
         positions, queries = windows * self._positions, shape.heads * shape.head_size
-        normed, normed_float32 = _NORMED[family]
-        numbers = positions * (normed * shape.width + _INNER[family] * shape.inner + queries)
+        numbers = positions * (_NORMS * shape.width + _INNER[shape.family] * shape.inner + queries)
         numbers += 2 * positions * shape.key_value_heads * shape.head_size
         weights = windows * shape.heads * self._positions * self._keys
-        # The softmax is taken in float32; its copy in the layers' arithmetic is what multiplies the values.
-        copies = _FLOAT32 + (self.number_bytes if self.number_bytes < _FLOAT32 else 0)
-        return numbers * self.number_bytes + positions * normed_float32 * shape.width * _FLOAT32 + weights * copies
+        return (numbers + weights) * self.number_bytes
 
     def _kept_outside(self, windows: int) -> float:
-        """Patch embedding, reprogramming attention and last norm, in float32."""
+        """Patch embedding and reprogramming attention in float32, and the norm before or after all layers."""
         model, rows = self.model, windows * self.model.patches
         keys = model.heads * model.d_ff
-        numbers = rows * (2 * keys + 3 * model.d_model + self.shape.width) + 2 * model.prototypes * keys
+        numbers = rows * (2 * keys + 3 * model.d_model) + 2 * model.prototypes * keys
         if model.attention_dropout:  # then the weights are written out: before, after and which were dropped
             numbers += 3 * rows * model.heads * model.prototypes
-        return numbers * _FLOAT32
+        normed = windows * self._positions * self.shape.width
+        return numbers * _FLOAT32 + normed * self.number_bytes
 
     def _alive_in_layer(self, windows: int, *, rows: int, keys: int) -> float:
         shape = self.shape
         positions = windows * rows
-        scores = windows * shape.heads * rows * keys * (_FLOAT32 + 2 * self.number_bytes)
+        scores = windows * shape.heads * rows * keys * 2 * self.number_bytes
         inner = positions * 3 * shape.inner * self.number_bytes
         return max(scores, inner) + positions * shape.width * (_FLOAT32 + 2 * self.number_bytes)

@@ -57,7 +57,7 @@ def seconds_by_arithmetic(config: RunConfig, shape: BackboneShape, facts: Machin
 def _operations(config: RunConfig, shape: BackboneShape, *, gradient: bool) -> tuple[float, float]:
     """Operations of one window in (the frozen layers, the adapters) for a pass forward, with `gradient` also back."""
     model = config.model
-    shared, own = prompt_tokens(config)
+    shared, own = prompt_tokens(config, shape)
     keys = model.patches + shared + own
     rows = model.patches + (0 if shape.causal else shared + own)
     width = shape.heads * shape.head_size

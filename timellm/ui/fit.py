@@ -18,6 +18,7 @@ from timellm.training.memory import TableSize
 from timellm.training.offers import Offer, fits, largest_that_fits
 from timellm.training.trial import Trial
 from timellm.ui import keys, measuring, setup
+from timellm.ui.loaders import backbone_ready
 from timellm.ui.settings import Form, label, shown
 from timellm.ui.words import duration, memory, plain
 
@@ -59,15 +60,16 @@ def card(form: Form, config: RunConfig, table: Table) -> None:
 def _bar(found: Estimate, have: Budget, *, enough: bool) -> None:
     share = min(1.0, found.memory_mib / max(have.free_mib, 1.0))
     needs = f"Needs about **{memory(found.memory_mib)}** of {memory(have.free_mib)} free {have.where}"
-    st.progress(share, text=f"{needs}, about **{duration(_rounded(found.seconds))}**")
+    st.progress(share, text=f"{needs}, about **{_about(found.seconds)}**")
     if not enough:
         st.warning("It does not fit into the free memory and would most likely be ended by the system.")
 
 
-def _rounded(seconds: float) -> float:
-    """To what an estimate can promise: ten seconds, then minutes."""
-    step = 10 if seconds < 120 else 60
-    return max(step, round(seconds / step) * step)
+def _about(seconds: float) -> str:
+    """A time as round as an estimate is."""
+    if seconds < 55:
+        return duration(max(10, round(seconds, -1)))
+    return duration(round(seconds / 60) * 60).removesuffix(" 0 s")
 
 
 def _offers(form: Form, offers: list[Offer]) -> None:
@@ -77,21 +79,21 @@ def _offers(form: Form, offers: list[Offer]) -> None:
     st.markdown("These fit:")
     for offer in offers:
         st.button(
-            offer_label(offer), help=plain(offer.price), width="stretch",
-            on_click=setup.put, args=(form, offer.settings),
+            offer_label(offer), width="stretch", on_click=setup.put, args=(form, offer.settings),
             key=keys.view("finetune", f"offer/{offer.as_options}"),
         )  # fmt: skip
+        st.caption(plain(offer.price))
 
 
 def offer_label(offer: Offer) -> str:
     """An offer on a button: what changes, and what the run then takes."""
     changes = ", ".join(f"{label(name)} {shown(name, value)}" for name, value in offer.settings.items())
-    return plain(f"{changes} · {memory(offer.memory_mib)}, {duration(_rounded(offer.seconds))}")
+    return plain(f"{changes} · {memory(offer.memory_mib)}, {_about(offer.seconds)}")
 
 
 def _details(found: Estimate) -> None:
-    rests_on = "Counted from the settings" if found.rests_on == "arithmetic" else f"Rests on {found.rests_on}"
-    with st.expander(f"{rests_on}; what takes it"):
+    rests_on = "counted from the settings" if found.rests_on == "arithmetic" else f"by {found.rests_on}"
+    with st.expander(f"What takes it · {rests_on}"):
         rows = [
             {"Part": words, "Memory": memory(value)}
             for name, words in _PARTS.items()
@@ -110,10 +112,10 @@ def _trial(config: RunConfig) -> None:
         measuring.watch(trying)
         return
     st.button(
-        "Try one step", on_click=measuring.start_trial, args=(config,), width="stretch", icon=":material/speed:",
-        disabled=measuring.a_run_works(),
-        help="Loads the backbone, trains two steps in a process of its own and measures them. Not while a run works: "
-        "both would be slower.",
+        "Try one step", on_click=measuring.start_trial, args=(config,), type="tertiary", icon=":material/speed:",
+        disabled=measuring.a_run_works() or not backbone_ready(config.model.backbone),
+        help="Loads the backbone, trains two steps in a process of its own and measures them. Not while a run works, "
+        "because both would be slower, and not before the backbone is here.",
     )  # fmt: skip
     if trying.result is not None and trying.config == config:
         _say(trying.result)
