@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,7 @@ import torch
 
 from benchmarks.arithmetic import bf16_rate, step_flops
 from benchmarks.contenders import CONTENDERS, Task
+from timellm.training.loop import peak_memory_mib
 
 _FORECAST_BATCH = 64
 
@@ -126,7 +126,7 @@ def _work(name: str, task: Task, batch: int) -> None:
         elif verb == "forecast":
             contender.forecast(contexts[:_FORECAST_BATCH])
         else:
-            answer["peak_mib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            answer["peak_mib"] = peak_memory_mib()
             if contender.tokens is not None:
                 answer["own_tokens"], answer["shared_tokens"] = contender.tokens(contexts)
         print(json.dumps({"seconds": time.perf_counter() - begin} | answer), file=answers, flush=True)

@@ -30,7 +30,8 @@ class _DequantisedLinear(torch.autograd.Function):
 
 def dequantised(stored_OI: Tensor, scale_O: Tensor, dtype: torch.dtype) -> Tensor:
     """The weight that int8 values and the largest magnitude of each row stand for."""
-    return stored_OI.to(dtype) * (scale_O / 127).to(dtype)[:, None]
+    # Rounded once: a scale that is rounded to bfloat16 first moves a whole row.
+    return (stored_OI.float() * (scale_O.float() / 127)[:, None]).to(dtype)
 
 
 def use_true_weights(model: nn.Module) -> None:
