@@ -21,16 +21,19 @@ def nearest_words(prototypes_VD: Tensor, backbone: Backbone, *, count: int = 5) 
     Embeddings share an average and a few directions that tell how frequent a word is; with them, two prototypes in
     three would be called "and". Average and leading D / 100 directions are taken off first (Mu & Viswanath, ICLR'18).
     """
-    ids, spellings = _readable(backbone, backbone.word_embeddings().shape[0])
-    words_WD = backbone.word_embeddings().cpu()[ids]
+    embeddings_WD = backbone.model.get_input_embeddings().weight.detach()
+    ids, spellings = _readable(backbone, embeddings_WD.shape[0])
+    # One float32 copy of the words, changed in place: more of them would be the most memory that a small run holds.
+    words_WD = embeddings_WD[ids.to(embeddings_WD.device)].cpu().float()
     centre_D = words_WD.mean(dim=0)
-    centred_WD = words_WD - centre_D
-    shared_Dk = torch.linalg.eigh(centred_WD.T @ centred_WD).eigenvectors[:, -max(1, words_WD.shape[1] // 100) :]
+    words_WD -= centre_D
+    shared_Dk = torch.linalg.eigh(words_WD.T @ words_WD).eigenvectors[:, -max(1, words_WD.shape[1] // 100) :]
 
     def directions(rows: Tensor) -> Tensor:
-        return F.normalize(rows - (rows @ shared_Dk) @ shared_Dk.T, dim=1)
+        rows -= (rows @ shared_Dk) @ shared_Dk.T
+        return F.normalize(rows, dim=1, out=rows)
 
-    directions_WD = directions(centred_WD)
+    directions_WD = directions(words_WD)
     named: list[list[str]] = []
     for chunk_VD in prototypes_VD.float().cpu().split(_CHUNK):
         cosine_VW = directions(chunk_VD - centre_D) @ directions_WD.T
