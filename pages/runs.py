@@ -6,7 +6,7 @@ from timellm.config import RunConfig
 from timellm.ui import keys, run_actions
 from timellm.ui.errors import explained, nothing_here
 from timellm.ui.loaders import store
-from timellm.ui.monitor import runs_table, watch
+from timellm.ui.monitor import file_rows, history_rows, runs_table, watch
 from timellm.ui.pickers import has_results
 from timellm.ui.settings import differences, label, shown
 from timellm.ui.words import ago, plain, state_badge
@@ -41,10 +41,15 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
                 st.page_link(f"{page}.py", label=f"**{name}**", query_params={"run": run.id})
     with st.container(horizontal=True, width="content"):
         run_actions.buttons(run)
+        run_actions.more(run)
 
 run_actions.smaller_settings(run)
 
-progress, settings = st.tabs(["Progress", "Settings"])
+if run.tags or run.note:
+    st.markdown(" ".join(f":gray-badge[{plain(tag)}]" for tag in run.tags))
+    st.caption(plain(run.note))
+
+progress, settings, history = st.tabs(["Progress", "Settings", "History"])
 with progress:
     watch(run.id)
 with settings, explained("The settings of this run cannot be read"):
@@ -62,3 +67,8 @@ with settings, explained("The settings of this run cannot be read"):
         st.download_button(
             "Download as JSON", RunConfig.to_json(run.config), f"{run.id}.json", "application/json", on_click="ignore"
         )
+with history, explained("The history of this run cannot be read"):
+    st.dataframe(history_rows(store().events(run.id)), hide_index=True, placeholder="")
+    if files := store().artefacts(run.id):
+        st.dataframe(file_rows(files), hide_index=True)
+        st.caption(f"Files in `{run.run_dir}`.")

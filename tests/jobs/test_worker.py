@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from timellm.errors import BackboneError, JobError
-from timellm.jobs.cause import cause_of
+from timellm.errors import BackboneError, ConfigError, DataError, JobError
+from timellm.jobs.cause import cause_of, kind_of
 from timellm.jobs.worker import main, work
 from timellm.training.progress import Progress
 from timellm.workspace import PROJECT
@@ -149,6 +149,34 @@ def test_worker_records_a_bug_with_its_traceback_in_the_log(store, config, caplo
 )
 def test_cause_says_what_would_help(error, cause):
     assert re.match(cause, cause_of(error))
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (DataError("column 'x' has no numbers"), "data"),
+        (ConfigError("training diverged"), "settings"),
+        (BackboneError("no connection"), "backbone"),
+        (MemoryError(), "memory"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "memory"),
+        (OSError(errno.ENOSPC, "No space left on device"), "disk"),
+        (ZeroDivisionError("division by zero"), "crash"),
+    ],
+)
+def test_failed_run_says_what_kind_its_cause_is(store, config, error, kind):
+    run = store.create_run(config)
+    assert work(run.id, store=store, fit=raises(error)) == "failed"
+    assert store.get(run.id).cause == kind
+
+
+def test_error_that_stands_for_a_full_disk_counts_as_the_disks():
+    try:
+        try:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        except OSError as full:
+            raise BackboneError("the backbone could not be fetched") from full
+    except BackboneError as error:
+        assert kind_of(error) == "disk"
 
 
 def test_worker_takes_its_turn_when_the_run_before_it_ends(store, config):

@@ -1,5 +1,7 @@
 """The runs screen: what it shows of each state, and what it lets one do."""
 
+from pathlib import Path
+
 from timellm.jobs.process import this_process
 from timellm.training.progress import Progress
 
@@ -75,3 +77,71 @@ def test_finished_run_leads_to_its_results(open_page, finished):
     app = open_page("runs", run=finished.id)
     assert [link.label for link in app.page_link] == ["**Forecast**", "**Metrics**", "**Attention**"]
     assert not app.progress
+
+
+def test_failed_run_is_resumed_in_its_folder(open_page, failed, monkeypatch, store):
+    launched = []
+    monkeypatch.setattr("timellm.jobs.launcher.launch", lambda run, *, store: launched.append(run.id))
+    assert not any(one.label == "Resume" for one in open_page("runs", run=failed.id).button)
+    failed.run_dir.mkdir(parents=True, exist_ok=True)
+    failed.state_file.write_bytes(b"where it stood")
+    app = open_page("runs", run=failed.id)
+    button(app, "Resume").click().run()
+    assert not app.exception
+    assert launched == [failed.id]
+    assert store.get(failed.id).state == "queued"
+    assert failed.state_file.exists()
+
+
+def test_failed_run_starts_over_in_place(open_page, failed, monkeypatch, store):
+    monkeypatch.setattr("timellm.jobs.launcher.launch", lambda run, *, store: 0)
+    failed.run_dir.mkdir(parents=True, exist_ok=True)
+    failed.state_file.write_bytes(b"where it stood")
+    app = open_page("runs", run=failed.id)
+    button(app, "Start over in place").click().run()
+    assert not app.exception
+    assert store.get(failed.id).state == "queued"
+    assert not failed.state_file.exists()
+
+
+def test_stop_now_ends_a_run_without_evaluation(open_page, queued, store):
+    store.claim(queued.id, process=this_process())
+    app = open_page("runs", run=queued.id)
+    button(app, "Stop").click().run()
+    button(app, "Stop now").click().run()
+    assert not app.exception
+    assert store.get(queued.id).state == "stopped"
+    assert "without evaluation" in app.dataframe[-1].value["Detail"].iloc[-1]
+
+
+def test_name_tags_and_note_are_saved(open_page, failed, store):
+    app = open_page("runs", run=failed.id)
+    field = {one.label: one for one in app.text_input}
+    field["Name"].input("A better name")
+    field["Tags"].input("paper, wide")
+    app.text_area[0].input("Ask *nobody* about this one")
+    button(app, "Save").click().run()
+    assert not app.exception
+    now = store.get(failed.id)
+    assert (now.name, now.tags, now.note) == ("A better name", ("paper", "wide"), "Ask *nobody* about this one")
+    assert "A better name" in app.subheader[0].value
+    assert any("nobody" in one.value for one in app.caption)
+
+
+def test_settings_of_a_run_fill_the_form(open_page, failed, table_id):
+    app = open_page("runs", run=failed.id)
+    button(app, "Change settings and run").click().run()
+    assert not app.exception
+    assert app.title[0].value == "Fine-tune"
+    numbers = {one.label: one.value for one in app.number_input}
+    assert numbers["Context, rows"] == failed.config.model.context == 48
+    assert numbers["Horizon, rows"] == failed.config.model.horizon == 12
+    assert app.query_params["table"] == table_id
+
+
+def test_run_whose_table_is_gone_says_so_instead_of_filling_the_form(open_page, failed):
+    Path(failed.config.data.path).unlink()
+    app = open_page("runs", run=failed.id)
+    button(app, "Change settings and run").click().run()
+    assert not app.exception
+    assert "is not among the tables here" in app.error[0].value

@@ -1,4 +1,4 @@
-"""Why a run failed, in one line. An exception goes in; a text comes out that says what would help."""
+"""Why a run failed: in one line that says what would help, and as a kind. An exception goes in."""
 
 from __future__ import annotations
 
@@ -6,11 +6,20 @@ import errno
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from timellm.errors import TimeLLMError
+from timellm.errors import BackboneError, CheckpointError, ConfigError, DataError, TimeLLMError
+from timellm.jobs.run import CauseKind
 from timellm.training.outofmemory import is_out_of_memory
 
 if TYPE_CHECKING:  # the command line imports this before it knows the verb
     from timellm.training.offers import Offer
+
+
+_KINDS: dict[type[TimeLLMError], CauseKind] = {
+    DataError: "data",
+    ConfigError: "settings",
+    BackboneError: "backbone",
+    CheckpointError: "disk",
+}
 
 
 def mendable(error: BaseException, offers: Sequence[Offer] = ()) -> str | None:
@@ -23,6 +32,21 @@ def mendable(error: BaseException, offers: Sequence[Offer] = ()) -> str | None:
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return f"the disk is full ({text[:200]}); make room, then start again"
     return None
+
+
+def kind_of(error: BaseException) -> CauseKind:
+    """What a failure has to do with; an error that stands for a full disk counts as the disk's."""
+    below: BaseException | None = error
+    while below is not None:
+        if isinstance(below, OSError) and below.errno in (errno.ENOSPC, errno.EDQUOT):
+            return "disk"
+        below = below.__cause__ or below.__context__
+    if is_out_of_memory(error):
+        return "memory"
+    for kind, name in _KINDS.items():
+        if isinstance(error, kind):
+            return name
+    return "crash"
 
 
 def out_of_memory(offers: Sequence[Offer]) -> str:

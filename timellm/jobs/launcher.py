@@ -12,6 +12,8 @@ import threading
 
 from timellm.config import RunConfig
 from timellm.errors import JobError
+from timellm.jobs.actions import go_on
+from timellm.jobs.cause import kind_of
 from timellm.jobs.run import Run
 from timellm.jobs.store import Store
 from timellm.workspace import PROJECT, cache_folder
@@ -25,13 +27,28 @@ def start_run(config: RunConfig, *, name: str | None = None, store: Store | None
     """
     store = store or Store.open()
     run = store.create_run(config, name=name)
+    _launch_or_fail(run, store)
+    return store.get(run.id)
+
+
+def _launch_or_fail(run: Run, store: Store) -> None:
     try:
         launch(run, store=store)
     except OSError as error:
         cause = f"the worker of run '{run.id}' cannot be started: {error}"
-        store.finish(run.id, "failed", error=cause)
+        store.finish(run.id, "failed", error=cause, cause=kind_of(error))
         raise JobError(cause) from error
-    return store.get(run.id)
+
+
+def start_again(run_id: str, *, store: Store, from_the_beginning: bool = False) -> Run:
+    """Let a stopped or failed run go on in its folder, from where its training stood or from its beginning.
+
+    Raises:
+        JobError: the run is at work or finished, or its process cannot be made; the cause is then kept with the run.
+    """
+    run = go_on(store, run_id, from_the_beginning=from_the_beginning)
+    _launch_or_fail(run, store)
+    return store.get(run_id)
 
 
 def launch(run: Run, *, store: Store) -> int:

@@ -16,9 +16,13 @@ from timellm.training.progress import Phase
 
 State = Literal["queued", "running", "finished", "stopped", "failed"]
 ACTIVE: tuple[State, ...] = ("queued", "running")
+CauseKind = Literal["data", "settings", "memory", "backbone", "disk", "crash", "lost"]
+"""What a failure has to do with; a crash is a bug, lost is a process that ended without a word."""
 TERMINAL: tuple[State, ...] = ("finished", "stopped", "failed")
 
 RUN_ID = re.compile(r"\d{8}-\d{4}-[a-z0-9]{5}")
+TRAINING_STATE = "training_state.safetensors"
+"""As timellm.training.state names it, which would bring torch in here."""
 _ID_LETTERS = string.ascii_lowercase + string.digits
 
 
@@ -60,6 +64,10 @@ class Run:
     """What the pipeline reported at the end: best step, test scores, seconds."""
     machine: str
     """Whose queue it is in: this machine's name, or "local" where the store is a file."""
+    cause: CauseKind | None
+    """What a failure has to do with; None also where an earlier version wrote the failure down."""
+    tags: tuple[str, ...]
+    note: str
 
     @cached_property
     def config(self) -> RunConfig:
@@ -74,6 +82,16 @@ class Run:
     def active(self) -> bool:
         """Whether the run still waits or works."""
         return self.state in ACTIVE
+
+    @property
+    def can_go_on(self) -> bool:
+        """Whether training was interrupted in a way that it can go on from."""
+        return self.state in ("stopped", "failed") and self.state_file.is_file()
+
+    @property
+    def state_file(self) -> Path:
+        """Where training stood last."""
+        return self.run_dir / TRAINING_STATE
 
     @property
     def log_file(self) -> Path:

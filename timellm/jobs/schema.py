@@ -83,6 +83,9 @@ runs = Table(
     Column("error", PlainText),
     Column("summary", Text, nullable=False, default="{}"),
     Column("machine", String(200), nullable=False, server_default="local"),  # the one whose queue it is in
+    Column("cause", String(16)),  # the kind of a failure
+    Column("tags", Text, nullable=False, server_default=""),  # one a line
+    Column("note", PlainText, nullable=False, server_default=""),
     Index("runs_by_state", "state"),
     Index("runs_by_age", "created"),
 )

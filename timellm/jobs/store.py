@@ -30,7 +30,17 @@ from timellm.jobs.event import (
     replace_artefacts,
 )  # fmt: skip
 from timellm.jobs.process import ProcessIdentity, this_process
-from timellm.jobs.run import ACTIVE, RUN_ID, TERMINAL, Run, State, default_name, new_run_id, with_absolute_paths
+from timellm.jobs.run import (
+    ACTIVE,
+    RUN_ID,
+    TERMINAL,
+    CauseKind,
+    Run,
+    State,
+    default_name,
+    new_run_id,
+    with_absolute_paths,
+)
 from timellm.jobs.schema import artefacts, bring_up_to_date, curves, events, runs, up_to_date
 from timellm.jobs.shortage import KILLS_BEFORE, killed_for_memory, told
 from timellm.training.machine import oom_kills
@@ -100,6 +110,13 @@ class Store:
         """Losses as reported: columns step, train_loss, validation_loss, learning_rate; NaN where not measured."""
         with self.database.reading() as connection:
             return read_curve(connection, run_id)
+
+    def process_of(self, run_id: str) -> ProcessIdentity | None:
+        """The process that works on a run of this machine, or waits for its turn."""
+        with self.database.reading() as connection:
+            columns = sa.select(runs.c.pid, runs.c.pid_started)
+            row = connection.execute(columns.where(runs.c.id == run_id)).one_or_none()
+        return ProcessIdentity(row.pid, row.pid_started) if row is not None and row.pid is not None else None
 
     def events(self, run_id: str) -> tuple[Event, ...]:
         """What happened to a run, oldest first."""
@@ -228,16 +245,22 @@ class Store:
         return self.get(run_id)
 
     def finish(
-        self, run_id: str, state: State, *, error: str | None = None, summary: dict[str, Any] | None = None
+        self,
+        run_id: str,
+        state: State,
+        *,
+        error: str | None = None,
+        summary: dict[str, Any] | None = None,
+        cause: CauseKind | None = None,
     ) -> Run:
-        """Give a run its one terminal state.
+        """Give a run its one terminal state; `error` says in words what a failure of the kind `cause` was.
 
         Raises:
             JobError: there is no such run, or it has ended already.
         """
         assert state in TERMINAL, f"{state} is not an end"
         ending: dict[str, Any] = {"state": state, "ended": datetime.now(UTC), "eta_s": None}
-        ending |= {"error": error, "summary": json.dumps(summary or {})}
+        ending |= {"error": error, "summary": json.dumps(summary or {}), "cause": cause}
         if state == "finished":
             ending["fraction"] = 1.0
         left = files_in(self.place.checkpoints / run_id)
@@ -302,9 +325,9 @@ class Store:
 
     def _fail_if_unchanged(self, row: sa.Row, cause: str) -> bool:
         seen = (runs.c.id == row.id) & (runs.c.state == row.state) & (runs.c.pid.is_not_distinct_from(row.pid))
-        ending = {"state": "failed", "error": cause, "ended": datetime.now(UTC), "eta_s": None}
+        ending = {"state": "failed", "error": cause, "ended": datetime.now(UTC), "eta_s": None, "cause": "lost"}
         if cause == LOST and (shortage := killed_for_memory(self.get(row.id))) is not None:
-            ending |= {"error": shortage.cause, "summary": json.dumps(told(shortage.offers))}
+            ending |= {"error": shortage.cause, "summary": json.dumps(told(shortage.offers)), "cause": "memory"}
         with self.database.writing() as connection:
             changed = connection.execute(sa.update(runs).where(seen).values(ending)).rowcount == 1
             if changed:
@@ -316,4 +339,5 @@ class Store:
         del values["pid_started"]
         values["config_text"] = values.pop("config")
         values["summary"] = json.loads(values["summary"])
+        values["tags"] = tuple(values["tags"].split("\n")) if values["tags"] else ()
         return Run(**values, run_dir=self.place.checkpoints / row["id"])

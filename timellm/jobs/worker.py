@@ -22,7 +22,7 @@ import psutil
 from timellm import __version__
 from timellm.config import RunConfig
 from timellm.errors import JobError
-from timellm.jobs.cause import cause_of, mendable
+from timellm.jobs.cause import cause_of, kind_of, mendable
 from timellm.jobs.report import Reporter
 from timellm.jobs.run import Run, State
 from timellm.jobs.shortage import smaller_settings, told
@@ -78,7 +78,7 @@ def work(run_id: str, *, store: Store, fit: Fit, terminated: threading.Event | N
             log.error("failed: %s", cause)
         else:
             log.exception("failed: %s", cause)
-        store.finish(run_id, "failed", error=cause, summary=told(offers))
+        store.finish(run_id, "failed", error=cause, summary=told(offers), cause=kind_of(error))
         return "failed"
     state: State = "stopped" if result.stopped else "finished"
     store.finish(run_id, state, summary=result.summary)

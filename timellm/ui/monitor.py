@@ -12,6 +12,7 @@ import streamlit as st
 
 from timellm.config import RunConfig
 from timellm.errors import ConfigError
+from timellm.jobs.event import Artefact, Event
 from timellm.jobs.run import Run, log_tail
 from timellm.plots.curves import loss_rows, loss_spec
 from timellm.ui import keys
@@ -90,6 +91,19 @@ def runs_table() -> None:
         )
 
     table()
+
+
+def history_rows(events: tuple[Event, ...]) -> list[dict[str, str]]:
+    """What happened to a run as table rows, oldest first; times in UTC."""
+    return [
+        {"When (UTC)": f"{event.at:%Y-%m-%d %H:%M:%S}", "What": event.kind.capitalize(), "Detail": event.detail}
+        for event in events
+    ]
+
+
+def file_rows(files: tuple[Artefact, ...]) -> list[dict[str, str]]:
+    """The files a run has left as table rows."""
+    return [{"File": file.path, "Size": memory(file.size_bytes / 2**20)} for file in files]
 
 
 def _row_chosen() -> None:

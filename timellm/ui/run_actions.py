@@ -1,4 +1,4 @@
-"""What can be done to a run from its page: stop, start again, delete; the last word is asked for in a dialog."""
+"""What can be done to a run from its page: stop, go on, start again, delete; the last word is asked for in a dialog."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from timellm.errors import TimeLLMError
-from timellm.jobs.launcher import start_run
+from timellm.jobs.actions import NOTE_LETTERS, label, rename, stop_now
+from timellm.jobs.launcher import start_again, start_run
 from timellm.jobs.run import Run
 from timellm.jobs.shortage import offers_of
-from timellm.ui import keys
+from timellm.ui import keys, refill
 from timellm.ui.errors import show_error
 from timellm.ui.fit import offer_label
 from timellm.ui.loaders import store
@@ -43,11 +44,34 @@ def buttons(run: Run) -> None:
         if st.button("Stop", icon=":material/stop_circle:", disabled=run.stop_requested, help=asked):
             _ask_to_stop(run)
         return
+    if run.can_go_on:
+        st.button(
+            "Resume", icon=":material/resume:", on_click=_go_on, args=(run.id,), help="Goes on from where it stood."
+        )
     st.button(
         "Run again", icon=":material/replay:", on_click=_again, args=(run,), help="A new run with these settings."
     )
     if st.button("Delete", icon=":material/delete:"):
         _ask_to_delete(run)
+
+
+def more(run: Run) -> None:
+    """The actions that are wanted less often, and the form for name, tags and note."""
+    with st.popover("More", icon=":material/more_horiz:"):
+        if st.button("Change settings and run", icon=":material/edit_note:", width="stretch"):
+            _to_the_form(run)
+        if run.state in ("stopped", "failed"):
+            st.button(
+                "Start over in place", icon=":material/restart_alt:", width="stretch", on_click=_go_on,
+                args=(run.id,), kwargs={"from_the_beginning": True},
+                help="The same run from its beginning; where its training stood is forgotten.",
+            )  # fmt: skip
+        with st.form(f"labels/{run.id}", border=False):
+            name = st.text_input("Name", run.name, max_chars=200)
+            tags = st.text_input("Tags", ", ".join(run.tags), placeholder="separated by commas")
+            note = st.text_area("Note", run.note, max_chars=NOTE_LETTERS, height=100)
+            if st.form_submit_button("Save", width="stretch") and _attempt(lambda: _labelled(run.id, name, tags, note)):
+                st.rerun()
 
 
 def smaller_settings(run: Run) -> None:
@@ -76,6 +100,10 @@ def _ask_to_stop(run: Run) -> None:
         )
     with st.container(horizontal=True, horizontal_alignment="right"):
         st.button("Go on", on_click=_close)
+        st.button(
+            "Stop now", on_click=_stop_now, args=(run.id,),
+            help="Its process is ended at once. Nothing is evaluated; it can be resumed from where it last wrote.",
+        )  # fmt: skip
         st.button("Stop the run", type="primary", on_click=_stop, args=(run.id,))
 
 
@@ -94,6 +122,27 @@ def _close() -> None:
 def _stop(run_id: str) -> None:
     _attempt(lambda: store().request_stop(run_id))
     _close()
+
+
+def _stop_now(run_id: str) -> None:
+    _attempt(lambda: stop_now(store(), run_id))
+    _close()
+
+
+def _go_on(run_id: str, *, from_the_beginning: bool = False) -> None:
+    _attempt(lambda: start_again(run_id, store=store(), from_the_beginning=from_the_beginning))
+
+
+def _labelled(run_id: str, name: str, tags: str, note: str) -> bool:
+    rename(store(), run_id, name)
+    label(store(), run_id, tags=tags.split(","), note=note)
+    return True
+
+
+def _to_the_form(run: Run) -> None:
+    if table_id := _attempt(lambda: refill.fill_form(run)):
+        st.switch_page("finetune.py", query_params={"table": table_id})
+    st.rerun()  # to show why not
 
 
 def _delete(run_id: str) -> None:

@@ -34,6 +34,15 @@ METRIC_HELP = {
 }
 QUANTIZATION = {"none": "None", "8bit": "8-bit", "4bit": "4-bit"}
 STATE_COLOURS = {"queued": "gray", "running": "blue", "finished": "green", "stopped": "orange", "failed": "red"}
+CAUSE_WORDS = {
+    "data": "the data",
+    "settings": "the settings",
+    "memory": "out of memory",
+    "backbone": "the backbone",
+    "disk": "the disk",
+    "crash": "a bug",
+    "lost": "its process is gone",
+}
 PHASE_WORDS = {
     "fetching": "Fetching the backbone",
     "loading": "Loading the backbone",
@@ -113,6 +122,8 @@ def moment(stamp: pd.Timestamp) -> str:
 def state_badge(run: Run) -> str:
     """A run's state as a coloured word; it says so when a stop was asked for."""
     word = "stopping" if run.active and run.stop_requested else run.state
+    if run.cause is not None:
+        word += f", {CAUSE_WORDS[run.cause]}"
     return f":{STATE_COLOURS[run.state]}-badge[{word}]"
 
 

@@ -1,0 +1,154 @@
+"""What a user does to a run beside starting, stopping and deleting it: each one conditional change and one event.
+
+Enters: the store and a run's id. Leaves: the changed run. Whoever lets a run go on also has to launch it
+(timellm.jobs.launcher).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from timellm.errors import JobError
+from timellm.jobs.event import Happening, add_event, files_in, replace_artefacts
+from timellm.jobs.process import ProcessIdentity
+from timellm.jobs.run import Run, State
+from timellm.jobs.schema import curves, runs
+from timellm.jobs.store import Store
+
+MOST_TAGS, TAG_LETTERS, NOTE_LETTERS = 12, 40, 4000
+_KILL_S = 5.0
+_NOT_YET = {
+    "state": "queued", "stop_requested": False, "ended": None, "error": None, "cause": None, "summary": "{}",
+    "pid": None, "pid_started": None, "phase": None, "done": 0, "total": 0, "fraction": 0.0, "eta_s": None,
+    "message": "",
+}  # fmt: skip
+_NOTHING_MEASURED = dict.fromkeys(
+    ("train_loss", "validation_loss", "best_validation_loss", "learning_rate", "windows_per_s", "memory_mib")
+)
+
+
+def rename(store: Store, run_id: str, name: str) -> Run:
+    """Give a run another name.
+
+    Raises:
+        JobError: there is no such run, or the name is empty.
+    """
+    name = " ".join(name.split())[:200]
+    if not name:
+        raise JobError("a run needs a name; write one")
+    before = store.get(run_id)
+    if before.name == name:
+        return before
+    return _change(store, before, {"name": name}, "renamed", f"was {before.name}")
+
+
+def label(store: Store, run_id: str, *, tags: list[str], note: str) -> Run:
+    """Give a run tags to find it by, and a note.
+
+    Raises:
+        JobError: there is no such run, or there are too many tags, too long ones, or too long a note.
+    """
+    wanted = tuple(dict.fromkeys(" ".join(tag.split()) for tag in tags if tag.strip()))
+    if len(wanted) > MOST_TAGS or any(len(tag) > TAG_LETTERS for tag in wanted):
+        raise JobError(f"a run may have {MOST_TAGS} tags of {TAG_LETTERS} letters; leave some out")
+    if len(note) > NOTE_LETTERS:
+        raise JobError(f"the note has {len(note):,} letters, {NOTE_LETTERS:,} fit; shorten it")
+    before = store.get(run_id)
+    if (before.tags, before.note) == (wanted, note):
+        return before
+    return _change(store, before, {"tags": "\n".join(wanted), "note": note}, "labelled", ", ".join(wanted))
+
+
+def go_on(store: Store, run_id: str, *, from_the_beginning: bool = False) -> Run:
+    """Put a stopped or failed run back into the queue, in the same folder.
+
+    It goes on from where its training stood, if that was written; `from_the_beginning` forgets it and the curves.
+
+    Raises:
+        JobError: there is no such run, it is at work or finished, or what it wrote cannot be removed.
+    """
+    before = store.get(run_id)
+    if before.state not in ("stopped", "failed"):
+        raise JobError(f"run '{run_id}' is {before.state}; only a stopped or failed run can go on")
+    changes: dict[str, Any] = _NOT_YET | {"machine": store.database.machine, "created": datetime.now(UTC)}
+    kind: Happening = "resumed"
+    if from_the_beginning:
+        changes |= _NOTHING_MEASURED | {"started": None}
+        kind = "started over"
+    with store.database.writing() as connection:
+        _change_in(connection, before, changes)
+        if from_the_beginning:
+            connection.execute(sa.delete(curves).where(curves.c.run_id == run_id))
+            try:  # before the change is committed: a run that starts over must not find it
+                before.state_file.unlink(missing_ok=True)
+            except OSError as error:
+                raise JobError(f"the training state of run '{run_id}' cannot be removed: {error}") from None
+        add_event(connection, run_id, kind)
+    return store.get(run_id)
+
+
+def stop_now(store: Store, run_id: str) -> Run:
+    """End a run at once: its processes are killed, nothing is evaluated; what it wrote so far stays.
+
+    Raises:
+        JobError: there is no such run, it works on another machine, or its process cannot be killed.
+    """
+    before = store.get(run_id)
+    if before.state != "running":
+        return store.request_stop(run_id)  # a waiting one is withdrawn, an ended one stays as it is
+    if before.machine != store.database.machine:
+        raise JobError(f"run '{run_id}' works on the machine '{before.machine}'; stop it there, or ask it to stop")
+    worker = store.process_of(run_id)
+    left = files_in(before.run_dir)
+    ending = {"state": "stopped", "stop_requested": True, "ended": datetime.now(UTC), "eta_s": None, "summary": "{}"}
+    with store.database.writing() as connection:
+        _change_in(connection, before, ending)
+        add_event(connection, run_id, "stopped", "at once, without evaluation")
+        replace_artefacts(connection, run_id, left)
+    # After its row: a worker that is still there cannot report any more, and gives up by itself.
+    if worker is not None:
+        _kill(worker)
+    return store.get(run_id)
+
+
+def _kill(worker: ProcessIdentity) -> None:
+    if worker.pid == os.getpid() or not worker.alive():
+        return
+    with contextlib.suppress(ProcessLookupError):
+        try:
+            # A worker leads a group of its own, with whatever it has started; any other group is not its own.
+            leads = os.getpgid(worker.pid) == worker.pid
+            (os.killpg if leads else os.kill)(worker.pid, signal.SIGKILL)
+        except PermissionError:
+            raise JobError(f"process {worker.pid} belongs to another user, so it cannot be ended from here") from None
+    deadline = time.monotonic() + _KILL_S
+    while worker.alive() and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def _change(store: Store, before: Run, changes: dict[str, Any], kind: Happening, detail: str) -> Run:
+    with store.database.writing() as connection:
+        _change_in(connection, before, changes, any_state=True)
+        add_event(connection, before.id, kind, detail)
+    return store.get(before.id)
+
+
+def _change_in(connection: sa.Connection, before: Run, changes: dict[str, Any], *, any_state: bool = False) -> None:
+    """Change a run's row if it still is what it was seen to be.
+
+    Raises:
+        JobError: it is not; nothing has been changed then.
+    """
+    seen = runs.c.id == before.id
+    if not any_state:
+        seen &= (runs.c.state == before.state) & runs.c.pid.is_not_distinct_from(before.pid)
+    if connection.execute(sa.update(runs).where(seen).values(changes)).rowcount == 0:
+        now: State | None = connection.scalar(sa.select(runs.c.state).where(runs.c.id == before.id))
+        raise JobError(f"run '{before.id}' is {now or 'gone'} by now, no longer {before.state}; look at it again")
