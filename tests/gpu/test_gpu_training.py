@@ -93,10 +93,9 @@ def test_same_seed_gives_the_same_run(small_config, tmp_path):
 
 
 def large(config):
-    """A run whose activations outweigh its weights."""
-    return config.updated(
-        device=DEVICE, backbone_dtype="float32", batch_size=256, steps=2, validations=1, dropout=0.0, context=96
-    )
+    """A run in which the activations of the patches outweigh all else: 64 windows of 226 patches, through 3 layers."""
+    sizes = {"batch_size": 64, "context": 240, "stride": 1, "layers": 3}
+    return config.updated(device=DEVICE, backbone_dtype="float32", steps=2, validations=1, dropout=0.0, **sizes)
 
 
 def test_gradient_checkpointing_takes_less_memory_for_the_same_result(small_config, tmp_path):
