@@ -19,6 +19,9 @@ EVALUATION_BATCH = 64
 _MIB = 2**20
 _TOKENIZER = {"llama": 1000, "gpt2": 1000, "bert": 500}
 """Bytes that a tokenizer takes for each word: those that merge pairs keep the pairs, too."""
+_BETWEEN_BLOCKS = 1.35
+"""The C library keeps freed blocks of up to 32 MiB, and new ones do not always fit between them: measured against a run
+whose blocks were all given back at once (docs/measurements.md)."""
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
@@ -64,7 +67,8 @@ def memory_need(
     model, training = config.model, config.training
     trained, number_bytes = trained_weights(model, shape), _BYTES[dtype]
     count = PassCount(model, shape, number_bytes, *prompt_tokens(config, shape))
-    part = math.ceil(training.batch_size / min(training.accumulation, training.batch_size))
+    batch = min(training.batch_size, training_windows(config, table) or training.batch_size)
+    part = math.ceil(batch / min(training.accumulation, batch))
     persistent = {
         "process": process_mib,
         "table": _table_bytes(config, table) / _MIB,
@@ -74,14 +78,21 @@ def memory_need(
     adapters = 4 * (trained + (shape.vocabulary * shape.width if model.prototype_source == "map" else 0)) / _MIB
     # The map that direct prototypes start from, and the float32 embeddings it multiplies; both are let go at once.
     start = 4 * shape.vocabulary * (shape.width + model.prototypes) / _MIB if model.prototype_source == "direct" else 0
+    # Gradients, two moments, and for a moment a copy of the largest weight, which the prototypes are.
+    largest = model.prototypes * (shape.vocabulary if model.prototype_source == "map" else shape.width)
+    optimizer = 4 * (3 * trained + largest) / _MIB
     kept = count.kept(part, checkpointed=training.gradient_checkpointing)
     moments = [
         {"optimizer": 0.0, "prompt": 0.0, "activations": start},
-        {"optimizer": 12 * trained / _MIB, "prompt": count.prompt_cache(part), "activations": kept + count.alive(part)},
         {
-            "optimizer": 12 * trained / _MIB,
+            "optimizer": optimizer,
+            "prompt": count.prompt_cache(part),
+            "activations": _BETWEEN_BLOCKS * (kept + count.alive(part)),
+        },
+        {
+            "optimizer": optimizer,
             "prompt": count.prompt_cache(EVALUATION_BATCH),
-            "activations": count.alive(EVALUATION_BATCH),
+            "activations": _BETWEEN_BLOCKS * count.alive(EVALUATION_BATCH),
         },
     ]
     return MemoryNeed(**persistent, adapters=adapters, **max(moments, key=lambda moment: sum(moment.values())))
@@ -138,9 +149,18 @@ def _table_bytes(config: RunConfig, table: TableSize) -> float:
     return 8 * table.rows * table.channels * 4 + 8 * test_windows(config, table) * config.model.horizon * 4
 
 
+def training_windows(config: RunConfig, table: TableSize) -> int:
+    """Windows of the training part; 0 when it is too short for one, or nothing is known of the table."""
+    return _windows(config, table, part=0, before=config.model.context)
+
+
 def test_windows(config: RunConfig, table: TableSize) -> int:
-    """Windows of the test part; 0 when it is too short for one."""
-    if not table.rows:  # a table that is not known
+    """Windows of the test part; 0 when it is too short for one, or nothing is known of the table."""
+    return _windows(config, table, part=2, before=0)
+
+
+def _windows(config: RunConfig, table: TableSize, *, part: int, before: int) -> int:
+    if not table.rows:
         return 0
     channels = len(config.data.channels) or table.channels
-    return channels * max(0, config.data.split_rows(table.rows)[2] - config.model.horizon + 1)
+    return channels * max(0, config.data.split_rows(table.rows)[part] - before - config.model.horizon + 1)
