@@ -1,0 +1,104 @@
+"""Memory and time on the set-up page: they follow the settings, warn, and offer what fits with one click."""
+
+import time
+
+import pytest
+
+from timellm.training.machine import Budget, MachineFacts
+from timellm.training.trial import Trial
+from timellm.ui import fit, measuring
+
+FACTS = MachineFacts("one", None, "bfloat16", {"float32": 170.0, "bfloat16": 900.0}, 15.0, 420.0, 40.0)
+
+
+@pytest.fixture(autouse=True)
+def machine(monkeypatch):
+    """A machine that has been measured, with 16 GiB, 12 of them free."""
+    monkeypatch.setattr(measuring, "known_facts", lambda: FACTS)
+    monkeypatch.setattr(fit, "budget", lambda *_, **__: Budget(12 * 1024, 16 * 1024))
+
+
+def said(app) -> str:
+    """The line over the bar."""
+    return next(one.proto.text for one in app.get("progress"))
+
+
+def large(open_page, table_id):
+    """The page with a run of LLaMA 7B, whole."""
+    app = open_page("finetune", table=table_id)
+    app.selectbox(key=f"setting/{table_id}/catalogue").select("huggyllama/llama-7b").run()
+    app.number_input(key=f"setting/{table_id}/layers").set_value(32).run()
+    assert not app.exception
+    return app
+
+
+def test_memory_and_time_are_told_and_follow_the_settings(open_page, table_id):
+    app = open_page("finetune", table=table_id)
+    before = said(app)
+    assert before.startswith("Needs about **")
+    assert "of 12.9 GB free memory, about **" in before
+    assert not app.warning
+    app.number_input(key=f"setting/{table_id}/layers").set_value(30).run()
+    assert said(app) != before
+
+
+def test_run_that_does_not_fit_is_warned_of_and_one_click_makes_it_fit(open_page, table_id):
+    app = large(open_page, table_id)
+    assert "does not fit" in app.warning[0].value
+    offers = [button for button in app.button if button.key and button.key.startswith("finetune/offer/")]
+    assert offers
+    fewer = next(button for button in offers if button.label.startswith("Layers used "))
+    layers = int(fewer.label.split()[2])
+    fewer.click().run()
+    assert not app.exception
+    assert app.number_input(key=f"setting/{table_id}/layers").value == layers < 32
+    assert not app.warning
+
+
+def test_offer_of_another_backbone_is_chosen_in_its_list(open_page, table_id):
+    app = large(open_page, table_id)
+    smaller = next(button for button in app.button if button.label.startswith("Backbone "))
+    smaller.click().run()
+    assert not app.exception
+    assert app.selectbox(key=f"setting/{table_id}/catalogue").value == "smollm2-135m"
+
+
+def test_unknown_backbone_says_that_nothing_is_known(open_page, table_id):
+    app = open_page("finetune", table=table_id)
+    app.selectbox(key=f"setting/{table_id}/catalogue").select("another model").run()
+    app.text_input(key=f"setting/{table_id}/other-backbone").set_value("nobody/nothing").run()
+    assert not app.exception
+    assert any("Memory and time are not known" in caption.value for caption in app.caption)
+
+
+def test_machine_that_has_not_been_measured_says_so(open_page, table_id, monkeypatch):
+    monkeypatch.setattr(measuring, "known_facts", lambda: None)
+    monkeypatch.setattr(measuring, "measured_facts", lambda: time.sleep(3))
+    app = open_page("finetune", table=table_id)
+    assert not app.exception
+    assert any("Measuring this machine once" in caption.value for caption in app.caption)
+    assert not app.get("progress")
+
+
+def test_trial_is_told_and_corrects_the_estimate(open_page, table_id, monkeypatch):
+    measured = Trial("measured", memory_mib=1500.0, loading_s=9.0, step_s=0.9, window_s=0.01)
+    monkeypatch.setattr(measuring, "trial", lambda *_, **__: measured)
+    monkeypatch.setattr(fit, "backbone_ready", lambda _: True)
+    app = open_page("finetune", table=table_id)
+    next(button for button in app.button if button.label == "Try one step").click().run()
+    measuring.trying().thread.join()
+    app.run()
+    assert not app.exception
+    assert any(caption.value == "Tried: 1.6 GB, 0.9 s a step." for caption in app.caption)
+    assert "**1.6 GB**" in said(app)
+    assert any("by a trial of these settings" in expander.label for expander in app.expander)
+
+
+def test_failed_trial_says_why(open_page, table_id, monkeypatch):
+    monkeypatch.setattr(measuring, "trial", lambda *_, **__: Trial("out of memory", cause="memory ran out"))
+    monkeypatch.setattr(fit, "backbone_ready", lambda _: True)
+    app = open_page("finetune", table=table_id)
+    next(button for button in app.button if button.label == "Try one step").click().run()
+    measuring.trying().thread.join()
+    app.run()
+    assert any("The trial ran out of memory" in warning.value for warning in app.warning)
