@@ -60,8 +60,8 @@ class Backbone:
         return self.model.dtype
 
     def word_embeddings(self) -> Tensor:
-        """The vocabulary's embeddings [W, D] in float32."""
-        return self.model.get_input_embeddings().weight.detach().float()
+        """The vocabulary's embeddings [W, D] in float32, in main memory: a GPU has no room to spare for the copy."""
+        return self.model.get_input_embeddings().weight.detach().cpu().float()
 
     def token_ids(self, texts: list[str]) -> list[list[int]]:
         """Token ids of each text, with the tokenizer's own special tokens and no padding."""
@@ -190,11 +190,39 @@ def _keep_gradients_true(model: nn.Module) -> None:
 
 @torch.no_grad()
 def _is_causal(model: PreTrainedModel) -> bool:
-    """Change the last of three tokens and look whether the first hidden state notices: true for any architecture."""
+    """Change the last of three tokens and look whether the first hidden state notices: true for any architecture.
+
+    One layer tells, so the pass ends behind it: at loading time every further layer's first product is slow.
+    """
+    layers = next(
+        (
+            part
+            for part in model.modules()
+            if isinstance(part, nn.ModuleList) and len(part) == model.config.num_hidden_layers
+        ),
+        None,
+    )
+    seen: list[Tensor] = []
+
+    def end(_: nn.Module, __: object, output: Tensor | tuple[Tensor, ...]) -> None:
+        seen.append(output if isinstance(output, Tensor) else output[0])
+        raise _Seen
+
     words = model.get_input_embeddings().weight
     first = torch.tensor([[0, 1, 2], [0, 1, 3]], device=words.device) % words.shape[0]
-    hidden = model(inputs_embeds=model.get_input_embeddings()(first)).last_hidden_state
-    return bool(torch.equal(hidden[0, 0], hidden[1, 0]))
+    hook = layers[0].register_forward_hook(end) if layers is not None else None
+    try:
+        seen.append(model(inputs_embeds=model.get_input_embeddings()(first)).last_hidden_state)
+    except _Seen:
+        pass
+    finally:
+        if hook is not None:
+            hook.remove()
+    return bool(torch.equal(seen[0][0, 0], seen[0][1, 0]))
+
+
+class _Seen(Exception):
+    """Ends a forward pass behind its first layer."""
 
 
 @contextmanager

@@ -21,14 +21,26 @@ from timellm.model.attention import folded_attention
 
 def make_lean(model: nn.Module) -> None:
     """Replace what such parts of `model` run; the model must have its final type and device, and our attention."""
+    forwards: dict[type[nn.Module], object] = {}
     for module in list(model.modules()):
-        if type(module).__name__.endswith("RMSNorm") and hasattr(module, "variance_epsilon") and _is_plain(module):
-            module.__class__ = _subclass(type(module), _norm_forward)
-        elif _is_gated(module):
+        kind = type(module)
+        if kind not in forwards:  # once for each class: its modules differ in weights alone
+            forwards[kind] = _forward_for(module)
+        if forwards[kind] is _gated_forward:
+            if not _has_gate(module):
+                continue
             _join(module.gate_proj, module.up_proj)
-            module.__class__ = _subclass(type(module), _gated_forward)
-        elif type(module) in (LlamaAttention, Qwen2Attention):
-            module.__class__ = _subclass(type(module), _rotary_forward)
+        if forwards[kind] is not None:
+            module.__class__ = _subclass(kind, forwards[kind])
+
+
+def _forward_for(module: nn.Module) -> object | None:
+    """What modules of this class can run instead; None if they are no such part, or compute something else."""
+    if type(module).__name__.endswith("RMSNorm") and hasattr(module, "variance_epsilon") and _is_plain(module):
+        return _norm_forward
+    if _has_gate(module) and _is_gated(module):
+        return _gated_forward
+    return _rotary_forward if type(module) in (LlamaAttention, Qwen2Attention) else None
 
 
 class _RMSNorm(torch.autograd.Function):
@@ -150,13 +162,16 @@ def _is_plain(norm: nn.Module) -> bool:
     return torch.allclose(norm(x).float(), ours.float(), rtol=0.02, atol=1e-4)
 
 
+def _has_gate(module: nn.Module) -> bool:
+    """Whether it has three plain, unquantised linear layers of the usual names."""
+    parts = [getattr(module, name, None) for name in ("gate_proj", "up_proj", "down_proj")]
+    return all(type(part) is nn.Linear and part.bias is None for part in parts)
+
+
 @torch.no_grad()
 def _is_gated(module: nn.Module) -> bool:
-    """Whether it is three plain, unquantised linear layers around SiLU, used the usual way."""
-    parts = [getattr(module, name, None) for name in ("gate_proj", "up_proj", "down_proj")]
-    if not all(type(part) is nn.Linear and part.bias is None for part in parts):
-        return False
-    gate, up, down = (part.weight for part in parts)
+    """Whether these are used around SiLU in the usual way."""
+    gate, up, down = module.gate_proj.weight, module.up_proj.weight, module.down_proj.weight
     x = torch.linspace(-2, 3, 2 * gate.shape[1], device=gate.device, dtype=gate.dtype).view(2, -1)
     ours = _GatedMLP.apply(x, torch.cat([gate, up]), down)
     return torch.allclose(module(x).float(), ours.float(), rtol=0.02, atol=1e-3 * float(ours.abs().max()))
