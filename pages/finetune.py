@@ -3,7 +3,7 @@
 import streamlit as st
 
 from timellm.errors import TimeLLMError
-from timellm.ui import fit, keys, loaders, presets, receipt, setup, tables
+from timellm.ui import fit, keys, loaders, presets, receipt, refill, setup, tables
 from timellm.ui.errors import explained
 from timellm.ui.words import plain
 
@@ -70,11 +70,15 @@ with summary, st.container(border=True):
             st.caption("The backbone is fetched when the run starts; nothing is fetched before.")
         if not missing:
             fit.card(form, config, table)
-    started = st.button(
-        "Start fine-tuning", type="primary", width="stretch", disabled=bool(missing), icon=":material/play_arrow:"
-    )
+    waiting = refill.edited_run(table_id)
+    go = "Save the waiting run" if waiting else "Start fine-tuning"
+    started = st.button(go, type="primary", width="stretch", disabled=bool(missing), icon=":material/play_arrow:")
+    if waiting:
+        st.button("Leave it as it is", width="stretch", on_click=refill.leave_as_it_is)
     for reason in missing:
         st.caption(f":material/block: {plain(reason)}.")
     st.caption("It works in the background; this page can be closed.")
-    if started and config is not None:
+    if started and waiting and config is not None:
+        refill.save(waiting, config, name or usual_name)
+    elif started and config is not None:
         setup.start(config, name or usual_name)

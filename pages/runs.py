@@ -3,7 +3,8 @@
 import streamlit as st
 
 from timellm.config import RunConfig
-from timellm.ui import keys, run_actions
+from timellm.jobs.launcher import tend
+from timellm.ui import keys, queue, run_actions
 from timellm.ui.errors import explained, nothing_here
 from timellm.ui.loaders import store
 from timellm.ui.monitor import file_rows, history_rows, runs_table, watch
@@ -14,7 +15,7 @@ from timellm.ui.words import ago, plain, state_badge
 st.title("Runs")
 
 with explained("The list of runs cannot be read"):
-    store().reconcile()
+    tend(store())
     newest = store().runs(1)
     if not newest:
         nothing_here(
@@ -44,6 +45,7 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
         run_actions.more(run)
 
 run_actions.smaller_settings(run)
+queue.place(run)
 
 if run.tags or run.note:
     st.markdown(" ".join(f":gray-badge[{plain(tag)}]" for tag in run.tags))

@@ -20,6 +20,7 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, sync_playwright
 
+from timellm.jobs.seat import runner_of
 from timellm.jobs.store import Store
 from timellm.workspace import PROJECT, Workspace
 
@@ -128,7 +129,10 @@ def _wait_until_healthy(url: str, process: subprocess.Popen, log: Path) -> None:
 
 def _end_workers(place: Workspace) -> None:
     """A worker outlives its server by design, but must not outlive its test."""
-    for run in Store.open(place).runs():
+    store = Store.open(place)
+    if (runner := runner_of(store.database)) is not None and runner.alive():
+        os.kill(runner.pid, signal.SIGKILL)
+    for run in store.runs():
         if run.active and run.pid and psutil.pid_exists(run.pid):
             os.kill(run.pid, signal.SIGKILL)
 

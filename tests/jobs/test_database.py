@@ -88,8 +88,8 @@ def test_store_of_an_earlier_version_opens_with_its_runs(tmp_path, monkeypatch):
         assert store.events(before.id) == ()
         store.close()
     store = Store.open(place)
-    assert store.request_stop(waiting.id).state == "stopped"
-    assert [event.kind for event in store.events(waiting.id)] == ["stopped"]
+    assert store.claim(waiting.id)
+    assert [event.kind for event in store.events(waiting.id)] == ["started"]
     store.close()
 
 

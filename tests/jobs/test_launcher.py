@@ -1,4 +1,4 @@
-"""The launcher: a worker of its own that outlives its parent, leaves no zombie, and writes to the run's log."""
+"""The launcher: one runner for all that wait, which outlives its parent, leaves no zombie, and is replaced."""
 
 import os
 import signal
@@ -10,8 +10,9 @@ import psutil
 import pytest
 
 from timellm.errors import JobError
-from timellm.jobs.launcher import start_run
+from timellm.jobs.launcher import start_run, tend
 from timellm.jobs.run import log_tail
+from timellm.jobs.seat import runner_of
 from timellm.workspace import PROJECT
 
 
@@ -33,9 +34,9 @@ def busy(store, config):
     return run
 
 
-def worker_of(store, run_id):
-    """The worker once it has come up."""
-    return psutil.Process(wait_until(lambda: store.get(run_id).pid))
+def runner_in(store):
+    """The machine's runner once it is there."""
+    return psutil.Process(wait_until(lambda: runner_of(store.database)).pid)
 
 
 PARENT = """
@@ -47,7 +48,7 @@ time.sleep(60)
 """
 
 
-def test_worker_survives_the_death_of_its_parent_and_its_group(store, busy, tmp_path):
+def test_runner_survives_the_death_of_its_parent_and_its_group(store, busy, tmp_path):
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT, str(tmp_path / "table.csv")],
         cwd=PROJECT,
@@ -57,50 +58,73 @@ def test_worker_survives_the_death_of_its_parent_and_its_group(store, busy, tmp_
         start_new_session=True,
     )
     run_id = parent.stdout.readline().strip()
-    worker = worker_of(store, run_id)
+    runner = runner_in(store)
     try:
-        assert os.getsid(worker.pid) == worker.pid
+        assert os.getsid(runner.pid) == runner.pid
         os.killpg(parent.pid, signal.SIGINT)  # Ctrl-C in the server's terminal
         os.killpg(parent.pid, signal.SIGKILL)
         parent.communicate(timeout=10)
-        assert worker.is_running()
-        assert worker.parent() is None or worker.parent().pid != parent.pid
+        assert runner.is_running()
+        assert runner.parent() is None or runner.parent().pid != parent.pid
         assert store.get(run_id).state == "queued"
         assert store.reconcile() == ()
         store.request_stop(run_id)
-        wait_until(lambda: not worker.is_running())
+        wait_until(lambda: not runner.is_running())
         assert store.get(run_id).state == "stopped"
+        assert runner_of(store.database) is None
     finally:
-        if worker.is_running():
-            worker.kill()
+        if runner.is_running():
+            runner.kill()
 
 
-def test_worker_leaves_no_zombie_and_writes_its_log(store, busy, config):
+def test_one_runner_serves_all_that_wait_and_leaves_no_zombie(store, busy, config):
+    waiting = [start_run(config, store=store).id for _ in range(3)]
+    runner = runner_in(store)
+    ours = [child for child in psutil.Process().children() if "timellm.jobs.runner" in child.cmdline()]
+    assert [child.pid for child in ours] == [runner.pid]
+    assert not any("torch" in library.path for library in runner.memory_maps())
+    assert runner.children() == [], "no process waits for a turn"
+    for run_id in waiting:
+        store.request_stop(run_id)
+    wait_until(lambda: not runner.is_running())
+    assert runner.pid not in [child.pid for child in psutil.Process().children()]
+
+
+def test_runner_that_was_killed_is_replaced_by_the_next_look(store, busy, config, monkeypatch):
     run = start_run(config, store=store)
-    worker = worker_of(store, run.id)
-    wait_until(lambda: "waiting: another run works" in log_tail(run.log_file))
-    store.request_stop(run.id)
-    wait_until(lambda: not worker.is_running())
-    assert worker.pid not in [child.pid for child in psutil.Process().children()]
-    assert "the run is stopped, so there is nothing to do" in log_tail(run.log_file)
+    first = runner_in(store)
+    tend(store)
+    assert runner_in(store) == first
+    first.kill()
+    wait_until(lambda: not first.is_running())
+    tend(store)
+    assert runner_of(store.database).pid == first.pid, "one that dies at once is not started again by every look"
+    monkeypatch.setattr("timellm.jobs.launcher._PATIENCE_S", 0.0)
+    tend(store)
+    second = runner_in(store)
+    try:
+        assert second.pid != first.pid
+        store.request_stop(run.id)
+        wait_until(lambda: not second.is_running())
+    finally:
+        if second.is_running():
+            second.kill()
 
 
-def test_waiting_worker_is_stopped_by_sigterm(store, busy, config):
-    run = start_run(config, store=store)
-    worker = worker_of(store, run.id)
-    wait_until(lambda: "waiting" in log_tail(run.log_file))
-    worker.terminate()
-    wait_until(lambda: not worker.is_running())
-    assert store.get(run.id).state == "stopped"
-
-
-def test_waiting_worker_loads_no_model_code(store, busy, config):
-    run = start_run(config, store=store)
-    worker = worker_of(store, run.id)
-    wait_until(lambda: "waiting" in log_tail(run.log_file))
-    assert not any("torch" in library.path for library in worker.memory_maps())
-    store.request_stop(run.id)
-    wait_until(lambda: not worker.is_running())
+def test_runner_that_was_killed_is_replaced_by_the_next_launch(store, busy, config):
+    start_run(config, store=store)
+    first = runner_in(store)
+    first.kill()
+    wait_until(lambda: not first.is_running())
+    start_run(config, store=store)
+    second = runner_in(store)
+    assert second.pid != first.pid
+    log = store.place.checkpoints / "runner.log"
+    wait_until(lambda: f"process {second.pid} is this machine's runner" in log_tail(log))
+    second.terminate()
+    wait_until(lambda: not second.is_running())
+    assert runner_of(store.database) is None, "asked to end, it gives its seat up though runs wait"
+    assert len(store.waiting()) == 2
 
 
 def test_run_that_cannot_be_started_is_kept_as_failed_with_its_cause(store, config, monkeypatch):
@@ -110,6 +134,7 @@ def test_run_that_cannot_be_started_is_kept_as_failed_with_its_cause(store, conf
     (run,) = store.runs()
     assert run.state == "failed"
     assert "cannot be started" in run.error
+    assert run.cause == "crash"
 
 
 def test_log_tail_is_the_end_of_a_long_log(tmp_path):

@@ -179,11 +179,12 @@ def test_error_that_stands_for_a_full_disk_counts_as_the_disks():
         assert kind_of(error) == "disk"
 
 
-def test_worker_takes_its_turn_when_the_run_before_it_ends(store, config):
+def test_worker_leaves_a_run_whose_turn_has_not_come(store, config):
     before, run = store.create_run(config), store.create_run(config)
     store.claim(before.id)
-    ending = threading.Timer(0.3, store.finish, [before.id, "finished"])
-    ending.start()
+    assert work(run.id, store=store, fit=raises(AssertionError("must not be called"))) is None
+    assert store.get(run.id).state == "queued"
+    store.finish(before.id, "finished")
     assert work(run.id, store=store, fit=steps(1)) == "finished"
     assert store.get(run.id).started >= store.get(before.id).ended
 

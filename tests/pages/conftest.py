@@ -21,6 +21,7 @@ from timellm.data.uploads import save_upload
 from timellm.forecasting.artifacts import RunFolder, with_baselines
 from timellm.forecasting.baselines import in_sample_naive_error
 from timellm.forecasting.scores import score
+from timellm.jobs.process import this_process
 from timellm.jobs.run import Run
 from timellm.jobs.store import Store
 from timellm.model.patching import PatchEmbedding
@@ -36,6 +37,8 @@ _PROTOTYPES, _WIDTH = 24, 32
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty workspace; nothing cached from another test."""
     monkeypatch.setenv("TIMELLM_HOME", str(tmp_path))
+    # A look at the page sees to a runner while runs wait; no test of a page wants a process that takes them.
+    monkeypatch.setattr("timellm.jobs.launcher.start_runner", lambda store: this_process())
     st.cache_resource.clear()
     st.cache_data.clear()
     return tmp_path

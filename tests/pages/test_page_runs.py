@@ -145,3 +145,50 @@ def test_run_whose_table_is_gone_says_so_instead_of_filling_the_form(open_page, 
     button(app, "Change settings and run").click().run()
     assert not app.exception
     assert "is not among the tables here" in app.error[0].value
+
+
+def test_waiting_run_shows_its_place_and_is_moved(open_page, queued, store):
+    other = store.create_run(queued.config, name="The *other* one")
+    app = open_page("runs", run=other.id)
+    assert "Place 2 of 2 in the queue, behind **Waiting run**." in [one.value for one in app.caption]
+    assert button(app, "Down").disabled
+    button(app, "First").click().run()
+    assert not app.exception
+    assert [run.id for run in store.waiting()] == [other.id, queued.id]
+    assert button(app, "Up").disabled
+    button(app, "Down").click().run()
+    assert [run.id for run in store.waiting()] == [queued.id, other.id]
+
+
+def test_waiting_run_is_withdrawn(open_page, queued, store):
+    app = open_page("runs", run=queued.id)
+    button(app, "Withdraw").click().run()
+    assert not app.exception
+    assert store.get(queued.id).state == "stopped"
+
+
+def test_waiting_run_goes_back_to_the_form_and_is_saved(open_page, queued, store):
+    app = open_page("runs", run=queued.id)
+    button(app, "Edit").click().run()
+    app.switch_page("finetune.py").run()  # the harness would go back to the page it was at
+    horizon = next(one for one in app.number_input if one.label == "Horizon, rows")
+    horizon.set_value(6).run()
+    button(app, "Save the waiting run").click().run()
+    assert not app.exception
+    (run,) = store.runs()
+    assert (run.id, run.state, run.name) == (queued.id, "queued", "Waiting run")
+    changed = queued.config.updated(horizon=6)
+    assert (run.config.model, run.config.training) == (changed.model, changed.training)
+    assert [event.kind for event in store.events(run.id)] == ["queued", "edited"]
+
+
+def test_form_starts_a_run_of_its_own_when_the_waiting_one_has_begun(open_page, queued, store):
+    app = open_page("runs", run=queued.id)
+    button(app, "Edit").click().run()
+    app.switch_page("finetune.py").run()
+    assert button(app, "Leave it as it is")
+    store.claim(queued.id, process=this_process())
+    app.run()
+    assert not app.exception
+    assert button(app, "Start fine-tuning")
+    assert store.get(queued.id).config == queued.config

@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from timellm.errors import JobError
 from timellm.jobs.event import Happening, add_event, files_in, replace_artefacts
 from timellm.jobs.process import ProcessIdentity
+from timellm.jobs.queue import last_position
 from timellm.jobs.run import Run, State
 from timellm.jobs.schema import curves, runs
 from timellm.jobs.store import Store
@@ -77,12 +78,13 @@ def go_on(store: Store, run_id: str, *, from_the_beginning: bool = False) -> Run
     before = store.get(run_id)
     if before.state not in ("stopped", "failed"):
         raise JobError(f"run '{run_id}' is {before.state}; only a stopped or failed run can go on")
-    changes: dict[str, Any] = _NOT_YET | {"machine": store.database.machine, "created": datetime.now(UTC)}
+    changes: dict[str, Any] = _NOT_YET | {"machine": store.database.machine}
     kind: Happening = "resumed"
     if from_the_beginning:
         changes |= _NOTHING_MEASURED | {"started": None}
         kind = "started over"
     with store.database.writing() as connection:
+        changes["position"] = last_position(connection, store.database.machine)
         _change_in(connection, before, changes)
         if from_the_beginning:
             connection.execute(sa.delete(curves).where(curves.c.run_id == run_id))

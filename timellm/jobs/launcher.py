@@ -1,4 +1,4 @@
-"""Start a run: write its row, then a process of its own that outlives the page, the server and the terminal.
+"""Start a run: write its row, then see that the machine has a runner, which outlives page, server and terminal.
 
 Enters: a configuration. Leaves: the queued `Run`; from then on only the store knows how it fares.
 """
@@ -9,26 +9,100 @@ import os
 import subprocess
 import sys
 import threading
+from pathlib import Path
+
+import psutil
 
 from timellm.config import RunConfig
 from timellm.errors import JobError
 from timellm.jobs.actions import go_on
 from timellm.jobs.cause import kind_of
+from timellm.jobs.process import ProcessIdentity
 from timellm.jobs.run import Run
+from timellm.jobs.seat import fill_seat
 from timellm.jobs.store import Store
 from timellm.workspace import PROJECT, cache_folder
 
+_PATIENCE_S = 10.0  # a runner that cannot live at all is not started anew by every look at the page
+
 
 def start_run(config: RunConfig, *, name: str | None = None, store: Store | None = None) -> Run:
-    """Queue a run and start its worker, which waits for its turn; one run works at a time.
+    """Queue a run and see that somebody works the queue off.
 
     Raises:
-        JobError: the run's folder or process cannot be made; the run is then kept as failed, with the cause.
+        JobError: the run's folder or the runner's process cannot be made; the run is then kept as failed.
     """
     store = store or Store.open()
     run = store.create_run(config, name=name)
     _launch_or_fail(run, store)
     return store.get(run.id)
+
+
+def start_again(run_id: str, *, store: Store, from_the_beginning: bool = False) -> Run:
+    """Let a stopped or failed run go on in its folder, from where its training stood or from its beginning.
+
+    Raises:
+        JobError: the run is at work or finished, or no process can be made; the cause is then kept with the run.
+    """
+    run = go_on(store, run_id, from_the_beginning=from_the_beginning)
+    _launch_or_fail(run, store)
+    return store.get(run_id)
+
+
+def tend(store: Store) -> None:
+    """Fail runs whose process is gone, and replace a runner that died while runs wait; for whoever looks at the runs.
+
+    Raises:
+        JobError: the runner's process cannot be made.
+    """
+    store.reconcile()
+    try:
+        fill_seat(store.database, lambda: start_runner(store), patience_s=_PATIENCE_S)
+    except OSError as error:
+        raise JobError(f"runs wait, but the process that works them off cannot be started: {error}") from error
+
+
+def launch(run: Run, *, store: Store) -> None:
+    """Make a queued run's folder and see that the machine has a runner.
+
+    Raises:
+        OSError: the folder or the process cannot be made.
+    """
+    run.run_dir.mkdir(parents=True, exist_ok=True)
+    fill_seat(store.database, lambda: start_runner(store))
+
+
+def start_runner(store: Store) -> ProcessIdentity:
+    """Start the machine's runner; what it prints goes to `runner.log` beside the runs.
+
+    Raises:
+        OSError: the process cannot be made.
+    """
+    runner = start_process(["timellm.jobs.runner"], log=store.place.checkpoints / "runner.log", store=store)
+    # Somebody has to wait for a child that ends before the server does, or it stays as a zombie.
+    threading.Thread(target=runner.wait, name="reap-runner", daemon=True).start()
+    return ProcessIdentity(runner.pid, psutil.Process(runner.pid).create_time())
+
+
+def start_process(module: list[str], *, log: Path, store: Store) -> subprocess.Popen:
+    """Start a module as a process of its own, in a session of its own, in the store's workspace.
+
+    Raises:
+        OSError: the log's folder or the process cannot be made.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    # It starts in another folder, so places that may have been given relative to this one go along in full.
+    places = {"TIMELLM_HOME": str(store.place.root.resolve()), "TIMELLM_CACHE": str(cache_folder())}
+    with log.open("ab") as out:
+        return subprocess.Popen(
+            [sys.executable, "-m", *module],
+            cwd=PROJECT,
+            env={**os.environ, **places, "PYTHONUNBUFFERED": "1"},
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C in the server's terminal must not reach it
+        )
 
 
 def _launch_or_fail(run: Run, store: Store) -> None:
@@ -38,38 +112,3 @@ def _launch_or_fail(run: Run, store: Store) -> None:
         cause = f"the worker of run '{run.id}' cannot be started: {error}"
         store.finish(run.id, "failed", error=cause, cause=kind_of(error))
         raise JobError(cause) from error
-
-
-def start_again(run_id: str, *, store: Store, from_the_beginning: bool = False) -> Run:
-    """Let a stopped or failed run go on in its folder, from where its training stood or from its beginning.
-
-    Raises:
-        JobError: the run is at work or finished, or its process cannot be made; the cause is then kept with the run.
-    """
-    run = go_on(store, run_id, from_the_beginning=from_the_beginning)
-    _launch_or_fail(run, store)
-    return store.get(run_id)
-
-
-def launch(run: Run, *, store: Store) -> int:
-    """Start the worker of a queued run and return its pid; what it prints goes to the run's log.
-
-    Raises:
-        OSError: the folder or the process cannot be made.
-    """
-    run.run_dir.mkdir(parents=True, exist_ok=True)
-    # The worker starts in another folder, so places that may have been given relative to this one go along in full.
-    places = {"TIMELLM_HOME": str(store.place.root.resolve()), "TIMELLM_CACHE": str(cache_folder())}
-    with run.log_file.open("ab") as log:
-        worker = subprocess.Popen(
-            [sys.executable, "-m", "timellm.jobs.worker", run.id],
-            cwd=PROJECT,
-            env={**os.environ, **places, "PYTHONUNBUFFERED": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C in the server's terminal must not reach it
-        )
-    # Somebody has to wait for a child that ends before the server does, or it stays as a zombie.
-    threading.Thread(target=worker.wait, name=f"reap-{run.id}", daemon=True).start()
-    return worker.pid

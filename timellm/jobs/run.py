@@ -57,13 +57,17 @@ class Run:
     message: str
     stop_requested: bool
     pid: int | None
-    """The process that works on the run, or waits for its turn."""
+    """The process that works on the run, or did last."""
     error: str | None
     """Cause of a failure, in one line."""
     summary: dict[str, Any]
     """What the pipeline reported at the end: best step, test scores, seconds."""
     machine: str
     """Whose queue it is in: this machine's name, or "local" where the store is a file."""
+    position: int
+    """Orders the runs that wait."""
+    device: str
+    """The device it is queued for."""
     cause: CauseKind | None
     """What a failure has to do with; None also where an earlier version wrote the failure down."""
     tags: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""The store's tables: runs, their loss curves, what happened to them when, and the files they left.
+"""The store's tables: runs, their loss curves, what happened to them when, the files they left, and who starts them.
 
 Enters: nothing. Leaves: SQLAlchemy table definitions for the rest of this room, the same for SQLite and PostgreSQL, and
 a way to bring a store written by an earlier version up to them.
@@ -65,7 +65,7 @@ runs = Table(
     Column("started", UtcDateTime),
     Column("updated", UtcDateTime),
     Column("ended", UtcDateTime),
-    # The process that waits for the run's turn or works on it: a pid alone may be given to another process later.
+    # The process that works on the run: a pid alone may be given to another process later.
     Column("pid", Integer),
     Column("pid_started", Float),
     Column("phase", String(16)),
@@ -83,6 +83,8 @@ runs = Table(
     Column("error", PlainText),
     Column("summary", Text, nullable=False, default="{}"),
     Column("machine", String(200), nullable=False, server_default="local"),  # the one whose queue it is in
+    Column("position", Integer, nullable=False, server_default="0"),  # in the queue, while it waits
+    Column("device", String(16), nullable=False, server_default="cpu"),  # the one it is queued for
     Column("cause", String(16)),  # the kind of a failure
     Column("tags", Text, nullable=False, server_default=""),  # one a line
     Column("note", PlainText, nullable=False, server_default=""),
@@ -117,6 +119,16 @@ artefacts = Table(
     Column("run_id", String(40), primary_key=True),
     Column("path", String(400), primary_key=True),  # within the run's folder, so that folders can move
     Column("size_bytes", BigInteger, nullable=False),
+)
+
+
+runners = Table(
+    "runners",
+    metadata,
+    Column("machine", String(200), primary_key=True),
+    Column("pid", Integer, nullable=False),
+    Column("pid_started", Float, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
 )
 
 

@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
 from timellm.config import RunConfig
 from timellm.errors import JobError
+from timellm.jobs import queue
 from timellm.jobs.curve import add_point, read_curve
 from timellm.jobs.database import Database
 from timellm.jobs.event import (
@@ -29,6 +30,7 @@ from timellm.jobs.event import (
     read_events,
     replace_artefacts,
 )  # fmt: skip
+from timellm.jobs.lost import fail_lost_runs
 from timellm.jobs.process import ProcessIdentity, this_process
 from timellm.jobs.run import (
     ACTIVE,
@@ -42,20 +44,11 @@ from timellm.jobs.run import (
     with_absolute_paths,
 )
 from timellm.jobs.schema import artefacts, bring_up_to_date, curves, events, runs, up_to_date
-from timellm.jobs.shortage import KILLS_BEFORE, killed_for_memory, told
-from timellm.training.machine import oom_kills
 from timellm.training.progress import Progress
 from timellm.workspace import Workspace, workspace
 
 if TYPE_CHECKING:
     import pandas as pd
-
-START_TIMEOUT_S = 120.0
-LOST = (
-    "lost: its process ended without a word (killed, out of memory, or the machine was restarted); "
-    "the end of the log may say more, then start it again"
-)
-NEVER_STARTED = "lost: no process came up to work on it; look at its log, then start it again"
 
 
 class Store:
@@ -112,7 +105,7 @@ class Store:
             return read_curve(connection, run_id)
 
     def process_of(self, run_id: str) -> ProcessIdentity | None:
-        """The process that works on a run of this machine, or waits for its turn."""
+        """The process that works on a run, or did last."""
         with self.database.reading() as connection:
             columns = sa.select(runs.c.pid, runs.c.pid_started)
             row = connection.execute(columns.where(runs.c.id == run_id)).one_or_none()
@@ -141,48 +134,30 @@ class Store:
             "config": config.to_json(),
             "created": now,
             "machine": self.database.machine,
+            "device": queue.queue_device(config),
         }
         with self.database.writing() as connection:
+            row["position"] = queue.last_position(connection, self.database.machine)
             connection.execute(sa.insert(runs).values(row))
             add_event(connection, row["id"], "queued")
         return self.get(row["id"])
 
     def claim(self, run_id: str, *, process: ProcessIdentity | None = None) -> bool:
-        """Take a queued run for this process if it is its turn: no run works, and no older one waits.
-
-        A run whose turn has not come is marked as waited for by this process, unless another one already does.
-        """
-        process = process or this_process()
+        """Take a queued run for this process if it is its turn: no run works, and no older one waits."""
         self.reconcile()
-        other = runs.alias("other")
-        ahead = (
-            sa.select(other.c.id)
-            .where(
-                other.c.machine == self.database.machine,
-                (other.c.state == "running")
-                | (
-                    (other.c.state == "queued")
-                    & (sa.tuple_(other.c.created, other.c.id) < sa.tuple_(runs.c.created, runs.c.id))
-                ),
-            )
-            .exists()
-        )
-        mine = (runs.c.pid == process.pid) & (runs.c.pid_started == process.started)
-        waiting = (runs.c.id == run_id) & (runs.c.state == "queued") & (runs.c.pid.is_(None) | mine)
-        waiting &= runs.c.machine == self.database.machine
-        identity = {"pid": process.pid, "pid_started": process.started}
-        now, begun = datetime.now(UTC), json.dumps({KILLS_BEFORE: oom_kills()})
-        with self.database.writing() as connection:
-            taken = connection.execute(
-                sa.update(runs)
-                .where(waiting, ~ahead)
-                .values(state="running", started=now, updated=now, summary=begun, **identity)
-            )
-            if taken.rowcount == 0:
-                connection.execute(sa.update(runs).where(waiting).values(**identity))
-            else:
-                add_event(connection, run_id, "started")
-        return taken.rowcount == 1
+        return queue.claim(self.database, run_id, process or this_process())
+
+    def due(self) -> tuple[str, ...]:
+        """Ids of the waiting runs whose turn it is on this machine."""
+        with self.database.reading() as connection:
+            return tuple(queue.due(connection, self.database.machine))
+
+    def waiting(self) -> tuple[Run, ...]:
+        """The runs of this machine's queue, in their order."""
+        with self.database.reading() as connection:
+            order = queue.waiting(connection, self.database.machine)
+            rows = connection.execute(sa.select(runs).where(runs.c.id.in_(order))).mappings().all()
+        return tuple(sorted(map(self._run, rows), key=lambda run: order.index(run.id)))
 
     def record(self, run_id: str, progress: Progress) -> None:
         """Write how far a running run is; what the report does not measure keeps its last value.
@@ -277,25 +252,8 @@ class Store:
         return run
 
     def reconcile(self) -> tuple[Run, ...]:
-        """Fail the runs whose process is gone, and those that no process came up for; returns them.
-
-        Cheap while nothing is lost (one read), so pages call it before they show runs. Only runs of this machine can be
-        told: nobody can look at another machine's processes.
-        """
-        columns = (runs.c.id, runs.c.state, runs.c.pid, runs.c.pid_started, runs.c.created)
-        here = runs.c.machine == self.database.machine
-        with self.database.reading() as connection:
-            rows = connection.execute(sa.select(*columns).where(runs.c.state.in_(ACTIVE), here)).all()
-        overdue = datetime.now(UTC) - timedelta(seconds=START_TIMEOUT_S)
-        lost = []
-        for row in rows:
-            if row.pid is None:
-                cause = NEVER_STARTED if row.created < overdue else None
-            else:
-                cause = None if ProcessIdentity(row.pid, row.pid_started).alive() else LOST
-            if cause and self._fail_if_unchanged(row, cause):
-                lost.append(self.get(row.id))
-        return tuple(lost)
+        """Fail the runs whose process is gone, and return them; cheap enough to be called before runs are shown."""
+        return fail_lost_runs(self)
 
     def delete(self, run_id: str) -> None:
         """Remove a run that has ended, with its files.
@@ -322,17 +280,6 @@ class Store:
             connection.execute(sa.delete(runs).where(runs.c.id == run_id))
 
     # ---- inside
-
-    def _fail_if_unchanged(self, row: sa.Row, cause: str) -> bool:
-        seen = (runs.c.id == row.id) & (runs.c.state == row.state) & (runs.c.pid.is_not_distinct_from(row.pid))
-        ending = {"state": "failed", "error": cause, "ended": datetime.now(UTC), "eta_s": None, "cause": "lost"}
-        if cause == LOST and (shortage := killed_for_memory(self.get(row.id))) is not None:
-            ending |= {"error": shortage.cause, "summary": json.dumps(told(shortage.offers)), "cause": "memory"}
-        with self.database.writing() as connection:
-            changed = connection.execute(sa.update(runs).where(seen).values(ending)).rowcount == 1
-            if changed:
-                add_event(connection, row.id, "failed", ending["error"])
-        return changed
 
     def _run(self, row: sa.RowMapping) -> Run:
         values = dict(row)

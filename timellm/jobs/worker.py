@@ -1,4 +1,4 @@
-"""The process behind one run: waits for its turn, fine-tunes, reports to the store, and ends in one terminal state.
+"""The process behind one run: takes it, fine-tunes, reports to the store, and ends in one terminal state.
 
 Enters: a run id and nothing else (`python -m timellm.jobs.worker RUN_ID`). Leaves: the run's folder, its row in the
 store, and a log on standard output, which the launcher has pointed at the run's `log.txt`.
@@ -32,7 +32,6 @@ from timellm.training.offers import Offer
 from timellm.training.outofmemory import is_out_of_memory
 from timellm.training.progress import OnProgress, ShouldStop
 
-POLL_S = 1.0
 ASK_EVERY_S = 0.5
 
 log = logging.getLogger(__name__)
@@ -54,7 +53,7 @@ class Fit(Protocol):
 
 
 def work(run_id: str, *, store: Store, fit: Fit, terminated: threading.Event | None = None) -> State | None:
-    """Wait for the run's turn, do it, and write its one ending, which is returned; None if it was not ours to do.
+    """Take the run, do it, and write its one ending, which is returned; None if it was not ours to do.
 
     Setting `terminated` asks for a stop, as the page's button does.
 
@@ -62,7 +61,8 @@ def work(run_id: str, *, store: Store, fit: Fit, terminated: threading.Event | N
         JobError: the run is unknown, or its row was ended by someone else meanwhile.
     """
     terminated = terminated or threading.Event()
-    if not _wait_for_turn(run_id, store=store, terminated=terminated):
+    if not store.claim(run_id):
+        log.info("the run is %s and it is not its turn, so there is nothing to do", store.get(run_id).state)
         return None
     run = store.get(run_id)
     reporter = Reporter(run_id, store)
@@ -113,24 +113,6 @@ class _StopSign:
         if self._stop:
             log.info("asked to stop; the best checkpoint is kept")
         return self._stop
-
-
-def _wait_for_turn(run_id: str, *, store: Store, terminated: threading.Event) -> bool:
-    announced = False
-    while not store.claim(run_id):
-        run = store.get(run_id)
-        if run.state != "queued":
-            log.info("the run is %s, so there is nothing to do", run.state)
-            return False
-        if run.pid != os.getpid():
-            log.info("process %s already waits for this run's turn", run.pid)
-            return False
-        if not announced:
-            log.info("waiting: another run works, or waits since longer")
-            announced = True
-        if terminated.wait(POLL_S):
-            store.request_stop(run_id)
-    return True
 
 
 def _log_header(run: Run) -> None:

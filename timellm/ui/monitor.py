@@ -13,6 +13,7 @@ import streamlit as st
 from timellm.config import RunConfig
 from timellm.errors import ConfigError
 from timellm.jobs.event import Artefact, Event
+from timellm.jobs.launcher import tend
 from timellm.jobs.run import Run, log_tail
 from timellm.plots.curves import loss_rows, loss_spec
 from timellm.ui import keys
@@ -72,7 +73,7 @@ def runs_table() -> None:
 
     @st.fragment(run_every=_TABLE_TICK_S if active else None)
     def table() -> None:
-        store().reconcile()
+        tend(store())
         runs = store().runs()
         ids = [run.id for run in runs]
         st.session_state[_ROWS_KEY] = ids
@@ -103,7 +104,7 @@ def history_rows(events: tuple[Event, ...]) -> list[dict[str, str]]:
 
 def file_rows(files: tuple[Artefact, ...]) -> list[dict[str, str]]:
     """The files a run has left as table rows."""
-    return [{"File": file.path, "Size": memory(file.size_bytes / 2**20)} for file in files]
+    return [{"File": file.path, "Size": f"{file.size_bytes / 1000:,.1f} kB"} for file in files]
 
 
 def _row_chosen() -> None:
@@ -121,7 +122,7 @@ def watch(run_id: str) -> None:
     @st.fragment(run_every=_TICK_S if before.active else None)
     def live() -> None:
         with explained("This run cannot be shown"):
-            store().reconcile()
+            tend(store())
             run = store().get(run_id)
         if run.state != before.state:
             st.rerun()  # a new state changes words, links, actions and results all over the page

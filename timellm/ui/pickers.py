@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from timellm.jobs.launcher import tend
 from timellm.jobs.run import Run
 from timellm.ui import keys
 from timellm.ui.errors import explained, nothing_here, show_error
@@ -21,7 +22,7 @@ def has_results(run: Run) -> bool:
 def pick_run(page: str) -> Run:
     """A select box of runs, newest first, whose choice is the URL's run; without any run the page ends here."""
     with explained("The list of runs cannot be read"):
-        store().reconcile()
+        tend(store())
         runs = {run.id: run for run in store().runs(_MOST_OFFERED)}
         wanted = keys.chosen("run")
         if wanted and wanted not in runs:

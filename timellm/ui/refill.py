@@ -9,18 +9,24 @@ from pathlib import Path
 
 import streamlit as st
 
-from timellm.config import DataConfig
+from timellm.config import DataConfig, RunConfig
 from timellm.data.uploads import table_path
-from timellm.errors import DataError
+from timellm.errors import DataError, JobError
+from timellm.jobs import queue
 from timellm.jobs.run import Run
 from timellm.ui import keys, setup, tables
+from timellm.ui.errors import show_error
+from timellm.ui.loaders import store
 from timellm.ui.settings import Form
 
+_EDITED = keys.view("finetune", "edited")
 _ROLES = ("layout", "time_column", "id_column", "value_column", "frequency", "description")
 
 
-def fill_form(run: Run) -> str:
+def fill_form(run: Run, *, waits: bool = False) -> str:
     """Fill the form of the run's table with the run's settings; the table's id.
+
+    With `waits`, the form then changes this waiting run instead of starting another one.
 
     Raises:
         ConfigError: the settings were written by another version.
@@ -34,10 +40,44 @@ def fill_form(run: Run) -> str:
     keys.choose_roles({name: value for name, value in corrected.items() if value != getattr(usual, name)})
     settings = config.model.model_dump() | config.training.model_dump()
     settings |= {"split": config.data.split, "missing": config.data.missing, "channels": list(config.data.channels)}
+    settings["name"] = run.name if waits else ""
     setup.put(Form(table_id, config), settings)
     # The code of a backbone was trusted for this one; the form withdraws that when another one is chosen.
     st.session_state[keys.setting(table_id, "trusted-backbone")] = config.model.backbone
+    st.session_state[_EDITED] = (table_id, run.id) if waits else None
     return table_id
+
+
+def edited_run(table_id: str) -> Run | None:
+    """The waiting run that the table's form changes; None when it starts a run of its own."""
+    edited_table, run_id = st.session_state.get(_EDITED) or (None, "")
+    if edited_table != table_id:
+        return None
+    try:
+        run = store().get(run_id)
+    except JobError:  # deleted meanwhile
+        run = None
+    if run is None or run.state != "queued":  # it has begun, so nothing about it can be changed any more
+        st.session_state[_EDITED] = None
+        return None
+    return run
+
+
+def leave_as_it_is() -> None:
+    """The form starts a run of its own again."""
+    st.session_state[_EDITED] = None
+
+
+def save(run: Run, config: RunConfig, name: str) -> None:
+    """Give the waiting run the form's settings and go back to it."""
+    try:
+        queue.edit(store().database, run.id, config, name=name)
+    except JobError as error:
+        show_error("The waiting run was not changed", str(error))
+        return
+    leave_as_it_is()
+    keys.choose("run", run.id)
+    st.switch_page("runs.py", query_params={"run": run.id})
 
 
 def _table_of(data: DataConfig) -> str:

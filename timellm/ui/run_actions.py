@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from timellm.errors import TimeLLMError
+from timellm.jobs import queue
 from timellm.jobs.actions import NOTE_LETTERS, label, rename, stop_now
 from timellm.jobs.launcher import start_again, start_run
 from timellm.jobs.run import Run
@@ -39,11 +40,30 @@ def chosen_run() -> Run:
 
 def buttons(run: Run) -> None:
     """The actions that the run's state allows."""
-    if run.active:
+    if run.state == "queued":
+        _queue_buttons(run)
+    elif run.active:
         asked = "Asked for already; the run ends after its current step." if run.stop_requested else None
         if st.button("Stop", icon=":material/stop_circle:", disabled=run.stop_requested, help=asked):
             _ask_to_stop(run)
-        return
+    else:
+        _ended_buttons(run)
+
+
+def _queue_buttons(run: Run) -> None:
+    waiting = [one.id for one in store().waiting()]
+    first, last = run.id in waiting[:1], run.id in waiting[-1:]
+    for name, icon, places, off in (
+        ("First", "vertical_align_top", None, first), ("Up", "arrow_upward", -1, first),
+        ("Down", "arrow_downward", 1, last),
+    ):  # fmt: skip
+        st.button(name, icon=f":material/{icon}:", disabled=off, on_click=_move, args=(run.id, places))
+    if st.button("Edit", icon=":material/edit:"):
+        _to_the_form(run, waits=True)
+    st.button("Withdraw", icon=":material/cancel:", on_click=_withdraw, args=(run.id,))
+
+
+def _ended_buttons(run: Run) -> None:
     if run.can_go_on:
         st.button(
             "Resume", icon=":material/resume:", on_click=_go_on, args=(run.id,), help="Goes on from where it stood."
@@ -124,6 +144,14 @@ def _stop(run_id: str) -> None:
     _close()
 
 
+def _move(run_id: str, places: int | None) -> None:
+    _attempt(lambda: queue.move(store().database, run_id, places=places))
+
+
+def _withdraw(run_id: str) -> None:
+    _attempt(lambda: store().request_stop(run_id))
+
+
 def _stop_now(run_id: str) -> None:
     _attempt(lambda: stop_now(store(), run_id))
     _close()
@@ -139,8 +167,8 @@ def _labelled(run_id: str, name: str, tags: str, note: str) -> bool:
     return True
 
 
-def _to_the_form(run: Run) -> None:
-    if table_id := _attempt(lambda: refill.fill_form(run)):
+def _to_the_form(run: Run, *, waits: bool = False) -> None:
+    if table_id := _attempt(lambda: refill.fill_form(run, waits=waits)):
         st.switch_page("finetune.py", query_params={"table": table_id})
     st.rerun()  # to show why not
 

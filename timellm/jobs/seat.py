@@ -1,0 +1,80 @@
+"""The seat of the machine's runner: which process drains its queue. There is one seat, so there is one runner.
+
+Enters: the store's database. Leaves: the runner's identity. A runner gives its seat up in the same transaction in which
+it sees that nothing waits, so a run that is queued at that moment either is seen or finds the seat free.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+import sqlalchemy as sa
+
+from timellm.jobs.database import Database
+from timellm.jobs.process import ProcessIdentity
+from timellm.jobs.queue import waiting
+from timellm.jobs.schema import runners
+
+
+def runner_of(database: Database) -> ProcessIdentity | None:
+    """The process on this machine's seat; it may be gone."""
+    with database.reading() as connection:
+        seat = _seat(connection, database.machine)
+    return None if seat is None else ProcessIdentity(seat.pid, seat.pid_started)
+
+
+def fill_seat(database: Database, start: Callable[[], ProcessIdentity], *, patience_s: float = 0.0) -> bool:
+    """Start a runner if runs wait and none is there; whether one was started.
+
+    One that died less than `patience_s` after it was started is not replaced yet.
+
+    Raises:
+        OSError: the process cannot be made.
+    """
+    with database.reading() as connection:  # cheap while nothing waits
+        if not waiting(connection, database.machine) or _taken(connection, database.machine, patience_s):
+            return False
+    with database.writing() as connection:
+        if not waiting(connection, database.machine) or _taken(connection, database.machine, patience_s):
+            return False
+        _sit(connection, database.machine, start())
+    return True
+
+
+def take_seat(database: Database, process: ProcessIdentity) -> bool:
+    """Whether `process` is this machine's runner, which it becomes if there is none."""
+    with database.writing() as connection:
+        seat = _seat(connection, database.machine)
+        if seat is not None and seat.pid != process.pid and ProcessIdentity(seat.pid, seat.pid_started).alive():
+            return False
+        _sit(connection, database.machine, process)
+    return True
+
+
+def give_up_seat(database: Database, process: ProcessIdentity, *, though_runs_wait: bool = False) -> bool:
+    """Give the seat up, unless runs wait; whether it was given up."""
+    with database.writing() as connection:
+        if not though_runs_wait and waiting(connection, database.machine):
+            return False
+        mine = (runners.c.machine == database.machine) & (runners.c.pid == process.pid)
+        connection.execute(sa.delete(runners).where(mine))
+    return True
+
+
+def _seat(connection: sa.Connection, machine: str) -> sa.Row | None:
+    return connection.execute(sa.select(runners).where(runners.c.machine == machine)).one_or_none()
+
+
+def _taken(connection: sa.Connection, machine: str, patience_s: float) -> bool:
+    seat = _seat(connection, machine)
+    if seat is None:
+        return False
+    fresh = seat.since > datetime.now(UTC) - timedelta(seconds=patience_s)
+    return fresh or ProcessIdentity(seat.pid, seat.pid_started).alive()
+
+
+def _sit(connection: sa.Connection, machine: str, process: ProcessIdentity) -> None:
+    connection.execute(sa.delete(runners).where(runners.c.machine == machine))
+    seat = {"pid": process.pid, "pid_started": process.started, "since": datetime.now(UTC)}
+    connection.execute(sa.insert(runners).values(machine=machine, **seat))
