@@ -1,6 +1,7 @@
 """A trial in a fresh process: what it measures, and that ending badly is a result."""
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -15,6 +16,18 @@ from timellm.model.catalog import is_ready
 from timellm.training import trial as trials
 from timellm.training.trial import trial
 from timellm.workspace import PROJECT
+
+ASKING = """
+import json, sys, time, psutil
+from timellm.config import RunConfig
+from timellm.training.trial import trial
+
+def tell():
+    print(json.dumps([process.pid for process in psutil.Process().children()]), flush=True)
+    time.sleep(60)
+
+trial(RunConfig.from_json(sys.argv[1]), should_stop=tell)
+"""
 
 
 def test_trial_measures_memory_and_time(small_config):
@@ -43,6 +56,18 @@ def test_trial_is_cancelled_and_its_process_gone(small_config):
     assert not set(psutil.Process().children()) & asked[0]
 
 
+def test_trial_ends_with_the_process_that_asked_for_it(small_config):
+    asking = subprocess.Popen(
+        [sys.executable, "-c", ASKING, small_config.updated(steps=1).to_json()], cwd=PROJECT, stdout=subprocess.PIPE
+    )
+    started = json.loads(asking.stdout.readline())
+    asking.kill()
+    asking.wait()
+    asking.stdout.close()
+    left = [psutil.Process(pid) for pid in started if psutil.pid_exists(pid)]
+    assert not psutil.wait_procs(left, timeout=90)[1]
+
+
 def test_killed_trial_is_taken_for_want_of_memory(small_config):
     before = set(psutil.Process().children())
 
@@ -64,7 +89,8 @@ def test_trial_within_a_limit_of_memory_says_that_it_ran_out(small_config):
     config = small_config.updated(batch_size=250, context=144, stride=1, heads=8, **written_out)
     limit = 4 * 2**30
     done = subprocess.run(
-        [sys.executable, "-m", "timellm.training.trial"], input=config.to_json(), cwd=PROJECT, text=True,
+        [sys.executable, "-m", "timellm.training.trial", str(os.getpid())],
+        input=config.to_json(), cwd=PROJECT, text=True,
         capture_output=True, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)), check=True,
     )  # fmt: skip
     assert trials.Trial(**json.loads(done.stdout)).ending == "out of memory"

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -49,7 +51,7 @@ def trial(config: RunConfig, *, should_stop: ShouldStop = never_stop) -> Trial:
     """Try `config` in a fresh process until it has measured, fails, or `should_stop` says so."""
     with tempfile.TemporaryFile("w+") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "timellm.training.trial"],
+            [sys.executable, "-m", "timellm.training.trial", str(os.getpid())],
             cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
         )  # fmt: skip
         try:
@@ -116,8 +118,20 @@ def _measure(config: RunConfig) -> Trial:
     )
 
 
+def _end_with(asker: int) -> None:
+    """A trial whose asker is gone has nobody to tell, and must not go on taking what it takes."""
+
+    def watch() -> None:
+        while os.getppid() == asker:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="watch-asker", daemon=True).start()
+
+
 def _main() -> None:
     let_the_kernel_end_this_first()
+    _end_with(int(sys.argv[1]))
     config = RunConfig.from_json(sys.stdin.read())
     try:
         with contextlib.redirect_stdout(sys.stderr):  # a library's greeting is not the answer
