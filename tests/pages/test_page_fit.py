@@ -1,5 +1,7 @@
 """Memory and time on the set-up page: they follow the settings, warn, and offer what fits with one click."""
 
+import subprocess
+import sys
 import time
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from timellm.training.machine import Budget, MachineFacts
 from timellm.training.trial import Trial
 from timellm.ui import fit, measuring
+from timellm.workspace import PROJECT
 
 FACTS = MachineFacts("one", None, "bfloat16", {"float32": 170.0, "bfloat16": 900.0}, 15.0, 420.0, 40.0)
 
@@ -40,6 +43,27 @@ def test_memory_and_time_are_told_and_follow_the_settings(open_page, table_id):
     assert not app.warning
     app.number_input(key=f"setting/{table_id}/layers").set_value(30).run()
     assert said(app) != before
+
+
+def test_estimating_on_a_page_needs_neither_torch_nor_time(table_id):
+    program = """
+import sys, time
+from timellm.config import RunConfig
+from timellm.ui import fit, measuring
+from timellm.training.machine import MachineFacts
+facts = MachineFacts("one", None, "bfloat16", {"float32": 170.0, "bfloat16": 900.0}, 15.0, 420.0, 40.0)
+config = RunConfig.create("t.csv", backbone="huggyllama/llama-7b", layers=32)
+around = fit.Surroundings(fit.TableSize(8783, 3), facts)
+start = time.process_time()
+fit.estimate(config, around)
+offers = fit.largest_that_fits(config, 8000, around)
+print(len(offers), time.process_time() - start, "torch" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True)
+    offers, seconds, torch_loaded = done.stdout.split()
+    assert int(offers)
+    assert torch_loaded == "False"
+    assert float(seconds) < 0.4  # of which most is for looking into the model hub's cache
 
 
 def test_run_that_does_not_fit_is_warned_of_and_one_click_makes_it_fit(open_page, table_id):

@@ -9,17 +9,20 @@ import time
 
 import psutil
 import pytest
+import torch
 
 from benchmarks.memory_grid import compare, small_grid
 from timellm.config import RunConfig
 from timellm.model.catalog import is_ready
 from timellm.training import trial as trials
+from timellm.training.outofmemory import is_out_of_memory
 from timellm.training.trial import trial
 from timellm.workspace import PROJECT
 
 ASKING = """
 import json, sys, time, psutil
 from timellm.config import RunConfig
+from timellm.training.outofmemory import is_out_of_memory
 from timellm.training.trial import trial
 
 def tell():
@@ -106,3 +109,24 @@ def test_estimate_is_within_a_fifth_of_the_measured_peak(settings):
     estimated, found = compare(settings)
     assert found.ending == "measured", found.cause
     assert estimated == pytest.approx(found.memory_mib, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 4160000000 bytes."),
+        RuntimeError("std::bad_alloc"),
+    ],
+)
+def test_want_of_memory_is_recognised(error):
+    assert is_out_of_memory(error)
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("shapes do not match"), ValueError("out of memory"), OSError("disk full")]
+)
+def test_other_errors_are_not_want_of_memory(error):
+    assert not is_out_of_memory(error)

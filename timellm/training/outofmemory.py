@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+_SIGNS = ("out of memory", "allocate memory", "not enough memory", "bad_alloc", "bad allocation")
+
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether `error` says so: torch reports a full GPU by an error of its own, full main memory by a plain one."""
-    if isinstance(error, MemoryError):
-        return True
+    """Whether `error` says so: torch reports a full GPU by an error of its own, full main memory by plain ones."""
     text = str(error).lower()
-    return isinstance(error, RuntimeError) and ("out of memory" in text or "allocate memory" in text)
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(one in text for one in _SIGNS))
