@@ -21,7 +21,7 @@ from timellm.errors import ConfigError
 from timellm.workspace import PROJECT, cache_folder
 
 _LIBRARIES = ("torch", "transformers", "bitsandbytes")
-_TIMEOUT_S = 120
+_TIMEOUT_S = 300
 _MIB = 2**20
 
 
@@ -78,10 +78,15 @@ def measured_facts() -> MachineFacts:
     known = known_facts()
     if known is not None:
         return known
-    done = subprocess.run(
-        [sys.executable, "-m", "timellm.training.probe"],
-        cwd=PROJECT, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False,
-    )  # fmt: skip
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "timellm.training.probe"],
+            cwd=PROJECT, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise ConfigError(
+            f"this machine could not be measured within {_TIMEOUT_S} s; try again when it is less busy"
+        ) from None
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no output"])[-1]
         raise ConfigError(f"this machine could not be measured: {last}")

@@ -18,6 +18,15 @@ from timellm.training.estimate import Estimate, Surroundings, estimate
 ROOM = 0.95
 """Share of the free memory that a run may be estimated at; the rest is for what the machine does beside it."""
 _MOST = 4
+_SAME = {
+    "accumulation": "The same result, each batch in {} parts.",
+    "gradient_checkpointing": "The same result; activations are computed twice.",
+}
+_TOLD = {
+    ("prototype_source", "direct"): "Prototypes are free weights instead of the paper's map.",
+    ("quantization", "8bit"): "The backbone is stored in 8 bits, which is a little less exact.",
+    ("quantization", "4bit"): "The backbone is stored in 4 bits, which is less exact.",
+}
 _Choices = list[tuple[dict[str, Any], str]]
 """Settings and their price, from the smallest change to the largest."""
 
@@ -49,18 +58,40 @@ def largest_that_fits(config: RunConfig, free_mib: float, around: Surroundings) 
     Raises:
         TimeLLMError: the configuration itself cannot be estimated.
     """
-    for taken, paid in _foundations(config):
+    for taken in _foundations(config):
         base, offers = config.updated(**taken), []
         for choices in _ways(base):
             for settings, price in choices:
                 found = _estimated(base, settings, around)
                 if found is not None and fits(found.memory_mib, free_mib):
-                    words = " ".join(filter(None, (paid, price)))
-                    offers.append(Offer(taken | settings, found.memory_mib, found.seconds, words))
+                    offers.append(_least(config, taken | settings, price, free_mib, around))
                     break
         if offers:
             return offers[:_MOST]
     return []
+
+
+def _least(config: RunConfig, settings: dict[str, Any], price: str, free_mib: float, around: Surroundings) -> Offer:
+    """The offer of `settings`, with no more parts and no more computed twice than it takes to fit."""
+    wanted = {name: value for name, value in settings.items() if name not in ("accumulation", "gradient_checkpointing")}
+    most = settings.get("accumulation", config.training.accumulation)
+    for twice in ({}, {"gradient_checkpointing": True}) if "gradient_checkpointing" in settings else ({},):
+        for parts in (config.training.accumulation, *_doublings(config.training.accumulation, most)):
+            split = {"accumulation": parts} if parts != config.training.accumulation else {}
+            found = _estimated(config, wanted | split | twice, around)
+            if found is not None and fits(found.memory_mib, free_mib):
+                words = _price(wanted, split | twice, price)
+                return Offer(split | twice | wanted, found.memory_mib, found.seconds, words)
+    raise AssertionError(f"{settings} was seen to fit")
+
+
+def _price(wanted: dict[str, Any], same: dict[str, Any], price: str) -> str:
+    """What the way costs, after what the settings that change no result do."""
+    if not wanted:
+        return " ".join(_SAME[name].format(value) for name, value in same.items())
+    told = [_SAME[name].format(value) for name, value in same.items()]
+    told += [_TOLD[name, value] for name, value in wanted.items() if (name, value) in _TOLD]
+    return " ".join(dict.fromkeys([price, *told]))
 
 
 def _estimated(base: RunConfig, settings: dict[str, Any], around: Surroundings) -> Estimate | None:
@@ -70,19 +101,13 @@ def _estimated(base: RunConfig, settings: dict[str, Any], around: Surroundings) 
         return None
 
 
-def _foundations(config: RunConfig) -> list[tuple[dict[str, Any], str]]:
+def _foundations(config: RunConfig) -> list[dict[str, Any]]:
     """What is changed before a way is tried: nothing, all that changes no result, and that with 4-bit storage."""
     same: dict[str, Any] = {"accumulation": config.training.batch_size, "gradient_checkpointing": True}
-    paid = "The same result, one window at a time, with activations computed twice."
     if config.model.prototype_source == "map":
         same["prototype_source"] = "direct"
-        paid += " Prototypes are free weights instead of the paper's map."
-    steps = [({}, ""), (same, paid)]
-    if config.model.quantization != "4bit":
-        steps.append(
-            (same | {"quantization": "4bit"}, f"{paid} The backbone is stored in 4 bits, which is less exact.")
-        )
-    return steps
+    stored = [] if config.model.quantization == "4bit" else [same | {"quantization": "4bit"}]
+    return [{}, same, *stored]
 
 
 def _ways(config: RunConfig) -> list[_Choices]:
@@ -90,19 +115,19 @@ def _ways(config: RunConfig) -> list[_Choices]:
     model, training = config.model, config.training
     ways: list[_Choices] = [
         [
-            ({"accumulation": parts}, f"The same result, each batch in {parts} parts.")
+            ({"accumulation": parts}, _SAME["accumulation"].format(parts))
             for parts in _doublings(training.accumulation, training.batch_size)
         ]
     ]
     if not training.gradient_checkpointing:
-        ways.append([({"gradient_checkpointing": True}, "The same result; activations are computed twice.")])
+        ways.append([({"gradient_checkpointing": True}, _SAME["gradient_checkpointing"])])
     if model.prototype_source == "map":
-        ways.append([({"prototype_source": "direct"}, "Prototypes are free weights instead of the paper's map.")])
+        ways.append([({"prototype_source": "direct"}, _TOLD["prototype_source", "direct"])])
     if model.quantization == "none":
-        ways.append([({"quantization": "8bit"}, "The backbone is stored in 8 bits, which is a little less exact.")])
+        ways.append([({"quantization": "8bit"}, _TOLD["quantization", "8bit"])])
     if model.quantization != "4bit":
-        ways.append([({"quantization": "4bit"}, "The backbone is stored in 4 bits, which is less exact.")])
-    ways.append([({"layers": count}, f"The first {count} layers of the backbone instead of {model.layers}.")
+        ways.append([({"quantization": "4bit"}, _TOLD["quantization", "4bit"])])
+    ways.append([({"layers": count}, f"Only the first {count} of {model.layers} layers.")
                  for count in range(model.layers - 1, 0, -1)])  # fmt: skip
     ways.append([({"context": rows}, f"The model sees {rows:,} rows instead of {model.context:,}.")
                  for rows in _halvings(model.context, at_least=max(48, model.patch_length))])  # fmt: skip
