@@ -6,7 +6,10 @@ import time
 
 import pytest
 
+from tests.pages.conftest import config_for
+from timellm.jobs.shortage import told
 from timellm.training.machine import Budget, MachineFacts
+from timellm.training.offers import Offer
 from timellm.training.trial import Trial
 from timellm.ui import fit, measuring
 from timellm.workspace import PROJECT
@@ -126,3 +129,18 @@ def test_failed_trial_says_why(open_page, table_id, monkeypatch):
     measuring.trying().thread.join()
     app.run()
     assert any("The trial ran out of memory" in warning.value for warning in app.warning)
+
+
+def test_run_out_of_memory_is_started_again_with_settings_that_fit(open_page, table_id, store, monkeypatch):
+    monkeypatch.setattr("timellm.jobs.launcher.launch", lambda run, *, store: 0)
+    offer = Offer({"accumulation": 4}, memory_mib=900.0, seconds=300.0, price="The same result, each batch in 4 parts.")
+    run = store.create_run(config_for(table_id), name="Too large")
+    store.finish(run.id, "failed", error=f"out of memory; it would fit with {offer.as_options}", summary=told([offer]))
+    app = open_page("runs", run=run.id)
+    again = next(button for button in app.button if button.label.startswith("Start again with"))
+    assert again.label == "Start again with Accumulation 4 · 944 MB, 5 min"
+    again.click().run()
+    assert not app.exception
+    newest, *_ = store.runs()
+    assert (newest.name, newest.config.training.accumulation) == ("Too large", 4)
+    assert app.query_params["run"] == newest.id
