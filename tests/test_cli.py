@@ -28,7 +28,7 @@ from timellm.presets import PRESETS, find_preset
 from timellm.training.progress import Progress
 from timellm.workspace import PROJECT
 
-VERBS = ("inspect", "fit", "resume", "forecast", "evaluate", "attention", "runs", "backbones", "receipt")
+VERBS = ("inspect", "fit", "resume", "estimate", "forecast", "evaluate", "attention", "runs", "backbones", "receipt")
 
 
 @pytest.fixture
