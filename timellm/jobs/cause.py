@@ -5,17 +5,14 @@ from __future__ import annotations
 import errno
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
-from typing import TYPE_CHECKING
 
 from timellm.errors import BackboneError, CheckpointError, ConfigError, DataError, TimeLLMError
 from timellm.jobs.run import CauseKind
 from timellm.training.outofmemory import is_out_of_memory
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the command line imports this before it knows the verb
     from timellm.training.offers import Offer
 
-if TYPE_CHECKING:  # the command line imports this before it knows the verb
-    
 
 _KINDS: dict[type[TimeLLMError], CauseKind] = {
     DataError: "data",
