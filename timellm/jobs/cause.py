@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from timellm.errors import BackboneError, CheckpointError, ConfigError, DataError, TimeLLMError
-from timellm.jobs.run import CauseKind
 from timellm.training.outofmemory import is_out_of_memory
 
 if TYPE_CHECKING:  # the command line imports this before it knows the verb
+    from timellm.jobs.run import CauseKind
     from timellm.training.offers import Offer
-
 
 _KINDS: dict[type[TimeLLMError], CauseKind] = {
     DataError: "data",
