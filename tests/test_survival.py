@@ -145,6 +145,16 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
+@pytest.fixture
+def one_thread():
+    """As in the children: sums over another number of threads are made in another order."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("fill_at", [1, 15, 40])
 def test_full_disk_ends_a_run_with_that_cause_and_leaves_what_was_good(
     config, untouched, small_disk, monkeypatch, fill_at
