@@ -21,7 +21,7 @@ _TOKENIZER = {"llama": 1000, "gpt2": 1000, "bert": 500}
 """Bytes that a tokenizer takes for each word: those that merge pairs keep the pairs, too."""
 _BETWEEN_BLOCKS = 1.45
 """The C library keeps freed blocks of up to 32 MiB, and new ones do not always fit between them: 1.37 and 1.6 times
-what two runs took whose blocks were all given back at once (docs/measurements.md)."""
+what their blocks took in two runs (docs/measurements.md)."""
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
