@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from timellm.config import RunConfig
 from timellm.model.shape import BackboneShape
 from timellm.training.machine import MachineFacts
-from timellm.training.memory import prompt_tokens, trained_weights
+from timellm.training.memory import EVALUATION_BATCH, prompt_tokens, trained_weights
 
 _REACHED = 0.36
 """Share of the rate of a large matrix product that a whole step reaches on a CPU (docs/measurements.md)."""
@@ -49,9 +49,13 @@ def seconds_by_arithmetic(config: RunConfig, shape: BackboneShape, facts: Machin
     # The optimiser reads and writes weight, gradient and two moments.
     step += 7 * 4 * trained_weights(config.model, shape) / (facts.gib_per_s * 2**30)
     frozen_forward, trained_forward = _operations(config, shape, gradient=False)
-    batch = 64 * (frozen_forward / rate + trained_forward / rate32) + once / rate32 + (1 + shape.causal) * unpacking
+    batch = (
+        EVALUATION_BATCH * (frozen_forward / rate + trained_forward / rate32)
+        + once / rate32
+        + (1 + shape.causal) * unpacking
+    )
     weights_mib = (shape.embedding_weights + config.model.layers * shape.layer_weights) * 4 / 2**20
-    return Seconds(loading=_LOADING_S + weights_mib / _READ_MIB_PER_S, step=step, window=batch / 64)
+    return Seconds(loading=_LOADING_S + weights_mib / _READ_MIB_PER_S, step=step, window=batch / EVALUATION_BATCH)
 
 
 def _operations(config: RunConfig, shape: BackboneShape, *, gradient: bool) -> tuple[float, float]:
@@ -91,6 +95,8 @@ def _unpacking_s(config: RunConfig, shape: BackboneShape, facts: MachineFacts) -
 
 def training_seconds(config: RunConfig, seconds: Seconds, *, validation_windows: int) -> float:
     """Training with its validations; a time budget ends it if that comes first."""
-    looked_at = math.ceil(min(config.training.validation_windows, validation_windows) / 64) * 64
+    looked_at = (
+        math.ceil(min(config.training.validation_windows, validation_windows) / EVALUATION_BATCH) * EVALUATION_BATCH
+    )
     whole = config.training.steps * seconds.step + config.training.validations * looked_at * seconds.window
     return min(whole, 60 * config.training.minutes) if config.training.minutes else whole

@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 
 from timellm.errors import ConfigError
-from timellm.workspace import PROJECT, cache_folder
+from timellm.workspace import PROJECT, cache_folder, write_whole
 
 _LIBRARIES = ("torch", "transformers", "bitsandbytes")
 _TIMEOUT_S = 300
@@ -66,7 +66,7 @@ def known_facts() -> MachineFacts | None:
         facts = MachineFacts(**json.loads(facts_file().read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):  # never measured, or by another version of this module
         return None
-    return facts if facts.processor == _processor() else None
+    return facts if facts.processor == processor_name() else None
 
 
 def measured_facts() -> MachineFacts:
@@ -90,12 +90,9 @@ def measured_facts() -> MachineFacts:
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no output"])[-1]
         raise ConfigError(f"this machine could not be measured: {last}")
-    facts = MachineFacts(processor=_processor(), **json.loads(done.stdout.splitlines()[-1]))
-    file = facts_file()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    scratch = file.with_name(f".{file.name}.{os.getpid()}")
-    scratch.write_text(json.dumps(asdict(facts), indent=2), encoding="utf-8")
-    scratch.replace(file)
+    facts = MachineFacts(processor=processor_name(), **json.loads(done.stdout.splitlines()[-1]))
+    text = json.dumps(asdict(facts), indent=2)
+    write_whole(facts_file(), lambda path: path.write_text(text, encoding="utf-8"))
     return facts
 
 
@@ -186,7 +183,8 @@ def _counter(file: Path, name: str = "oom_kill") -> int | None:
     return next((int(line.split()[1]) for line in lines if line.split()[:1] == [name]), None)
 
 
-def _processor() -> str:
+def processor_name() -> str:
+    """The processor's name as the system tells it; empty if it does not."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

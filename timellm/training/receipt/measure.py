@@ -23,6 +23,7 @@ import psutil
 
 from timellm import errors
 from timellm.config import RunConfig
+from timellm.training.machine import processor_name
 from timellm.training.progress import ShouldStop, never_stop
 from timellm.training.receipt.contents import Machine, Precision, Receipt, ReceiptRow
 from timellm.workspace import PROJECT, cache_folder
@@ -86,7 +87,13 @@ def this_machine(gpu: str | None = None) -> Machine:
     """The machine at hand; `gpu` is the card in use, which only torch knows."""
     from importlib.metadata import version
 
-    return Machine(_processor(), os.cpu_count() or 1, psutil.virtual_memory().total / 2**20, gpu, version("torch"))
+    return Machine(
+        processor_name() or "unknown processor",
+        os.cpu_count() or 1,
+        psutil.virtual_memory().total / 2**20,
+        gpu,
+        version("torch"),
+    )
 
 
 def _varied(config: RunConfig) -> dict[Precision, dict[str, str]]:
@@ -186,12 +193,3 @@ class _Load:
         others = (self.busy - before.busy) - (self.ours - before.ours)
         seconds = (self.moment - before.moment) * (psutil.cpu_count() or 1)
         return min(max(others / max(seconds, 1e-6), 0.0), 1.0)
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    names = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
-    return next(names, "unknown processor")
