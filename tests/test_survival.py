@@ -22,6 +22,7 @@ from timellm.forecasting.artifacts import RunFolder
 from timellm.jobs.cause import cause_of
 from timellm.training import state as training_state
 from timellm.training.checkpoint import ADAPTER, read_adapter
+from timellm.training.pinned import PINNED
 
 KILLS = 20
 SETTINGS = {"steps": 40, "batch_size": 16, "learning_rate": 1e-2, "validations": 4, "patience": 20}
@@ -72,6 +73,7 @@ def assert_same(ours: Path, theirs: Path) -> None:
         assert left.keys() == right.keys()
         assert all(torch.equal(left[key], right[key]) for key in left), name
     assert RunFolder(ours).scores().to_dict() == RunFolder(theirs).scores().to_dict()
+    assert (ours / PINNED).read_bytes() == (theirs / PINNED).read_bytes()
 
 
 def test_run_that_is_killed_at_twenty_random_moments_ends_in_the_same_weights(children, config, untouched, tmp_path):

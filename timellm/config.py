@@ -198,6 +198,8 @@ class TrainingConfig(_Section):
     """How often the validation part is looked at during the run."""
     validation_windows: int = Field(256, ge=1)
     """Windows of the validation part looked at each time, evenly spaced; all of them if there are fewer."""
+    pinned_windows: int = Field(4, ge=0, le=16)
+    """Validation windows whose forecast is kept at every validation, so that one sees how it came about; 0: none."""
     patience: int = Field(4, ge=1)
     """Validations without improvement before training stops early."""
     seed: int = Field(0, ge=0, le=2**31 - 1)

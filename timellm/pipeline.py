@@ -27,6 +27,7 @@ from timellm.model.backbone import Backbone, load_backbone
 from timellm.model.network import TimeLLM
 from timellm.training.checkpoint import device_of, load_adapter, save_adapter, save_config
 from timellm.training.loop import TrainingResult, TrainingWindows, peak_memory_mib, train
+from timellm.training.pinned import PinnedWindows
 from timellm.training.progress import OnProgress, Progress, ShouldStop, ignore_progress, never_stop
 from timellm.training.state import StateFile, has_state
 from timellm.workspace import sweep
@@ -96,6 +97,7 @@ def fit(
         on_progress=_with_evaluation_time(on_progress, len(windows["test"])),
         should_stop=should_stop,
         state=state,
+        pinned=_pinned(folder, prepared, config) if config.training.pinned_windows else None,
     )
     if not trained.best_step:
         return Result(folder.path, {}, stopped=True)
@@ -159,6 +161,17 @@ def _load(config: RunConfig, device: torch.device, *, on_progress: OnProgress, s
     if should_stop():
         raise _StoppedEarly
     return backbone
+
+
+def _pinned(folder: RunFolder, prepared: PreparedData, config: RunConfig) -> PinnedWindows:
+    training, windows = config.training, len(prepared.windows("training"))
+    return PinnedWindows(
+        folder.path,
+        prepared,
+        validated=prepared.windows("validation").evenly(training.validation_windows),
+        count=training.pinned_windows,
+        steps_per_epoch=windows / min(training.batch_size, windows),
+    )
 
 
 def _with_evaluation_time(on_progress: OnProgress, test_windows: int) -> OnProgress:

@@ -4,6 +4,7 @@ config.json            settings in force (timellm.training.checkpoint)
 adapter.safetensors    trained tensors   (timellm.training.checkpoint)
 table.parquet, .json   the values learned from, so that the folder stands without the CSV
 scaler.json            mean and scale by channel
+pinned_forecasts.parquet  how the forecasts of a few validation windows came about (timellm.training.pinned)
 test_forecasts.parquet one row a test window: unique_id, origin, yhat [H]
 scores.json            errors of the model and the baselines
 future.parquet         forecast beyond the data: unique_id, ds, yhat

@@ -21,6 +21,7 @@ from timellm.config import TrainingConfig
 from timellm.data.windows import WindowIndex, WindowSource
 from timellm.errors import ConfigError
 from timellm.training.memory import EVALUATION_BATCH
+from timellm.training.pinned import PinnedWindows
 from timellm.training.progress import OnProgress, Progress, ShouldStop
 from timellm.training.schedule import rate
 from timellm.training.state import Standing, StateFile
@@ -62,8 +63,11 @@ def train(
     on_progress: OnProgress,
     should_stop: ShouldStop,
     state: StateFile | None = None,
+    pinned: PinnedWindows | None = None,
 ) -> TrainingResult:
     """Train what `network` registers; `save_best` is called whenever the validation error is the lowest so far.
+
+    With `pinned`, some of the forecasts that every validation makes are kept.
 
     With `state`, where training stands is written now and then, and training goes on from what is found there: to the
     same weights, bit for bit on a CPU, unless a time budget drives the schedule.
@@ -76,6 +80,8 @@ def train(
         network.checkpoint_gradients()
     optimizer = optimizer_for(network, config)
     now = state.restore(network, optimizer) if state else Standing()
+    if pinned:
+        pinned.go_on_from(now.step)
     clock = _Clock(config, now.seconds)
     batches = _batches(windows.training, config, start=now.step)
     while True:
@@ -85,7 +91,7 @@ def train(
         due = int(share * config.validations + 1e-9)
         if now.step and now.step != now.validated_step and (due > now.validated or share >= 1 or stopped):
             now.validated, now.validated_step = due, now.step
-            loss = validation_error(network, windows, limit=config.validation_windows)
+            loss, forecast_WH = validate(network, windows, limit=config.validation_windows)
             _check_finite(loss, now.step, config)
             if loss < now.best:
                 now.best, now.best_step, now.without_gain = loss, now.step, 0
@@ -93,6 +99,8 @@ def train(
             else:
                 now.without_gain += 1
             on_progress(clock.report(now, validation_loss=loss))
+            if pinned:  # before the state: a run that is killed in between makes this validation again
+                pinned.add(now.step, forecast_WH)
             _write(state, network, optimizer, now, clock)
         elif state and state.due():
             _write(state, network, optimizer, now, clock)
@@ -147,12 +155,12 @@ def forecast_windows(
     return forecast_WH
 
 
-def validation_error(network: nn.Module, windows: TrainingWindows, *, limit: int) -> float:
-    """MSE on z-scored validation windows, at most `limit` of them, evenly spaced."""
+def validate(network: nn.Module, windows: TrainingWindows, *, limit: int) -> tuple[float, np.ndarray]:
+    """MSE on z-scored validation windows, at most `limit` of them, evenly spaced; and the forecasts [W, H] of these."""
     index = windows.validation.evenly(limit)
     forecast_WH = forecast_windows(network, windows.source, index)
     _, target_WH = windows.source.gather(index.channel, origin=index.origin)
-    return float(np.mean((forecast_WH - target_WH.cpu().numpy()) ** 2))
+    return float(np.mean((forecast_WH - target_WH.cpu().numpy()) ** 2)), forecast_WH
 
 
 def peak_memory_mib() -> float:

@@ -66,6 +66,7 @@ ADVANCED = {
         "clip_norm",
         "validations",
         "validation_windows",
+        "pinned_windows",
         "patience",
         "seed",
         "device",

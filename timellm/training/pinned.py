@@ -1,0 +1,104 @@
+"""How the forecasts of a few validation windows came about: they are kept at every validation.
+
+Enters: the forecasts that a validation has made anyway, so that looking on changes nothing about training. Leaves:
+`pinned_forecasts.parquet` in the run's folder, a row for each validation and window: step, epoch, unique_id, origin,
+yhat [H] in original units. It is written whole at every validation, and takes validations x windows x H x 4 bytes.
+
+Shapes: W validation windows, P pinned windows, H horizon.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from timellm.data.prepared import PreparedData
+from timellm.data.windows import WindowIndex
+from timellm.errors import CheckpointError
+from timellm.workspace import write_whole
+
+PINNED = "pinned_forecasts.parquet"
+
+
+def pinned_positions(index: WindowIndex, count: int) -> np.ndarray:
+    """Positions [P <= count] in `index` of windows that are spread over its channels and over time, in order."""
+    if len(index) <= count:
+        return np.arange(len(index))
+    channels = np.unique(index.channel)
+    chosen = []
+    for number in range(count):
+        mine = np.flatnonzero(index.channel == channels[number * len(channels) // count])
+        chosen.append(mine[int((number + 0.5) / count * len(mine))])
+    return np.unique(np.array(chosen))
+
+
+@dataclass(frozen=True)
+class PinnedWindows:
+    """Keeps the forecasts of some of the windows that every validation looks at."""
+
+    folder: Path
+    prepared: PreparedData
+    validated: WindowIndex
+    """The windows of every validation."""
+    count: int
+    """How many are pinned at most."""
+    steps_per_epoch: float
+
+    def go_on_from(self, step: int) -> None:
+        """Training begins at `step`: what was kept of later ones is made again, and so is everything at step 0.
+
+        Raises:
+            CheckpointError: the file is damaged.
+        """
+        if not self.path.is_file():
+            return
+        if step == 0:
+            self.path.unlink()
+            return
+        kept = self._read()
+        self._write(kept.filter(pc.less_equal(kept["step"], step)))
+
+    def add(self, step: int, forecast_WH: np.ndarray) -> None:
+        """Keep a validation at `step`, of whose forecasts [W, H] on z-scored values the pinned ones are taken.
+
+        Raises:
+            OSError: the disk is full; what was kept before stays.
+            CheckpointError: the file is damaged.
+        """
+        chosen = pinned_positions(self.validated, self.count)
+        channel, origin = self.validated.channel[chosen], self.validated.origin[chosen]
+        yhat_PH = self.prepared.scaler.restore(forecast_WH[chosen].astype(np.float64), channel=channel)
+        rows = pa.table(
+            {
+                "step": pa.array([step] * len(chosen), pa.int64()),
+                "epoch": pa.array([step / self.steps_per_epoch] * len(chosen), pa.float64()),
+                "unique_id": pa.array([self.prepared.table.channels[number] for number in channel], pa.string()),
+                "origin": pa.array(origin, pa.int64()),
+                "yhat": pa.FixedSizeListArray.from_arrays(
+                    pa.array(yhat_PH.astype(np.float32).ravel()), yhat_PH.shape[1]
+                ),
+            }
+        )
+        self._write(pa.concat_tables([self._read(), rows]) if self.path.is_file() else rows)
+
+    @property
+    def path(self) -> Path:
+        """The file that is kept."""
+        return self.folder / PINNED
+
+    def _read(self) -> pa.Table:
+        try:
+            return pq.read_table(self.path)
+        except (OSError, pa.ArrowException) as error:
+            raise CheckpointError(
+                f"{self.path} is damaged ({error}); delete it, and the forecasts of later validations are kept"
+            ) from error
+
+    def _write(self, rows: pa.Table) -> None:
+        # One piece, so that a file that was gone on with is the same to the byte as one that never was.
+        write_whole(self.path, lambda path: pq.write_table(rows.combine_chunks(), path))
