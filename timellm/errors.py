@@ -26,3 +26,7 @@ class CheckpointError(TimeLLMError):
 
 class JobError(TimeLLMError):
     """A background run cannot be started, stopped or found."""
+
+
+class StoreError(JobError):
+    """The store of runs cannot be used at the moment: locked, on a full disk, or its server is not to be reached."""

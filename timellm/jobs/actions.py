@@ -28,7 +28,7 @@ _KILL_S = 5.0
 _NOT_YET = {
     "state": "queued", "stop_requested": False, "ended": None, "error": None, "cause": None, "summary": "{}",
     "pid": None, "pid_started": None, "phase": None, "done": 0, "total": 0, "fraction": 0.0, "eta_s": None,
-    "message": "",
+    "message": "", "started": None, "heartbeat": None,
 }  # fmt: skip
 _NOTHING_MEASURED = dict.fromkeys(
     ("train_loss", "validation_loss", "best_validation_loss", "learning_rate", "windows_per_s", "memory_mib")
@@ -78,10 +78,10 @@ def go_on(store: Store, run_id: str, *, from_the_beginning: bool = False) -> Run
     before = store.get(run_id)
     if before.state not in ("stopped", "failed"):
         raise JobError(f"run '{run_id}' is {before.state}; only a stopped or failed run can go on")
-    changes: dict[str, Any] = _NOT_YET | {"machine": store.database.machine}
+    changes: dict[str, Any] = _NOT_YET | {"machine": store.database.machine, "worked_s": before.seconds or 0.0}
     kind: Happening = "resumed"
     if from_the_beginning:
-        changes |= _NOTHING_MEASURED | {"started": None}
+        changes |= _NOTHING_MEASURED | {"worked_s": 0.0}
         kind = "started over"
     with store.database.writing() as connection:
         changes["position"] = last_position(connection, store.database.machine)

@@ -6,7 +6,7 @@ import errno
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from timellm.errors import BackboneError, CheckpointError, ConfigError, DataError, TimeLLMError
+from timellm.errors import BackboneError, CheckpointError, ConfigError, DataError, StoreError, TimeLLMError
 from timellm.training.outofmemory import is_out_of_memory
 
 if TYPE_CHECKING:  # the command line imports this before it knows the verb
@@ -38,6 +38,8 @@ def kind_of(error: BaseException) -> CauseKind:
     below: BaseException | None = error
     while below is not None:
         if isinstance(below, OSError) and below.errno in (errno.ENOSPC, errno.EDQUOT):
+            return "disk"
+        if isinstance(below, StoreError):  # it lies on a disk, here or at its server
             return "disk"
         below = below.__cause__ or below.__context__
     if is_out_of_memory(error):

@@ -16,7 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import exc
 
-from timellm.errors import JobError
+from timellm.errors import JobError, StoreError
 
 LOCK_TIMEOUT_MS = 10_000
 _CONNECT_TIMEOUT_S = 10
@@ -81,7 +81,7 @@ class Database:
         """Turn failures of disk, file or server into an error a user can act on; mistakes in the SQL stay as they are.
 
         Raises:
-            JobError: the database is locked, full, unreadable, not a store, or not to be reached.
+            StoreError: the database is locked, full, unreadable, not a store, or not to be reached.
         """
         try:
             yield
@@ -97,7 +97,7 @@ class Database:
                 if self._server
                 else "look whether the disk is full, the folder writable and the file undamaged"
             )
-            raise JobError(f"the store of runs cannot be used: {found} ({self.where}); {remedy}") from error
+            raise StoreError(f"the store of runs cannot be used: {found} ({self.where}); {remedy}") from error
 
 
 def _server_url(named: str) -> sa.URL:

@@ -1,7 +1,9 @@
-"""Runs whose process is gone without a word: they are failed, with the likeliest cause.
+"""Runs whose worker is gone without a word: they are failed, with the likeliest cause.
 
-Enters: the store. Leaves: the runs that were failed. Only runs of this machine can be told, since nobody can look at
-another machine's processes.
+Enters: the store. Leaves: the runs that were failed. A worker of this machine is gone when its process is. One of
+another machine is gone when it has been silent for long (timellm.jobs.heartbeat). It may only have slept: its run is no
+longer its own then. It learns so when it next asks whether to stop, which it does before each step, and ends without
+writing to the store; whoever has resumed the run meanwhile works in another attempt.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from timellm.jobs.event import add_event, files_in, replace_artefacts
+from timellm.jobs.heartbeat import SILENT_S, silent_runs
 from timellm.jobs.process import ProcessIdentity
 from timellm.jobs.run import Run
 from timellm.jobs.schema import runs
@@ -23,30 +26,46 @@ if TYPE_CHECKING:
 
 LOST = (
     "lost: its process ended without a word (killed, out of memory, or the machine was restarted); "
-    "the end of the log may say more, then start it again"
+    "the end of the log may say more, then resume it, or start it again"
 )
 
 
 def fail_lost_runs(store: Store) -> tuple[Run, ...]:
-    """Fail the runs whose process is gone. Cheap while nothing is lost: one read."""
-    working = sa.select(runs.c.id, runs.c.pid, runs.c.pid_started)
-    working = working.where(runs.c.state == "running", runs.c.machine == store.database.machine)
+    """Fail the runs whose process or machine is gone. Cheap while nothing is lost: two reads."""
+    machine = store.database.machine
+    here = sa.select(runs.c.id, runs.c.attempt, runs.c.pid, runs.c.pid_started)
+    here = here.where(runs.c.state == "running", runs.c.machine == machine)
     with store.database.reading() as connection:
-        rows = connection.execute(working).all()
-    lost = [row for row in rows if not ProcessIdentity(row.pid, row.pid_started).alive()]
-    return tuple(store.get(row.id) for row in lost if _fail_if_unchanged(store, row))
+        working = connection.execute(here).all()
+        silent = silent_runs(connection, machine)
+    gone = [row for row in working if not ProcessIdentity(row.pid, row.pid_started).alive()]
+    failed = [row.id for row in gone if _fail_if_unchanged(store, row, _ending(store.get(row.id)))]
+    failed += [row.id for row in silent if _fail_if_unchanged(store, row, _silence(row.machine), silent=True)]
+    return tuple(map(store.get, failed))
 
 
-def _fail_if_unchanged(store: Store, row: sa.Row) -> bool:
-    seen = (runs.c.id == row.id) & (runs.c.state == "running") & (runs.c.pid == row.pid)
-    ending: dict[str, Any] = {"state": "failed", "ended": datetime.now(UTC), "eta_s": None}
-    run = store.get(row.id)
+def _ending(run: Run) -> dict[str, Any]:
     if (shortage := killed_for_memory(run)) is not None:
-        ending |= {"error": shortage.cause, "summary": json.dumps(told(shortage.offers)), "cause": "memory"}
-    else:
-        ending |= {"error": LOST, "cause": "lost"}
-    left = files_in(run.run_dir)
+        return {"error": shortage.cause, "summary": json.dumps(told(shortage.offers)), "cause": "memory"}
+    return {"error": LOST, "cause": "lost"}
+
+
+def _silence(machine: str) -> dict[str, Any]:
+    cause = (
+        f"lost: the machine '{machine}' has given no sign of it for {SILENT_S / 60:.0f} minutes (switched off, asleep,"
+        " or cut off from the store); resume it here if its folder can be reached from here, or start it again"
+    )
+    return {"error": cause, "cause": "lost"}
+
+
+def _fail_if_unchanged(store: Store, row: sa.Row, ending: dict[str, Any], *, silent: bool = False) -> bool:
+    """Fail a run unless it has ended, was taken up again, or gave a sign of life since it was looked at."""
+    seen = (runs.c.id == row.id) & (runs.c.state == "running") & (runs.c.attempt == row.attempt)
+    ending |= {"state": "failed", "ended": datetime.now(UTC), "eta_s": None}
+    left = files_in(store.get(row.id).run_dir)
     with store.database.writing() as connection:
+        if silent and row.id not in [one.id for one in silent_runs(connection, store.database.machine)]:
+            return False
         changed = connection.execute(sa.update(runs).where(seen).values(ending)).rowcount == 1
         if changed:
             add_event(connection, row.id, "failed", ending["error"])

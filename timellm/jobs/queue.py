@@ -18,6 +18,7 @@ from timellm.config import RunConfig
 from timellm.errors import JobError
 from timellm.jobs.database import Database
 from timellm.jobs.event import add_event
+from timellm.jobs.heartbeat import database_clock
 from timellm.jobs.process import ProcessIdentity
 from timellm.jobs.run import with_absolute_paths
 from timellm.jobs.schema import runs
@@ -77,6 +78,7 @@ def claim(database: Database, run_id: str, process: ProcessIdentity) -> bool:
         if run_id not in due(connection, database.machine):
             return False
         mine = {"pid": process.pid, "pid_started": process.started}
+        mine |= {"attempt": runs.c.attempt + 1, "heartbeat": database_clock()}
         taken = connection.execute(
             sa.update(runs)
             .where(runs.c.id == run_id, runs.c.state == "queued")

@@ -7,9 +7,17 @@ line's bar.
 from __future__ import annotations
 
 import logging
+import math
 import time
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
+import sqlalchemy as sa
+
+from timellm.errors import JobError, StoreError
+from timellm.jobs.curve import add_point
+from timellm.jobs.event import add_event
+from timellm.jobs.schema import runs
 from timellm.training.progress import Progress
 
 if TYPE_CHECKING:
@@ -17,18 +25,29 @@ if TYPE_CHECKING:
 
 WRITE_EVERY_S = 0.5
 LOG_EVERY_S = 60.0
+REFUSED_S = 30.0
+"""A store that could not be used is left alone for so long, since each try may wait for seconds."""
 
 log = logging.getLogger(__name__)
 
 
 class Reporter:
-    """Writes progress to store and log: rarely enough to cost nothing, but every validation and every phase."""
+    """Writes progress to store and log: rarely enough to cost nothing, but every validation and every phase.
 
-    def __init__(self, run_id: str, store: Store) -> None:
-        self._run_id, self._store = run_id, store
-        self._pending: Progress | None = None
+    A store that cannot be used for a while (a full disk, a server that is restarted) does not end a run: what it has
+    to say is kept until the store can be used again.
+    """
+
+    def __init__(self, run_id: str, store: Store, *, attempt: int | None = None) -> None:
+        self._run_id, self._store, self._attempt = run_id, store, attempt
+        self.memory_mib: float | None = None
+        """The most memory it has heard of; stays when the store cannot be asked."""
+        self._pending: list[Progress] = []
+        """Not yet written, in their order."""
+        self._replaceable = False
+        """Whether the last of them may give way to a newer one."""
         self._last: Progress | None = None
-        self._written = self._logged = -float("inf")
+        self._written = self._logged = self._refused = -float("inf")
 
     def __call__(self, progress: Progress) -> None:
         """Take one report; `timellm.training.progress.OnProgress`."""
@@ -37,7 +56,11 @@ class Reporter:
         new_message = bool(progress.message) and (new_phase or progress.message != self._last.message)
         if urgent:
             self.flush()  # what was held back came before
-        self._pending = self._last = progress
+        elif self._pending and self._replaceable:
+            self._pending.pop()
+        self._pending.append(progress)
+        self._last, self._replaceable = progress, not urgent
+        self.memory_mib = max(filter(None, (self.memory_mib, progress.memory_mib)), default=None)
         now = time.monotonic()
         if urgent or now - self._written >= WRITE_EVERY_S:
             self.flush()
@@ -46,10 +69,63 @@ class Reporter:
             self._logged = now
 
     def flush(self) -> None:
-        """Write what was held back."""
-        if self._pending is not None:
-            self._store.record(self._run_id, self._pending)
-            self._pending, self._written = None, time.monotonic()
+        """Write what was held back, unless the store could not be used just now.
+
+        Raises:
+            JobError: the run is no longer at work in this attempt.
+        """
+        if time.monotonic() - self._refused < REFUSED_S:
+            return
+        while self._pending:
+            try:
+                self._store.record(self._run_id, self._pending[0], attempt=self._attempt)
+            except StoreError as error:
+                self._refused = time.monotonic()
+                log.warning("progress is kept until the store can be used again: %s", error)
+                return
+            del self._pending[0]
+            self._written = time.monotonic()
+
+
+def write_report(connection: sa.Connection, run_id: str, progress: Progress, *, attempt: int | None = None) -> None:
+    """Write one report into a running run's row, its events and its curve.
+
+    Raises:
+        JobError: the run does not work (any more), or not in this attempt.
+    """
+    measured = ("train_loss", "validation_loss", "learning_rate", "windows_per_s", "memory_mib")
+    news: dict[str, Any] = {name: value for name in measured if (value := getattr(progress, name)) is not None}
+    if progress.validation_loss is not None and math.isfinite(progress.validation_loss):
+        best, loss = runs.c.best_validation_loss, progress.validation_loss
+        news["best_validation_loss"] = sa.case((best < loss, best), else_=loss)
+    # The time left is the whole run's, so it stays until the phase it was measured in is over.
+    eta_s = progress.eta_s
+    kept_eta = sa.case((runs.c.phase == progress.phase, runs.c.eta_s), else_=None) if eta_s is None else eta_s
+    works = (runs.c.id == run_id) & (runs.c.state == "running")
+    if attempt is not None:
+        works &= runs.c.attempt == attempt
+    phase = connection.scalar(sa.select(runs.c.phase).where(runs.c.id == run_id))
+    changed = connection.execute(
+        sa.update(runs)
+        .where(works)
+        .values(
+            phase=progress.phase,
+            done=progress.done,
+            total=progress.total,
+            fraction=progress.fraction,
+            eta_s=kept_eta,
+            message=progress.message,
+            updated=datetime.now(UTC),
+            **news,
+        )
+    )
+    if changed.rowcount == 0:
+        raise JobError(
+            f"run '{run_id}' does not work any more, or was taken up elsewhere, so its progress cannot be written"
+        )
+    if phase != progress.phase:
+        add_event(connection, run_id, progress.phase)
+    add_point(connection, run_id, progress)
 
 
 def in_words(progress: Progress) -> str:

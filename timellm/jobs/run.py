@@ -17,7 +17,11 @@ from timellm.training.progress import Phase
 State = Literal["queued", "running", "finished", "stopped", "failed"]
 ACTIVE: tuple[State, ...] = ("queued", "running")
 CauseKind = Literal["data", "settings", "memory", "backbone", "disk", "crash", "lost"]
-"""What a failure has to do with; a crash is a bug, lost is a process that ended without a word."""
+"""What a failure has to do with; a crash is a bug, lost is a process that ended without a word.
+
+Settings have a kind of their own: two that contradict each other, or a learning rate with which training diverges, are
+the user's to change, and neither the data's fault nor a bug.
+"""
 TERMINAL: tuple[State, ...] = ("finished", "stopped", "failed")
 
 RUN_ID = re.compile(r"\d{8}-\d{4}-[a-z0-9]{5}")
@@ -72,6 +76,10 @@ class Run:
     """What a failure has to do with; None also where an earlier version wrote the failure down."""
     tags: tuple[str, ...]
     note: str
+    attempt: int
+    """How often a worker has taken the run."""
+    worked_s: float
+    """Working time of earlier attempts, in seconds."""
 
     @cached_property
     def config(self) -> RunConfig:
@@ -104,10 +112,12 @@ class Run:
 
     @property
     def seconds(self) -> float | None:
-        """Working time so far, in seconds; `None` while the run waits."""
+        """Working time so far over all attempts, in seconds; `None` while the run waits for its first."""
         if self.started is None:
-            return None
-        return ((self.ended or datetime.now(UTC)) - self.started).total_seconds()
+            return self.worked_s or None
+        # Nobody was there when a lost run's process ended; it is known to have worked until its last report.
+        end = self.updated if self.cause == "lost" else self.ended
+        return self.worked_s + max(0.0, ((end or datetime.now(UTC)) - self.started).total_seconds())
 
 
 def new_run_id(moment: datetime) -> str:

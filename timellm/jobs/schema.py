@@ -65,6 +65,10 @@ runs = Table(
     Column("started", UtcDateTime),
     Column("updated", UtcDateTime),
     Column("ended", UtcDateTime),
+    # How often the run was taken: a worker that was thought gone knows by it that the run is no longer its own.
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("worked_s", Float, nullable=False, server_default="0"),  # in earlier attempts
+    Column("heartbeat", Float),  # seconds since 1970 by the database's clock; timellm.jobs.heartbeat
     # The process that works on the run: a pid alone may be given to another process later.
     Column("pid", Integer),
     Column("pid_started", Float),

@@ -9,7 +9,6 @@ several processes may write at once without losing an update.
 from __future__ import annotations
 
 import json
-import math
 import shutil
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,7 @@ import sqlalchemy as sa
 from timellm.config import RunConfig
 from timellm.errors import JobError
 from timellm.jobs import queue
-from timellm.jobs.curve import add_point, read_curve
+from timellm.jobs.curve import read_curve
 from timellm.jobs.database import Database
 from timellm.jobs.event import (
     Artefact,
@@ -32,6 +31,7 @@ from timellm.jobs.event import (
 )  # fmt: skip
 from timellm.jobs.lost import fail_lost_runs
 from timellm.jobs.process import ProcessIdentity, this_process
+from timellm.jobs.report import write_report
 from timellm.jobs.run import (
     ACTIVE,
     RUN_ID,
@@ -159,40 +159,16 @@ class Store:
             rows = connection.execute(sa.select(runs).where(runs.c.id.in_(order))).mappings().all()
         return tuple(sorted(map(self._run, rows), key=lambda run: order.index(run.id)))
 
-    def record(self, run_id: str, progress: Progress) -> None:
+    def record(self, run_id: str, progress: Progress, *, attempt: int | None = None) -> None:
         """Write how far a running run is; what the report does not measure keeps its last value.
 
+        With `attempt`, only if the run is still at work in that attempt.
+
         Raises:
-            JobError: the run does not work (any more).
+            JobError: the run does not work (any more), or not in this attempt.
         """
-        measured = ("train_loss", "validation_loss", "learning_rate", "windows_per_s", "memory_mib")
-        news: dict[str, Any] = {name: value for name in measured if (value := getattr(progress, name)) is not None}
-        if progress.validation_loss is not None and math.isfinite(progress.validation_loss):
-            best, loss = runs.c.best_validation_loss, progress.validation_loss
-            news["best_validation_loss"] = sa.case((best < loss, best), else_=loss)
-        # The time left is the whole run's, so it stays until the phase it was measured in is over.
-        eta_s = progress.eta_s
-        kept_eta = sa.case((runs.c.phase == progress.phase, runs.c.eta_s), else_=None) if eta_s is None else eta_s
-        change = sa.update(runs).where(runs.c.id == run_id, runs.c.state == "running")
         with self.database.writing(alone=False) as connection:  # one worker alone reports on a run
-            phase = connection.scalar(sa.select(runs.c.phase).where(runs.c.id == run_id))
-            changed = connection.execute(
-                change.values(
-                    phase=progress.phase,
-                    done=progress.done,
-                    total=progress.total,
-                    fraction=progress.fraction,
-                    eta_s=kept_eta,
-                    message=progress.message,
-                    updated=datetime.now(UTC),
-                    **news,
-                )
-            )
-            if changed.rowcount == 0:
-                raise JobError(f"run '{run_id}' does not work any more, so its progress cannot be written")
-            if phase != progress.phase:
-                add_event(connection, run_id, progress.phase)
-            add_point(connection, run_id, progress)
+            write_report(connection, run_id, progress, attempt=attempt)
 
     def request_stop(self, run_id: str) -> Run:
         """Ask a run to stop: a waiting one is stopped at once, a working one when its worker next looks.
@@ -227,11 +203,14 @@ class Store:
         error: str | None = None,
         summary: dict[str, Any] | None = None,
         cause: CauseKind | None = None,
+        attempt: int | None = None,
     ) -> Run:
         """Give a run its one terminal state; `error` says in words what a failure of the kind `cause` was.
 
+        With `attempt`, only if the run is still at work in that attempt.
+
         Raises:
-            JobError: there is no such run, or it has ended already.
+            JobError: there is no such run, it has ended already, or another attempt at it was begun.
         """
         assert state in TERMINAL, f"{state} is not an end"
         ending: dict[str, Any] = {"state": state, "ended": datetime.now(UTC), "eta_s": None}
@@ -240,19 +219,22 @@ class Store:
             ending["fraction"] = 1.0
         left = files_in(self.place.checkpoints / run_id)
         with self.database.writing() as connection:
-            changed = connection.execute(
-                sa.update(runs).where(runs.c.id == run_id, runs.c.state.in_(ACTIVE)).values(ending)
-            )
+            goes_on = (runs.c.id == run_id) & runs.c.state.in_(ACTIVE)
+            if attempt is not None:
+                goes_on &= runs.c.attempt == attempt
+            changed = connection.execute(sa.update(runs).where(goes_on).values(ending))
             if changed.rowcount:
                 add_event(connection, run_id, state, error or "")
                 replace_artefacts(connection, run_id, left)
         run = self.get(run_id)
+        if changed.rowcount == 0 and run.active:
+            raise JobError(f"run '{run_id}' was taken up again elsewhere, so this attempt at it cannot be {state}")
         if changed.rowcount == 0:
             raise JobError(f"run '{run_id}' has already ended as {run.state}; it cannot also be {state}")
         return run
 
     def reconcile(self) -> tuple[Run, ...]:
-        """Fail the runs whose process is gone, and return them; cheap enough to be called before runs are shown."""
+        """Fail the runs whose worker is gone, and return them; cheap enough to be called before runs are shown."""
         return fail_lost_runs(self)
 
     def delete(self, run_id: str) -> None:
@@ -283,7 +265,7 @@ class Store:
 
     def _run(self, row: sa.RowMapping) -> Run:
         values = dict(row)
-        del values["pid_started"]
+        del values["pid_started"], values["heartbeat"]
         values["config_text"] = values.pop("config")
         values["summary"] = json.loads(values["summary"])
         values["tags"] = tuple(values["tags"].split("\n")) if values["tags"] else ()

@@ -15,15 +15,16 @@ import threading
 import time
 import traceback
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import psutil
 
 from timellm import __version__
 from timellm.config import RunConfig
-from timellm.errors import JobError
+from timellm.errors import JobError, StoreError
 from timellm.jobs.cause import cause_of, kind_of, mendable
-from timellm.jobs.report import Reporter
+from timellm.jobs.heartbeat import Heart
+from timellm.jobs.report import REFUSED_S, Reporter
 from timellm.jobs.run import Run, State
 from timellm.jobs.shortage import smaller_settings, told
 from timellm.jobs.store import Store
@@ -33,6 +34,8 @@ from timellm.training.outofmemory import is_out_of_memory
 from timellm.training.progress import OnProgress, ShouldStop
 
 ASK_EVERY_S = 0.5
+END_AGAIN_S, END_WITHIN_S = 5.0, 3600.0
+"""How often, and for how long, an ending is tried that the store does not take."""
 
 log = logging.getLogger(__name__)
 
@@ -59,31 +62,55 @@ def work(run_id: str, *, store: Store, fit: Fit, terminated: threading.Event | N
 
     Raises:
         JobError: the run is unknown, or its row was ended by someone else meanwhile.
+        StoreError: the store could not be used at the end, however long it was tried.
     """
     terminated = terminated or threading.Event()
     if not store.claim(run_id):
         log.info("the run is %s and it is not its turn, so there is nothing to do", store.get(run_id).state)
         return None
     run = store.get(run_id)
-    reporter = Reporter(run_id, store)
+    with Heart(store.database, run_id, attempt=run.attempt):
+        return _fit_and_end(run, store=store, fit=fit, terminated=terminated)
+
+
+def _fit_and_end(run: Run, *, store: Store, fit: Fit, terminated: threading.Event) -> State:
+    reporter = Reporter(run.id, store, attempt=run.attempt)
     try:
         _log_header(run)
-        stop = _StopSign(run_id, store, terminated)
+        stop = _StopSign(run, store, terminated)
         result = fit(run.config, run_dir=run.run_dir, on_progress=reporter, should_stop=stop)
         reporter.flush()
     except Exception as error:
-        offers = _after_shortage(error, run, store.get(run_id).memory_mib) if is_out_of_memory(error) else []
+        offers = _after_shortage(error, run, reporter.memory_mib) if is_out_of_memory(error) else []
         cause = cause_of(error, offers)
         if mendable(error):
             log.error("failed: %s", cause)
         else:
             log.exception("failed: %s", cause)
-        store.finish(run_id, "failed", error=cause, summary=told(offers), cause=kind_of(error))
-        return "failed"
-    state: State = "stopped" if result.stopped else "finished"
-    store.finish(run_id, state, summary=result.summary)
-    log.info("%s after %.0f s", state, store.get(run_id).seconds or 0)
+        traceback.clear_frames(error.__traceback__)  # the ending may have to wait, and needs no memory for it
+        return _end(run, "failed", store, error=cause, summary=told(offers), cause=kind_of(error))
+    state = _end(run, "stopped" if result.stopped else "finished", store, summary=result.summary)
+    log.info("%s after %.0f s", state, store.get(run.id).seconds or 0)
     return state
+
+
+def _end(run: Run, state: State, store: Store, **ending: Any) -> State:
+    """Write the run's ending; a store that cannot be used, such as one on a full disk, is tried for long.
+
+    Raises:
+        JobError: the run is no longer this worker's to end.
+        StoreError: it was tried for `END_WITHIN_S` seconds.
+    """
+    give_up = time.monotonic() + END_WITHIN_S
+    while True:
+        try:
+            store.finish(run.id, state, attempt=run.attempt, **ending)
+            return state
+        except StoreError as error:
+            if time.monotonic() > give_up:
+                raise
+            log.error("that the run is %s cannot be written, and is tried again: %s", state, error)
+        time.sleep(END_AGAIN_S)
 
 
 def _after_shortage(error: Exception, run: Run, peak_mib: float | None) -> list[Offer]:
@@ -95,24 +122,41 @@ def _after_shortage(error: Exception, run: Run, peak_mib: float | None) -> list[
 
 
 class _StopSign:
-    """Whether someone wants the run to stop; the store is asked at most twice a second."""
+    """Whether someone wants the run to stop; the store is asked at most twice a second, and it need not answer."""
 
-    def __init__(self, run_id: str, store: Store, terminated: threading.Event) -> None:
-        self._run_id, self._store, self._terminated = run_id, store, terminated
-        self._asked, self._stop = -float("inf"), False
+    def __init__(self, run: Run, store: Store, terminated: threading.Event) -> None:
+        self._run, self._store, self._terminated = run, store, terminated
+        self._ask_at, self._stop = -float("inf"), False
 
     def __call__(self) -> bool:
-        if self._stop:
-            return True
-        if self._terminated.is_set():
-            self._store.request_stop(self._run_id)  # so that everybody sees it
-        elif time.monotonic() - self._asked < ASK_EVERY_S:
-            return False
-        self._asked = time.monotonic()
-        self._stop = self._store.get(self._run_id).stop_requested
+        """Look.
+
+        Raises:
+            JobError: the run was ended or taken up elsewhere, so that nothing more may be written in its folder.
+        """
+        if self._stop or (_now() < self._ask_at and not self._terminated.is_set()):
+            return self._stop
+        self._ask_at = _now() + ASK_EVERY_S
+        try:
+            if self._terminated.is_set():
+                self._store.request_stop(self._run.id)  # so that everybody sees it
+            now = self._store.get(self._run.id)
+        except StoreError as error:
+            log.warning("whether to stop is not known until the store can be used again: %s", error)
+            self._ask_at = _now() + REFUSED_S
+            self._stop = self._terminated.is_set()
+            return self._stop
+        if (now.state, now.attempt) != ("running", self._run.attempt):
+            raise JobError(f"run '{now.id}' was ended or taken up elsewhere ({now.state}), so this worker lets it be")
+        self._stop = now.stop_requested
         if self._stop:
             log.info("asked to stop; the best checkpoint is kept")
         return self._stop
+
+
+def _now() -> float:
+    """Seconds of a clock that goes on while the machine sleeps, where there is one."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 def _log_header(run: Run) -> None:

@@ -1,0 +1,88 @@
+"""Signs of life: a worker says every few seconds that it is there, by the database's clock.
+
+Enters: the store's database. Leaves: heartbeats, and the runs of other machines that have not given one for long. On
+its own machine a worker is known by its process; a machine that was switched off is known only by its silence.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.expression import FunctionElement
+
+from timellm.errors import StoreError
+from timellm.jobs.database import Database
+from timellm.jobs.schema import runs
+
+BEAT_EVERY_S = 20.0
+SILENT_S = 15 * 60.0
+"""After so long a silence a run counts as lost; long enough for a server that restarts or a network that is mended."""
+
+log = logging.getLogger(__name__)
+
+
+class database_clock(FunctionElement[float]):
+    """Seconds since 1970 by the database's clock: machines' own clocks differ, and are set."""
+
+    type = sa.Float()
+    inherit_cache = True
+
+
+@compiles(database_clock, "sqlite")
+def _in_sqlite(*_: object, **__: object) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(database_clock, "postgresql")
+def _in_postgresql(*_: object, **__: object) -> str:
+    return "CAST(extract(epoch FROM clock_timestamp()) AS double precision)"
+
+
+def beat(database: Database, run_id: str, *, attempt: int) -> bool:
+    """Say that the run's worker is there; False if the run is no longer at work in this attempt.
+
+    Raises:
+        StoreError: the store cannot be used at the moment.
+    """
+    mine = (runs.c.id == run_id) & (runs.c.state == "running") & (runs.c.attempt == attempt)
+    with database.writing(alone=False) as connection:
+        return connection.execute(sa.update(runs).where(mine).values(heartbeat=database_clock())).rowcount == 1
+
+
+def silent_runs(connection: sa.Connection, machine: str) -> list[sa.Row]:
+    """Runs at work on other machines than `machine` that have given no sign of life for long: id, attempt, machine.
+
+    Those that never gave one are left out: a worker of an earlier version gives none.
+    """
+    columns = sa.select(runs.c.id, runs.c.attempt, runs.c.machine)
+    elsewhere = (runs.c.state == "running") & (runs.c.machine != machine)
+    return list(connection.execute(columns.where(elsewhere, runs.c.heartbeat < database_clock() - SILENT_S)).all())
+
+
+class Heart:
+    """Beats in a thread of its own while it is entered, so that no step or validation is too long for it."""
+
+    def __init__(self, database: Database, run_id: str, *, attempt: int, every_s: float = BEAT_EVERY_S) -> None:
+        self._database, self._run_id, self._attempt, self._every_s = database, run_id, attempt, every_s
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._live, name=f"heart of {run_id}", daemon=True)
+
+    def __enter__(self) -> Heart:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _live(self) -> None:
+        while not self._over.wait(self._every_s):
+            try:
+                if not beat(self._database, self._run_id, attempt=self._attempt):
+                    return  # ended or taken up elsewhere; whoever reports or asks for a stop next learns it
+            except StoreError as error:
+                log.warning("no sign of life could be given: %s", error)
