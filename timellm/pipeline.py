@@ -23,6 +23,7 @@ from timellm.forecasting.artifacts import RunFolder, with_baselines
 from timellm.forecasting.baselines import in_sample_naive_error
 from timellm.forecasting.forecaster import Forecaster
 from timellm.forecasting.scores import MODEL_NAME, Scores, score
+from timellm.forecasting.validation import write_references
 from timellm.model.backbone import Backbone, load_backbone
 from timellm.model.network import TimeLLM
 from timellm.training.checkpoint import device_of, load_adapter, save_adapter, save_config
@@ -97,7 +98,7 @@ def fit(
         on_progress=_with_evaluation_time(on_progress, len(windows["test"])),
         should_stop=should_stop,
         state=state,
-        pinned=_pinned(folder, prepared, config) if config.training.pinned_windows else None,
+        pinned=_pinned(folder, prepared, config),
     )
     if not trained.best_step:
         return Result(folder.path, {}, stopped=True)
@@ -163,15 +164,18 @@ def _load(config: RunConfig, device: torch.device, *, on_progress: OnProgress, s
     return backbone
 
 
-def _pinned(folder: RunFolder, prepared: PreparedData, config: RunConfig) -> PinnedWindows:
+def _pinned(folder: RunFolder, prepared: PreparedData, config: RunConfig) -> PinnedWindows | None:
+    """Write down what validations are held against, and say which windows to look at through all of them."""
     training, windows = config.training, len(prepared.windows("training"))
-    return PinnedWindows(
+    pinned = PinnedWindows(
         folder.path,
         prepared,
         validated=prepared.windows("validation").evenly(training.validation_windows),
         count=training.pinned_windows,
         steps_per_epoch=windows / min(training.batch_size, windows),
     )
+    write_references(folder.path, prepared, validated=pinned.validated, pinned=pinned.positions)
+    return pinned if training.pinned_windows else None
 
 
 def _with_evaluation_time(on_progress: OnProgress, test_windows: int) -> OnProgress:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,8 +17,10 @@ from timellm.data.prepared import PreparedData
 from timellm.data.windows import WindowIndex
 from timellm.errors import CheckpointError
 from timellm.forecasting.artifacts import RunFolder
+from timellm.forecasting.validation import BASELINES, WINDOWS, PinnedForecasts, PinnedWindow, read_baselines
 from timellm.training.checkpoint import ADAPTER
 from timellm.training.pinned import PINNED, PinnedWindows, pinned_positions
+from timellm.workspace import PROJECT
 
 SETTINGS = {"steps": 12, "validations": 4, "validation_windows": 40, "patience": 20}
 
@@ -114,6 +119,86 @@ def test_what_was_kept_after_the_state_is_made_again(folders, tmp_path):
     assert again["step"].tolist() == rows["step"].tolist()
     pinned.go_on_from(0)
     assert not pinned.path.exists()
+
+
+def test_what_is_kept_is_read_back_with_what_came_and_the_seasonal_naive(folders):
+    _, found = folders
+    seen = PinnedForecasts.read(found[3])
+    assert seen.step.tolist() == [3, 6, 9, 12] and len(seen.windows) == 3
+    table = RunFolder(found[3]).table().values
+    for window in seen.windows:
+        assert len(window.measured) == 48 + 12 and window.forecast_KH.shape == (4, 12)
+        pd.testing.assert_series_equal(
+            window.measured,
+            table[window.channel].loc[window.measured.index],
+            check_freq=False,
+            check_index_type=False,
+            check_names=False,
+        )
+        assert window.cutoff == window.measured.index[47]
+        yesterday = table[window.channel].shift(24).loc[window.ahead.index]
+        np.testing.assert_allclose(window.naive, yesterday)
+        assert window.naive_error() == pytest.approx(float((yesterday - window.ahead).abs().mean()))
+        expected = np.abs(window.forecast_KH - window.ahead.to_numpy()).mean(axis=1)
+        np.testing.assert_allclose(window.errors(), expected)
+
+
+def test_baselines_are_scored_on_the_windows_of_every_validation(folders):
+    _, found = folders
+    prepared = RunFolder(found[3]).prepared()
+    scaled = prepared.scaler.transform(prepared.values)
+    index = prepared.windows("validation").evenly(40)
+    squares = []
+    for channel, origin in zip(index.channel, index.origin, strict=True):
+        squares.append((scaled[origin : origin + 12, channel] - scaled[origin - 24 : origin - 12, channel]) ** 2)
+    baselines = read_baselines(found[3])
+    assert baselines["Seasonal naive"] == pytest.approx(np.mean(squares))
+    assert set(baselines) == {"Seasonal naive", "Last value"}
+    assert read_baselines(found[0]) == baselines, "without pinned windows, too"
+
+
+def test_run_without_pinned_windows_has_none_to_show(folders, tmp_path):
+    _, found = folders
+    assert PinnedForecasts.read(found[0]) is None
+    assert PinnedForecasts.read(tmp_path) is None
+    assert read_baselines(tmp_path) == {}
+
+
+def test_missing_value_counts_neither_as_hit_nor_as_miss():
+    hours = pd.date_range("2024-01-01", periods=5, freq="h")
+    measured = pd.Series([1.0, 2.0, 3.0, np.nan, 5.0], index=hours)
+    window = PinnedWindow("load", measured, np.array([3.0, 3.0, 4.0]), np.array([[4.0, 9.0, 5.0], [3.0, np.nan, 5.0]]))
+    assert window.errors().tolist() == [0.5, 0.0]
+    assert window.naive_error() == 0.5
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "others", "text"])
+def test_damaged_windows_are_refused_with_the_reason(folders, tmp_path, damage):
+    _, found = folders
+    for name in (PINNED, WINDOWS):
+        (tmp_path / name).write_bytes((found[3] / name).read_bytes())
+    path = tmp_path / WINDOWS
+    if damage == "missing":
+        path.unlink()
+    elif damage == "cut":
+        path.write_bytes(path.read_bytes()[:-9])
+    elif damage == "others":
+        pd.read_parquet(path).iloc[1:].to_parquet(path)
+    else:
+        path.write_text("no table")
+    with pytest.raises(CheckpointError, match=r"pinned windows of the run in .* cannot be read"):
+        PinnedForecasts.read(tmp_path)
+
+
+def test_damaged_baselines_are_refused(tmp_path):
+    (tmp_path / BASELINES).write_text('{"Seasonal naive": "low"}')
+    with pytest.raises(CheckpointError, match="is damaged"):
+        read_baselines(tmp_path)
+
+
+def test_looking_on_needs_no_torch():
+    code = "import sys, timellm.forecasting.validation; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=PROJECT).returncode == 0
 
 
 def test_damaged_file_is_refused(folders, tmp_path):

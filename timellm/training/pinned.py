@@ -11,24 +11,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from timellm.data.prepared import PreparedData
-from timellm.data.windows import WindowIndex
 from timellm.errors import CheckpointError
 from timellm.workspace import write_whole
+
+if TYPE_CHECKING:  # pages read what is kept here, and want no torch for it
+    from timellm.data.prepared import PreparedData
+    from timellm.data.windows import WindowIndex
 
 PINNED = "pinned_forecasts.parquet"
 
 
 def pinned_positions(index: WindowIndex, count: int) -> np.ndarray:
     """Positions [P <= count] in `index` of windows that are spread over its channels and over time, in order."""
-    if len(index) <= count:
-        return np.arange(len(index))
+    if not count or len(index) <= count:
+        return np.arange(min(count, len(index)))
     channels = np.unique(index.channel)
     chosen = []
     for number in range(count):
@@ -70,7 +73,7 @@ class PinnedWindows:
             OSError: the disk is full; what was kept before stays.
             CheckpointError: the file is damaged.
         """
-        chosen = pinned_positions(self.validated, self.count)
+        chosen = self.positions
         channel, origin = self.validated.channel[chosen], self.validated.origin[chosen]
         yhat_PH = self.prepared.scaler.restore(forecast_WH[chosen].astype(np.float64), channel=channel)
         rows = pa.table(
@@ -87,13 +90,18 @@ class PinnedWindows:
         self._write(pa.concat_tables([self._read(), rows]) if self.path.is_file() else rows)
 
     @property
+    def positions(self) -> np.ndarray:
+        """Positions [P] of the pinned ones among the windows of every validation."""
+        return pinned_positions(self.validated, self.count)
+
+    @property
     def path(self) -> Path:
         """The file that is kept."""
         return self.folder / PINNED
 
     def _read(self) -> pa.Table:
         try:
-            return pq.read_table(self.path)
+            return pq.read_table(self.path, page_checksum_verification=True)
         except (OSError, pa.ArrowException) as error:
             raise CheckpointError(
                 f"{self.path} is damaged ({error}); delete it, and the forecasts of later validations are kept"
@@ -101,4 +109,4 @@ class PinnedWindows:
 
     def _write(self, rows: pa.Table) -> None:
         # One piece, so that a file that was gone on with is the same to the byte as one that never was.
-        write_whole(self.path, lambda path: pq.write_table(rows.combine_chunks(), path))
+        write_whole(self.path, lambda path: pq.write_table(rows.combine_chunks(), path, write_page_checksum=True))
