@@ -18,15 +18,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.lib.stride_tricks import sliding_window_view
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import Tensor
 
 from timellm.config import RunConfig
@@ -38,7 +36,12 @@ from timellm.errors import CheckpointError
 from timellm.forecasting.baselines import LAST_VALUE, SEASONAL_NAIVE, last_value, seasonal_naive
 from timellm.forecasting.scores import MODEL_NAME, Scores, WindowForecasts
 from timellm.training.checkpoint import load_config
+from timellm.training.tensorfile import read_tensors, write_tensors
 from timellm.workspace import write_whole
+
+T = TypeVar("T")
+
+_CHECKED = {"write_page_checksum": True}  # so that a flipped bit is found when the page is read
 
 
 class RunFolder:
@@ -60,13 +63,16 @@ class RunFolder:
             "notes": table.notes,
         }
         self._write_json("table.json", facts)
-        write_whole(self.path / "table.parquet", lambda path: table.values.to_parquet(path))
+        write_whole(self.path / "table.parquet", lambda path: table.values.to_parquet(path, **_CHECKED))
 
     def table(self) -> Table:
         """The values that the run learned from."""
-        facts = self._read_json("table.json", what="table")
-        values = self._read("table.parquet", pd.read_parquet, what="table")
-        return Table(values, facts["frequency"], facts["time_column"], facts["layout"], tuple(facts["notes"]))
+        values = self._read("table.parquet", _read_frame, what="table")
+
+        def table(facts: Any) -> Table:
+            return Table(values, facts["frequency"], facts["time_column"], facts["layout"], tuple(facts["notes"]))
+
+        return self._read_json("table.json", table, what="table")
 
     def save_scaler(self, scaler: Scaler) -> None:
         """Keep mean and scale by channel."""
@@ -74,8 +80,11 @@ class RunFolder:
 
     def scaler(self) -> Scaler:
         """Mean and scale by channel, in the order of the table's channels."""
-        facts = self._read_json("scaler.json", what="scaler")
-        return Scaler(np.array(facts["mean"]), np.array(facts["scale"]))
+
+        def scaler(facts: Any) -> Scaler:
+            return Scaler(np.array(facts["mean"], np.float64), np.array(facts["scale"], np.float64))
+
+        return self._read_json("scaler.json", scaler, what="scaler")
 
     def prepared(self) -> PreparedData:
         """The table as the network saw it."""
@@ -93,12 +102,12 @@ class RunFolder:
         )
         # Numbers that hardly repeat: a dictionary makes the file larger, equal leading bytes side by side smaller.
         layout = {"use_dictionary": ["unique_id"], "use_byte_stream_split": ["yhat.list.element"]}
-        write_whole(self.path / "test_forecasts.parquet", lambda path: pq.write_table(rows, path, **layout))
+        write_whole(self.path / "test_forecasts.parquet", lambda path: pq.write_table(rows, path, **layout, **_CHECKED))
 
     def test_forecasts(self) -> WindowForecasts:
         """Test windows: what came, the model's forecasts and the baselines'."""
         prepared = self.prepared()
-        rows = self._read("test_forecasts.parquet", pq.read_table, what="test forecast")
+        rows = self._read("test_forecasts.parquet", _read_rows, what="test forecast")
         forecast = rows["yhat"].combine_chunks().flatten().to_numpy().reshape(len(rows), -1).astype(np.float64)
         number = {name: i for i, name in enumerate(prepared.table.channels)}
         channel = np.array([number[name] for name in rows["unique_id"].to_pylist()], np.int64)
@@ -110,29 +119,29 @@ class RunFolder:
 
     def scores(self) -> Scores:
         """Errors on the test part."""
-        return Scores.from_dict(self._read_json("scores.json", what="score"))
+        return self._read_json("scores.json", Scores.from_dict, what="score")
 
     def save_future(self, forecast: pd.DataFrame) -> None:
         """Keep the forecast beyond the data."""
-        write_whole(self.path / "future.parquet", lambda path: forecast.to_parquet(path, index=False))
+        write_whole(self.path / "future.parquet", lambda path: forecast.to_parquet(path, index=False, **_CHECKED))
 
     def future(self) -> pd.DataFrame:
         """Forecast beyond the data: unique_id, ds, yhat."""
-        return self._read("future.parquet", pd.read_parquet, what="forecast")
+        return self._read("future.parquet", _read_frame, what="forecast")
 
     def save_dictionary(self, prototypes_VD: Tensor, *, words: list[list[str]]) -> None:
         """Keep the prototypes as the trained weights give them, and the words nearest to each."""
-        tensors = {"prototypes": prototypes_VD.detach().float().cpu().contiguous()}
-        write_whole(self.path / "prototypes.safetensors", lambda path: path.write_bytes(save(tensors)))
+        tensors = {"prototypes": prototypes_VD.float()}
+        write_tensors(self.path / "prototypes.safetensors", tensors, facts={"of": "prototypes"})
         self._write_json("words.json", words)
 
     def prototypes(self) -> Tensor:
         """Prototypes [V, D]."""
-        return self._read("prototypes.safetensors", load_file, what="prototype dictionary")["prototypes"]
+        return self._read("prototypes.safetensors", _read_prototypes, what="prototype dictionary")
 
     def words(self) -> list[list[str]]:
         """Words nearest to each prototype, nearest first."""
-        return self._read_json("words.json", what="prototype dictionary")
+        return self._read_json("words.json", list, what="prototype dictionary")
 
     def save_summary(self, summary: dict[str, Any]) -> None:
         """Keep the outcome in a few numbers."""
@@ -140,23 +149,35 @@ class RunFolder:
 
     def summary(self) -> dict[str, Any]:
         """The outcome in a few numbers."""
-        return self._read_json("summary.json", what="summary")
+        return self._read_json("summary.json", dict, what="summary")
 
     def _write_json(self, name: str, content: Any) -> None:
         text = json.dumps(content, allow_nan=False)
         write_whole(self.path / name, lambda path: path.write_text(text, encoding="utf-8"))
 
-    def _read_json(self, name: str, *, what: str) -> Any:
-        return self._read(name, lambda path: json.loads(path.read_text(encoding="utf-8")), what=what)
+    def _read_json(self, name: str, make: Callable[[Any], T], *, what: str) -> T:
+        return self._read(name, lambda path: make(json.loads(path.read_text(encoding="utf-8"))), what=what)
 
-    def _read(self, name: str, read: Callable[[Path], Any], *, what: str) -> Any:
+    def _read(self, name: str, read: Callable[[Path], T], *, what: str) -> T:
         path = self.path / name
         if not path.is_file():
             raise CheckpointError(f"the run in {self.path.name} has no {what} yet; let it finish, or start it again")
         try:
             return read(path)
-        except (ValueError, KeyError, OSError, pa.ArrowException, SafetensorError) as error:
+        except (ValueError, KeyError, TypeError, OSError, pa.ArrowException) as error:
             raise CheckpointError(f"{path} is damaged ({error}); start the run again") from error
+
+
+def _read_prototypes(path: Path) -> Tensor:
+    return read_tensors(path, remedy="start the run again")[0]["prototypes"]
+
+
+def _read_rows(path: Path) -> pa.Table:
+    return pq.read_table(path, page_checksum_verification=True)
+
+
+def _read_frame(path: Path) -> pd.DataFrame:
+    return pd.read_parquet(path, page_checksum_verification=True)
 
 
 def with_baselines(prepared: PreparedData, index: WindowIndex, *, forecast: np.ndarray) -> WindowForecasts:

@@ -1,24 +1,30 @@
 """The trained part of a run on disk: `config.json` and `adapter.safetensors`, each written whole or not at all.
 
 What trains is what the network registers, and exactly that is saved; the frozen backbone never is. Nothing is ever
-unpickled.
+unpickled. Settings, table and scale are written before training and never changed, so the weights' file keeps the
+digests of theirs: weights are not read beside a table, scale or setting that they were not trained with.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
 from timellm.config import RunConfig
 from timellm.errors import CheckpointError, ConfigError
+from timellm.training.tensorfile import read_tensors, write_tensors
 from timellm.workspace import write_whole
 
 CONFIG = "config.json"
 ADAPTER = "adapter.safetensors"
+COMPANIONS = ("table.parquet", "table.json", "scaler.json")
+_MAY_DIFFER = ("path", "device", "trust_remote_code")  # where a run lies and works does not change what it learned
+_REMEDY = "put back what was there, or train the run again"
 
 
 def save_config(run_dir: Path, config: RunConfig) -> None:
@@ -45,25 +51,66 @@ def load_config(run_dir: Path) -> RunConfig:
 
 def save_adapter(run_dir: Path, network: nn.Module) -> None:
     """Write every trained tensor of `network`."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    write_whole(run_dir / ADAPTER, lambda path: path.write_bytes(save(tensors)))
+    write_tensors(run_dir / ADAPTER, network.state_dict(), facts=companions(run_dir))
 
 
 def read_adapter(run_dir: Path) -> dict[str, Tensor]:
     """The trained tensors of a run, on the CPU.
 
     Raises:
-        CheckpointError: there are none yet, or the file is damaged.
+        CheckpointError: there are none yet, the file is damaged, or what lies beside it was changed.
     """
     path = run_dir / ADAPTER
     if not path.is_file():
         raise CheckpointError(
             f"{run_dir} holds no {ADAPTER}: the run ended before its first validation; train it again"
         )
+    tensors, facts = read_tensors(path, remedy=_REMEDY)
+    check_companions(run_dir, facts)
+    return tensors
+
+
+def companions(run_dir: Path) -> dict[str, str]:
+    """What trained weights belong to: the settings, and digests of table and scale, as far as they are written."""
+    facts = {
+        name: hashlib.sha256((run_dir / name).read_bytes()).hexdigest()
+        for name in COMPANIONS
+        if (run_dir / name).is_file()
+    }
+    if (run_dir / CONFIG).is_file():
+        facts[CONFIG] = load_config(run_dir).to_json()
+    return facts
+
+
+def check_companions(run_dir: Path, facts: Mapping[str, str]) -> None:
+    """Hold what lies in a run's folder against what its weights were trained with.
+
+    Raises:
+        CheckpointError: settings, table or scale were changed or are missing; says which and what to do.
+    """
+    for name in COMPANIONS:
+        if name not in facts:
+            continue
+        if not (run_dir / name).is_file():
+            raise CheckpointError(f"{run_dir / name} is missing, with which the weights were trained; {_REMEDY}")
+        if hashlib.sha256((run_dir / name).read_bytes()).hexdigest() != facts[name]:
+            raise CheckpointError(f"{run_dir / name} was changed after the weights were trained with it; {_REMEDY}")
+    if CONFIG in facts:
+        _check_settings(run_dir, json.loads(facts[CONFIG]))
+
+
+def _check_settings(run_dir: Path, trained_with: dict) -> None:
+    found = load_config(run_dir)
     try:
-        return load_file(path)
-    except SafetensorError as error:
-        raise CheckpointError(f"{path} is damaged ({error}); train the run again") from error
+        changed = found.differences(RunConfig.from_dict(trained_with))
+    except ConfigError as error:
+        raise CheckpointError(f"{run_dir / ADAPTER} is from another version: {error}; train the run again") from error
+    for name, (now, then) in changed.items():
+        moved = name == "backbone" and Path(now).name == Path(then).name  # a folder may lie elsewhere today
+        if name not in _MAY_DIFFER and not moved:
+            raise CheckpointError(
+                f"{run_dir / CONFIG} says {name}={now!r}, but the weights were trained with {then!r}; {_REMEDY}"
+            )
 
 
 def load_adapter(run_dir: Path, network: nn.Module) -> None:
