@@ -30,7 +30,8 @@ from timellm.model.backbone import load_backbone
 from timellm.model.network import TimeLLM
 from timellm.model.patching import instance_norm
 from timellm.pipeline import in_force
-from timellm.training.loop import TrainingWindows, forecast_windows, train
+from timellm.training.evaluation import forecast_windows
+from timellm.training.loop import TrainingWindows, train
 from timellm.training.progress import never_stop
 
 PUBLISHED_DESCRIPTION = (

@@ -12,7 +12,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from accelerate import Accelerator
 
 from timellm.config import RunConfig
 from timellm.data.prepared import PreparedData
@@ -29,6 +31,7 @@ from timellm.model.network import TimeLLM
 from timellm.training.checkpoint import device_of, load_adapter, save_adapter, save_config
 from timellm.training.loop import TrainingResult, TrainingWindows, peak_memory_mib, train
 from timellm.training.pinned import PinnedWindows
+from timellm.training.processes import from_main, join_processes, main_first, weights_from_main
 from timellm.training.progress import OnProgress, Progress, ShouldStop, ignore_progress, never_stop
 from timellm.training.state import StateFile, has_state
 from timellm.workspace import sweep
@@ -69,23 +72,24 @@ def fit(
     """
     folder = RunFolder(Path(run_dir))
     started = time.monotonic()
-    sweep(folder.path)
-    resumed = has_state(folder.path)
-    table = folder.table() if resumed else load_table(config.data)
-    config = in_force(config, table)
-    state = StateFile(folder.path, belongs_to=config.to_json())
+    accelerator = join_processes(device_of(config.training.device))
+    on_progress = on_progress if accelerator.is_main_process else ignore_progress
+    resumed, table, config = from_main(accelerator, lambda: _enter(folder, config))
+    state = StateFile(folder.path, belongs_to=config.updated(path="", trust_remote_code=False).to_json())  # wherever it lies
     prepared = PreparedData.of(table, config)
     windows = {part: prepared.windows(part) for part in ("training", "validation", "test")}  # refuse early, not late
-    device = device_of(config.training.device)
+    device = accelerator.device
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)  # this run's peak, not that of one before it in the same process
     try:
-        backbone = _load(config, device, on_progress=on_progress, should_stop=should_stop)
+        backbone = main_first(
+            accelerator, lambda: _load(config, device, on_progress=on_progress, should_stop=should_stop)
+        )
     except _StoppedEarly:
         return Result(folder.path, {}, stopped=True)
     torch.manual_seed(config.training.seed)
     network = TimeLLM(config.model, backbone=backbone, description=config.data.description)
-    if not resumed:
+    if not resumed and accelerator.is_main_process:
         save_config(folder.path, config)
         folder.save_table(table)
         folder.save_scaler(prepared.scaler)
@@ -98,26 +102,45 @@ def fit(
         on_progress=_with_evaluation_time(on_progress, len(windows["test"])),
         should_stop=should_stop,
         state=state,
-        pinned=_pinned(folder, prepared, config),
+        pinned=_pinned(folder, prepared, config) if accelerator.is_main_process else None,
+        accelerator=accelerator,
     )
     if not trained.best_step:
         return Result(folder.path, {}, stopped=True)
-    load_adapter(folder.path, network)
+    from_main(accelerator, lambda: load_adapter(folder.path, network))
+    weights_from_main(accelerator, network)
     forecaster = Forecaster(config, network, table, prepared.scaler)
-    scores, seconds = _evaluate(forecaster, prepared, folder, on_progress=on_progress)
-    notes = _forecast(forecaster, folder)
-    _name_prototypes(network, backbone, folder)
-    summary = _summary(trained, scores) | {
-        "evaluation_seconds": seconds,
-        "seconds": time.monotonic() - started,
-        "memory_mib": peak_memory_mib(),
-        "windows_left_out": {part: index.left_out for part, index in windows.items() if index.left_out},
-        "notes": notes,
-    }
-    folder.save_summary(summary)
-    if not trained.stopped:
-        state.remove()  # a stopped run may be gone on with
-    return Result(folder.path, summary, stopped=trained.stopped)
+    evaluating = time.monotonic()
+    forecast = _forecast_test_part(forecaster, prepared, accelerator=accelerator, on_progress=on_progress)
+
+    def finish() -> dict[str, Any]:
+        """What the main process does alone."""
+        scores = _score(forecast, prepared, folder)
+        seconds = time.monotonic() - evaluating
+        notes = _forecast(forecaster, folder)
+        _name_prototypes(network, backbone, folder)
+        summary = _summary(trained, scores) | {
+            "evaluation_seconds": seconds,
+            "seconds": time.monotonic() - started,
+            "memory_mib": peak_memory_mib(),
+            "processes": accelerator.num_processes,
+            "windows_left_out": {part: index.left_out for part, index in windows.items() if index.left_out},
+            "notes": notes,
+        }
+        folder.save_summary(summary)
+        if not trained.stopped:
+            state.remove()  # a stopped run may be gone on with
+        return summary
+
+    return Result(folder.path, from_main(accelerator, finish), stopped=trained.stopped)
+
+
+def _enter(folder: RunFolder, config: RunConfig) -> tuple[bool, Table, RunConfig]:
+    """Whether the run goes on, its table, and its settings with what was found in the table."""
+    sweep(folder.path)
+    resumed = has_state(folder.path)
+    table = folder.table() if resumed else load_table(config.data)
+    return resumed, table, in_force(config, table)
 
 
 def evaluate(
@@ -133,7 +156,8 @@ def evaluate(
     """
     folder = RunFolder(Path(run_dir))
     forecaster = Forecaster.load(run_dir, trust_remote_code=trust_remote_code)
-    return _evaluate(forecaster, folder.prepared(), folder, on_progress=on_progress)[0]
+    prepared = folder.prepared()
+    return _score(_forecast_test_part(forecaster, prepared, on_progress=on_progress), prepared, folder)
 
 
 def in_force(config: RunConfig, table: Table) -> RunConfig:
@@ -188,9 +212,14 @@ def _with_evaluation_time(on_progress: OnProgress, test_windows: int) -> OnProgr
     return report
 
 
-def _evaluate(
-    forecaster: Forecaster, prepared: PreparedData, folder: RunFolder, *, on_progress: OnProgress
-) -> tuple[Scores, float]:
+def _forecast_test_part(
+    forecaster: Forecaster,
+    prepared: PreparedData,
+    *,
+    on_progress: OnProgress,
+    accelerator: Accelerator | None = None,
+) -> np.ndarray:
+    """Forecasts [W, H] of every test window in original units, divided over the processes of a run."""
     started = time.monotonic()
     index = prepared.windows("test")
     total = len(index)
@@ -209,7 +238,12 @@ def _evaluate(
             )
         )
 
-    forecast = forecaster.forecast_index(prepared, index, on_batch=on_batch)
+    return forecaster.forecast_index(prepared, index, on_batch=on_batch, accelerator=accelerator)
+
+
+def _score(forecast: np.ndarray, prepared: PreparedData, folder: RunFolder) -> Scores:
+    """Errors of the forecasts of every test window, both kept in the folder."""
+    index = prepared.windows("test")
     folder.save_test_forecasts(index, forecast=forecast, channels=prepared.table.channels)
     scores = score(
         with_baselines(prepared, index, forecast=forecast),
@@ -218,7 +252,7 @@ def _evaluate(
         naive_error=in_sample_naive_error(prepared.training_values, season_length(prepared.table.frequency)),
     )
     folder.save_scores(scores)
-    return scores, time.monotonic() - started
+    return scores
 
 
 def _forecast(forecaster: Forecaster, folder: RunFolder) -> list[str]:

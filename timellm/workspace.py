@@ -72,3 +72,8 @@ def sweep(folder: Path) -> None:
     for scratch in folder.glob(".*"):
         if _SCRATCH.fullmatch(scratch.name):
             scratch.unlink(missing_ok=True)
+
+
+def is_main_process() -> bool:
+    """Whether this process speaks for a run that several may work on; their launcher numbers them from 0."""
+    return int(os.environ.get("RANK") or 0) == 0

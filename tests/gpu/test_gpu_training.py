@@ -13,7 +13,7 @@ from timellm.data.windows import WindowIndex, WindowSource
 from timellm.forecasting.forecaster import Forecaster
 from timellm.pipeline import fit
 from timellm.training.checkpoint import device_of
-from timellm.training.loop import forecast_windows
+from timellm.training.evaluation import forecast_windows
 
 pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("exact_float32")]
 

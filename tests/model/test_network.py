@@ -12,7 +12,7 @@ from timellm.errors import BackboneError
 from timellm.model.backbone import load_backbone
 from timellm.model.network import TimeLLM
 from timellm.model.patching import patch_spans
-from timellm.training.loop import forecast_windows
+from timellm.training.evaluation import forecast_windows
 
 ARCHITECTURES = ("llama", "qwen2", "gpt2", "bert")
 

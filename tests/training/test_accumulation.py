@@ -13,6 +13,7 @@ from timellm.data.windows import Split, WindowSource, index_windows
 from timellm.model.backbone import load_backbone
 from timellm.model.network import TimeLLM
 from timellm.training.loop import TrainingWindows, _accumulate, train
+from timellm.training.processes import join_processes
 
 CONTEXT, HORIZON, BATCH = 48, 12, 10
 
@@ -42,7 +43,8 @@ def network(folder, dtype: str) -> TimeLLM:
 def gradients(model: torch.nn.Module, windows: TrainingWindows, **settings) -> tuple[torch.Tensor, float]:
     """Every trained weight's gradient in one row, and the loss that is reported."""
     model.zero_grad()
-    loss = _accumulate(model, windows, np.arange(BATCH) * 15, TrainingConfig(batch_size=BATCH, **settings))
+    config = TrainingConfig(batch_size=BATCH, **settings)
+    loss = _accumulate(join_processes(torch.device("cpu")), model, windows, np.arange(BATCH) * 15, config)
     return torch.cat([weight.grad.flatten() for weight in model.parameters()]), loss
 
 

@@ -12,7 +12,8 @@ from torch import nn
 from timellm.config import TrainingConfig
 from timellm.data.windows import Split, WindowSource, index_windows
 from timellm.errors import ConfigError
-from timellm.training.loop import TrainingWindows, forecast_windows, train
+from timellm.training.evaluation import forecast_windows
+from timellm.training.loop import TrainingWindows, train
 from timellm.training.schedule import rate
 
 CONTEXT, HORIZON = 16, 4

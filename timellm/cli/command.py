@@ -12,6 +12,7 @@ from pathlib import Path
 from timellm.cli import estimate, fitting, overview, receipt, results
 from timellm.errors import TimeLLMError
 from timellm.jobs.cause import mendable
+from timellm.workspace import is_main_process
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,7 +22,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # Only the answer belongs on standard output, whatever a library may print.
         with contextlib.redirect_stdout(sys.stderr):
             answer = chosen.verb(chosen)
-        print(answer.json() if chosen.json else answer.text, flush=True)
+        if is_main_process():
+            print(answer.json() if chosen.json else answer.text, flush=True)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from timellm.cli.answer import Answer, columns
 from timellm.cli.bar import Bar
+from timellm.workspace import is_main_process
 
 if TYPE_CHECKING:
     from timellm.config import RunConfig
@@ -27,7 +28,8 @@ def fit(arguments: argparse.Namespace) -> Answer:
     Raises:
         TimeLLMError: the table, a setting or the backbone cannot be used, or the folder is not empty.
     """
-    _check_run_dir(arguments.run_dir)
+    if is_main_process():  # another one could find what the main one has already written
+        _check_run_dir(arguments.run_dir)
     return _run(_configuration(arguments), arguments.run_dir)
 
 
@@ -105,14 +107,11 @@ def _configuration(arguments: argparse.Namespace) -> RunConfig:
         lengths = zip(("context", "horizon"), suggest_lengths(table, reading), strict=True)
         chosen = {name: rows for name, rows in lengths if name not in given}
     for name, value in chosen.items():
-        print(f"chosen for this table: {name}={value}", file=sys.stderr)
+        _tell(f"chosen for this table: {name}={value}")
     _check_trust(config, said="trust_remote_code" in settings)
     config = config.updated(**chosen, **settings)
     if config.model.trust_remote_code:
-        print(
-            f"warning: Python code that ships with {config.model.backbone} will run with all your rights",
-            file=sys.stderr,
-        )
+        _tell(f"warning: Python code that ships with {config.model.backbone} will run with all your rights")
     return config
 
 
@@ -177,7 +176,7 @@ def _stop_on_signals() -> Iterator[threading.Event]:
         if stopping.is_set():
             raise KeyboardInterrupt
         stopping.set()
-        print("\nstopping after this step; the best checkpoint is kept. Ctrl-C again ends at once", file=sys.stderr)
+        _tell("\nstopping after this step; the best checkpoint is kept. Ctrl-C again ends at once")
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -185,3 +184,9 @@ def _stop_on_signals() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _tell(text: str) -> None:
+    """Say it once, however many processes work on the run."""
+    if is_main_process():
+        print(text, file=sys.stderr)

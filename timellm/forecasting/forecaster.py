@@ -21,7 +21,7 @@ from timellm.forecasting.artifacts import RunFolder
 from timellm.model.backbone import load_backbone
 from timellm.model.network import TimeLLM
 from timellm.training.checkpoint import device_of, load_adapter
-from timellm.training.loop import forecast_windows
+from timellm.training.evaluation import forecast_windows
 
 
 @dataclass(frozen=True)
@@ -87,10 +87,13 @@ class Forecaster:
             }
         )
 
-    def forecast_index(self, prepared: PreparedData, index: WindowIndex, **callbacks) -> np.ndarray:
-        """Forecasts [W, H], in original units, of the windows of `prepared` that `index` names."""
+    def forecast_index(self, prepared: PreparedData, index: WindowIndex, **options) -> np.ndarray:
+        """Forecasts [W, H], in original units, of the windows of `prepared` that `index` names.
+
+        `options` are those of `forecast_windows`.
+        """
         source = prepared.source(self.network.reader.backbone.device)
-        scaled_WH = forecast_windows(self.network, source, index, **callbacks)
+        scaled_WH = forecast_windows(self.network, source, index, **options)
         return self.scaler.restore(scaled_WH, channel=index.channel)
 
     def complete_channels(self, values: pd.DataFrame) -> tuple[str, ...]:

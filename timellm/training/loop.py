@@ -14,14 +14,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from accelerate import Accelerator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from timellm.config import TrainingConfig
 from timellm.data.windows import WindowIndex, WindowSource
 from timellm.errors import ConfigError
-from timellm.training.memory import EVALUATION_BATCH
+from timellm.training.evaluation import validate
 from timellm.training.pinned import PinnedWindows
+from timellm.training.processes import (
+    add_up_gradients,
+    join_processes,
+    numbers_from_main,
+    own_random_numbers,
+    weights_from_main,
+)
 from timellm.training.progress import OnProgress, Progress, ShouldStop
 from timellm.training.schedule import rate
 from timellm.training.state import Standing, StateFile
@@ -64,6 +72,7 @@ def train(
     should_stop: ShouldStop,
     state: StateFile | None = None,
     pinned: PinnedWindows | None = None,
+    accelerator: Accelerator | None = None,
 ) -> TrainingResult:
     """Train what `network` registers; `save_best` is called whenever the validation error is the lowest so far.
 
@@ -72,48 +81,72 @@ def train(
     With `state`, where training stands is written now and then, and training goes on from what is found there: to the
     same weights, bit for bit on a CPU, unless a time budget drives the schedule.
 
+    The processes of `accelerator` work through their shares of each batch, to the gradient that one process would find.
+    They hold the same weights and end at the same step; the main one alone reports, saves, and hears of a stop.
+
     Raises:
         ConfigError: the loss stopped being a number; says at which step and what to change.
         CheckpointError: the state is damaged or belongs to another training.
     """
     if config.gradient_checkpointing:
         network.checkpoint_gradients()
-    optimizer = optimizer_for(network, config)
-    now = state.restore(network, optimizer) if state else Standing()
-    if pinned:
+    accelerator = accelerator or join_processes(next(network.parameters()).device)
+    main = accelerator.is_main_process
+    weights_from_main(accelerator, network)
+    optimizer = accelerator.prepare(optimizer_for(network, config))
+    own_random_numbers(accelerator, seed=config.seed)
+    now = state.restore(network, optimizer, accelerator) if state else Standing()
+    if pinned and main:
         pinned.go_on_from(now.step)
     clock = _Clock(config, now.seconds)
     batches = _batches(windows.training, config, start=now.step)
+    validated = windows.validation.evenly(config.validation_windows)
+
+    def where() -> tuple[bool, float, bool]:
+        """Whether to stop, how far the run is, and whether to write: by the main process's user and clock."""
+        return should_stop(), clock.share(now.step), state is not None and state.due()
+
+    def write() -> None:
+        if state:
+            now.seconds = clock.elapsed()
+            state.write(network, optimizer, now, accelerator)
+
     while True:
-        stopped = should_stop()
-        share = clock.share(now.step)
+        stopped, share, late = numbers_from_main(accelerator, where, count=3)
         # A validation is due at every k-th part of the run, however the run is measured, and whenever it ends.
         due = int(share * config.validations + 1e-9)
         if now.step and now.step != now.validated_step and (due > now.validated or share >= 1 or stopped):
             now.validated, now.validated_step = due, now.step
-            loss, forecast_WH = validate(network, windows, limit=config.validation_windows)
+            loss, forecast_WH = validate(network, windows.source, validated, accelerator=accelerator)
             _check_finite(loss, now.step, config)
             if loss < now.best:
                 now.best, now.best_step, now.without_gain = loss, now.step, 0
-                save_best()
+                if main:
+                    save_best()
             else:
                 now.without_gain += 1
-            on_progress(clock.report(now, validation_loss=loss))
-            if pinned:  # before the state: a run that is killed in between makes this validation again
+            if main:
+                on_progress(clock.report(now, validation_loss=loss))
+            if pinned and main:  # before the state: a run that is killed in between makes this validation again
                 pinned.add(now.step, forecast_WH)
-            _write(state, network, optimizer, now, clock)
-        elif state and state.due():
-            _write(state, network, optimizer, now, clock)
+            write()
+        elif late:
+            write()
         if stopped or share >= 1 or now.without_gain >= config.patience:
             break
         learning_rate = rate(share, peak=config.learning_rate, schedule=config.schedule)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate
-        loss = _step(network, windows, next(batches), optimizer, config)
+        network.train()
+        optimizer.zero_grad()
+        loss = _accumulate(accelerator, network, windows, next(batches), config)
+        accelerator.clip_grad_norm_(network.parameters(), config.clip_norm)
+        optimizer.step()
         now.step += 1
         _check_finite(loss, now.step, config)
         now.recent = [*now.recent, loss][-_SMOOTHED_STEPS:]
-        on_progress(clock.report(now, learning_rate=learning_rate))
+        if main:
+            on_progress(clock.report(now, learning_rate=learning_rate))
     seconds = clock.elapsed()
     return TrainingResult(
         steps=now.step,
@@ -121,46 +154,9 @@ def train(
         best_validation_loss=now.best if now.best_step else math.nan,
         seconds=seconds,
         windows_per_s=now.step * config.batch_size / seconds if seconds else math.nan,
-        stopped=stopped,
+        stopped=bool(stopped),
         early=now.without_gain >= config.patience,
     )
-
-
-def _write(
-    state: StateFile | None, network: nn.Module, optimizer: torch.optim.Optimizer, now: Standing, clock: _Clock
-) -> None:
-    if state:
-        now.seconds = clock.elapsed()
-        state.write(network, optimizer, now)
-
-
-@torch.inference_mode()
-def forecast_windows(
-    network: nn.Module, source: WindowSource, index: WindowIndex, *, on_batch: Callable[[int], None] = lambda done: None
-) -> np.ndarray:
-    """Forecasts [W, H] of the windows in `index`, on the scale of `source`; `on_batch` hears how many are done.
-
-    The last batch is filled up with its last window: matrix products of another size are summed in another order, and
-    in bfloat16 a window's forecast would then depend on how many others were asked for (by up to 3 % of a standard
-    deviation).
-    """
-    network.eval()
-    forecast_WH = np.empty((len(index), source.horizon), np.float32)
-    for begin in range(0, len(index), EVALUATION_BATCH):
-        end = min(begin + EVALUATION_BATCH, len(index))
-        chosen = np.arange(begin, begin + EVALUATION_BATCH).clip(max=len(index) - 1)
-        contexts_BT = source.contexts(index.channel[chosen], origin=index.origin[chosen])
-        forecast_WH[begin:end] = network(contexts_BT).float().cpu().numpy()[: end - begin]
-        on_batch(end)
-    return forecast_WH
-
-
-def validate(network: nn.Module, windows: TrainingWindows, *, limit: int) -> tuple[float, np.ndarray]:
-    """MSE on z-scored validation windows, at most `limit` of them, evenly spaced; and the forecasts [W, H] of these."""
-    index = windows.validation.evenly(limit)
-    forecast_WH = forecast_windows(network, windows.source, index)
-    _, target_WH = windows.source.gather(index.channel, origin=index.origin)
-    return float(np.mean((forecast_WH - target_WH.cpu().numpy()) ** 2)), forecast_WH
 
 
 def peak_memory_mib() -> float:
@@ -177,37 +173,28 @@ def peak_memory_mib() -> float:
     return (peak_kib or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) / 1024
 
 
-def _step(
-    network: nn.Module,
-    windows: TrainingWindows,
-    chosen: np.ndarray,
-    optimizer: torch.optim.Optimizer,
-    config: TrainingConfig,
+def _accumulate(
+    accelerator: Accelerator, network: nn.Module, windows: TrainingWindows, chosen: np.ndarray, config: TrainingConfig
 ) -> float:
-    """One optimiser step on the windows at positions `chosen`; returns the loss of them all."""
-    network.train()
-    optimizer.zero_grad(set_to_none=True)
-    loss = _accumulate(network, windows, chosen, config)
-    nn.utils.clip_grad_norm_(network.parameters(), config.clip_norm)
-    optimizer.step()
-    return loss
+    """Add the gradient of the mean loss over the windows at positions `chosen`, divided over processes and into parts.
 
-
-def _accumulate(network: nn.Module, windows: TrainingWindows, chosen: np.ndarray, config: TrainingConfig) -> float:
-    """Add the gradient of the mean loss over the windows at positions `chosen`, one part of them after the other.
-
-    Only one part's activations are alive at a time. A part's mean counts by its share of the windows, so that parts
-    that do not divide evenly still sum to the undivided batch's gradient.
+    Only one part's activations are alive at a time, and it is no larger than with one process. A part's mean counts by
+    its share of the windows, so that parts that do not divide evenly, or a process that has none, still sum to the
+    undivided batch's gradient.
     """
-    loss_sum: Tensor | float = 0.0
-    for part in np.array_split(chosen, min(config.accumulation, len(chosen))):
-        context_BT, target_BH = windows.source.gather(
-            windows.training.channel[part], origin=windows.training.origin[part]
-        )
-        loss = _LOSSES[config.loss](network(context_BT), target_BH) * (len(part) / len(chosen))
-        loss.backward()
-        loss_sum = loss_sum + loss.detach()
-    return float(loss_sum)  # once, because on a GPU it waits for all that was asked for
+    processes, own = accelerator.num_processes, accelerator.process_index
+    count = min(-(-config.accumulation // processes), -(-len(chosen) // processes))
+    loss_sum = torch.zeros((), device=accelerator.device)
+    for part in np.array_split(chosen, count * processes)[own * count : (own + 1) * count]:
+        if len(part):
+            context_BT, target_BH = windows.source.gather(
+                windows.training.channel[part], origin=windows.training.origin[part]
+            )
+            loss = _LOSSES[config.loss](network(context_BT), target_BH) * (len(part) / len(chosen))
+            accelerator.backward(loss)
+            loss_sum = loss_sum + loss.detach()
+    add_up_gradients(accelerator, network)
+    return float(accelerator.reduce(loss_sum))  # once, because on a GPU it waits for all that was asked for
 
 
 def _check_finite(loss: float, step: int, config: TrainingConfig) -> None:

@@ -6,25 +6,28 @@ the best so far, and which training it belongs to. It is written whole or not at
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
+import logging
 import math
-import os
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from accelerate import Accelerator
 from torch import Tensor, nn
 
 from timellm.errors import CheckpointError
-from timellm.workspace import write_whole
+from timellm.training.checkpoint import check_companions, companions
+from timellm.training.processes import from_main, gathered
+from timellm.training.tensorfile import read_tensors, write_tensors
+
+log = logging.getLogger(__name__)
 
 STATE = "training_state.safetensors"
 _EVERY_S = 20.0
+_REMEDY = "delete it, and the run starts again from its beginning"
 _COST = 0.02  # of the time may go into writing the state
 
 
@@ -68,68 +71,75 @@ class StateFile:
         """Whether it is time to write: rarely enough that a slow disk costs little."""
         return time.monotonic() - self._written >= max(_EVERY_S, self._took / _COST)
 
-    def write(self, network: nn.Module, optimizer: torch.optim.Optimizer, standing: Standing) -> None:
-        """Write the state.
+    def write(
+        self,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        standing: Standing,
+        accelerator: Accelerator | None = None,
+    ) -> None:
+        """Write the state; all processes of a run call this, and the main one writes.
 
         Raises:
             OSError: the disk is full; the state before stays.
         """
         begin = time.monotonic()
+        random = _random_states(accelerator)
+        if accelerator and not accelerator.is_main_process:
+            return
         tensors = {f"weight.{name}": weight for name, weight in network.state_dict().items()}
         for name, parameter in network.named_parameters():
             for key, value in optimizer.state.get(parameter, {}).items():
                 tensors[f"optimizer.{key}.{name}"] = value
-        tensors |= {f"random.{name}": state for name, state in _random_states().items()}
+        tensors |= {f"random.{name}": states for name, states in random.items()}
         header = {"belongs_to": self._key, "standing": json.dumps(asdict(standing))}
-        plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-        write_whole(self.path, lambda path: _save(plain, path, header))
+        write_tensors(self.path, tensors, facts=header | companions(self.path.parent))
         self._written = time.monotonic()
         self._took = self._written - begin
 
-    def restore(self, network: nn.Module, optimizer: torch.optim.Optimizer) -> Standing:
-        """Put a written state back into place; a fresh `Standing` if there is none.
+    def restore(
+        self, network: nn.Module, optimizer: torch.optim.Optimizer, accelerator: Accelerator | None = None
+    ) -> Standing:
+        """Put a written state back into place in all processes of a run; a fresh `Standing` if there is none.
+
+        With another number of processes than wrote it, dropout draws other numbers than it would have.
 
         Raises:
-            CheckpointError: the file is damaged, or belongs to a training with other settings.
+            CheckpointError: the file is damaged, or belongs to a training with other settings or another table.
         """
-        if not self.path.is_file():
+        found = from_main(accelerator, self._read) if accelerator else self._read()
+        if found is None:
             return Standing()
-        try:
-            with safe_open(self.path, framework="pt") as file:
-                header = file.metadata() or {}
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118, it is no dictionary
-            standing = Standing(**json.loads(header["standing"]))
-        except (SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(
-                f"{self.path} is damaged ({error}); delete it, and the run starts again from its beginning"
-            ) from error
-        if header.get("belongs_to") != self._key:
-            raise CheckpointError(
-                f"{self.path} belongs to a training with other settings or another table; use a new folder, or"
-                " delete it"
-            )
+        standing, tensors = found
         try:
             network.load_state_dict(_part(tensors, "weight."))
             _restore_optimizer(optimizer, dict(network.named_parameters()), _part(tensors, "optimizer."))
-            _restore_random(_part(tensors, "random."))
+            _restore_random(_part(tensors, "random."), accelerator)
         except (RuntimeError, KeyError, ValueError) as error:
             raise CheckpointError(
                 f"{self.path} does not fit this run: {' '.join(str(error).split())[:300]}; delete it to start again"
             ) from error
         return standing
 
+    def _read(self) -> tuple[Standing, dict[str, Tensor]] | None:
+        if not self.path.is_file():
+            return None
+        tensors, header = read_tensors(self.path, remedy=_REMEDY)
+        try:
+            standing = Standing(**json.loads(header["standing"]))
+        except (KeyError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{self.path} is from another version ({error}); {_REMEDY}") from error
+        if header.get("belongs_to") != self._key:
+            raise CheckpointError(
+                f"{self.path} belongs to a training with other settings or another table; use a new folder, or"
+                " delete it"
+            )
+        check_companions(self.path.parent, header)
+        return standing, tensors
+
     def remove(self) -> None:
         """Training is over and will not go on."""
         self.path.unlink(missing_ok=True)
-
-
-def _save(tensors: dict[str, Tensor], path: Path, header: dict[str, str]) -> None:
-    try:
-        save_file(tensors, path, metadata=header)
-    except SafetensorError as error:  # the library has one error for everything; a full disk is the user's to mend
-        if f"os error {errno.ENOSPC}" in str(error):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
-        raise
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -145,14 +155,27 @@ def _restore_optimizer(
         optimizer.state[weight][key] = tensor.to(weight.device)
 
 
-def _random_states() -> dict[str, Tensor]:
+def _random_states(accelerator: Accelerator | None) -> dict[str, Tensor]:
+    """The random state of every process, as rows."""
     states = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         states["cuda"] = torch.cuda.get_rng_state()
-    return states
+    return {name: gathered(accelerator, state) if accelerator else state[None] for name, state in states.items()}
 
 
-def _restore_random(states: dict[str, Tensor]) -> None:
-    torch.set_rng_state(states["cpu"])
-    if "cuda" in states and torch.cuda.is_available():
-        torch.cuda.set_rng_state(states["cuda"])
+def _restore_random(states: dict[str, Tensor], accelerator: Accelerator | None) -> None:
+    processes, own = (accelerator.num_processes, accelerator.process_index) if accelerator else (1, 0)
+    rows = {name: torch.atleast_2d(state) for name, state in states.items()}  # a vector in what was written once
+    if len(rows["cpu"]) != processes:
+        if own == 0:
+            log.warning(
+                "training was begun by %d processes and goes on with %d: its dropout differs from what it would have"
+                " been, nothing else",
+                len(rows["cpu"]),
+                processes,
+            )
+        if own:
+            return  # its numbers are as `own_random_numbers` has left them
+    torch.set_rng_state(rows["cpu"][own])
+    if "cuda" in rows and torch.cuda.is_available():
+        torch.cuda.set_rng_state(rows["cuda"][own])

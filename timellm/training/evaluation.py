@@ -1,0 +1,58 @@
+"""Forecasts of many windows without gradient, divided over the processes of a run; and the validation error.
+
+Shapes: W windows, H horizon, T context, B batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from timellm.data.windows import WindowIndex, WindowSource
+from timellm.training.memory import EVALUATION_BATCH
+from timellm.training.processes import gathered
+
+
+@torch.inference_mode()
+def forecast_windows(
+    network: nn.Module,
+    source: WindowSource,
+    index: WindowIndex,
+    *,
+    on_batch: Callable[[int], None] = lambda done: None,
+    accelerator: Accelerator | None = None,
+) -> np.ndarray:
+    """Forecasts [W, H] of the windows in `index`, on the scale of `source`; `on_batch` hears how many are done.
+
+    The last batch is filled up with its last window: matrix products of another size are summed in another order, and
+    in bfloat16 a window's forecast would then depend on how many others were asked for (by up to 3 % of a standard
+    deviation). With `accelerator`, each of its processes forecasts an equal share, and all get all forecasts.
+    """
+    network.eval()
+    processes, own = (accelerator.num_processes, accelerator.process_index) if accelerator else (1, 0)
+    count = -(-len(index) // processes)  # the same in all processes; the last window fills up
+    mine = (np.arange(count) * processes + own).clip(max=len(index) - 1)
+    forecast_WH = np.empty((count, source.horizon), np.float32)
+    for begin in range(0, count, EVALUATION_BATCH):
+        end = min(begin + EVALUATION_BATCH, count)
+        chosen = mine[np.arange(begin, begin + EVALUATION_BATCH).clip(max=count - 1)]
+        contexts_BT = source.contexts(index.channel[chosen], origin=index.origin[chosen])
+        forecast_WH[begin:end] = network(contexts_BT).float().cpu().numpy()[: end - begin]
+        on_batch(min(end * processes, len(index)))
+    if processes == 1:
+        return forecast_WH
+    by_process = gathered(accelerator, torch.from_numpy(forecast_WH))  # [processes, count, H]
+    return by_process.transpose(0, 1).reshape(-1, source.horizon)[: len(index)].numpy()
+
+
+def validate(
+    network: nn.Module, source: WindowSource, index: WindowIndex, *, accelerator: Accelerator | None = None
+) -> tuple[float, np.ndarray]:
+    """MSE on the z-scored windows in `index`, and their forecasts [W, H]; the same in every process."""
+    forecast_WH = forecast_windows(network, source, index, accelerator=accelerator)
+    _, target_WH = source.gather(index.channel, origin=index.origin)
+    return float(np.mean((forecast_WH - target_WH.cpu().numpy()) ** 2)), forecast_WH

@@ -1,0 +1,146 @@
+"""The processes that work on one run together: which device each has, who speaks for all, and how they agree.
+
+Started by `torchrun` or `accelerate launch`, which say in the environment how many there are; otherwise there is one.
+The main process alone reads the table and the run's folder, writes, reports and decides; the others hear from it what
+it found. They meet in collective operations, so that what one of them does, all must do: a decision that follows from
+a clock, a file or a user is made by the main process and passed on.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TypeVar
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState, GradientState, is_initialized
+from accelerate.utils import (
+    GradientAccumulationPlugin,
+    InitProcessGroupKwargs,
+    broadcast,
+    broadcast_object_list,
+)
+from torch import Tensor, nn
+
+from timellm.errors import ConfigError
+
+Found = TypeVar("Found")
+_PATIENCE = timedelta(hours=2)  # for a process that fetches or loads a large backbone while others wait for it
+
+
+def join_processes(device: torch.device) -> Accelerator:
+    """Meet the other processes of this run, if a launcher has started some; each gets a device of the kind of `device`.
+
+    Raises:
+        ConfigError: the launcher asks for something that this program does in another way.
+    """
+    _check_launcher()
+    if is_initialized() and AcceleratorState._shared_state.get("device", device).type != device.type:
+        AcceleratorState._reset_state(reset_partial_state=True)  # an earlier run of this process used another device
+        GradientState._reset_state()
+    theirs = torch.distributed.is_initialized()
+    accelerator = Accelerator(
+        cpu=device.type == "cpu",
+        # The trained parts are float32 and the backbone has its own arithmetic and its own scaling of gradients
+        # (timellm.model.precision); an autocast and a loss scale over both would undo that.
+        mixed_precision="no",
+        # Parts of a batch are counted in the loop, whatever the launcher's environment says.
+        gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=_PATIENCE)],
+    )
+    if torch.distributed.is_initialized() and not theirs:
+        atexit.register(_part)
+    return accelerator
+
+
+def from_main(accelerator: Accelerator, find: Callable[[], Found]) -> Found:
+    """What `find` returns on the main process, given to every process; what it raises is raised in every one.
+
+    It travels as a pickle from process to process of one run, never through a file.
+    """
+    if accelerator.num_processes == 1:
+        return find()
+    answer: list = [None, None]
+    if accelerator.is_main_process:
+        try:
+            answer[0] = find()
+        except Exception as error:
+            broadcast_object_list([None, error])
+            raise
+    found, error = broadcast_object_list(answer)
+    if error is not None:
+        raise error
+    return found
+
+
+def main_first(accelerator: Accelerator, work: Callable[[], Found]) -> Found:
+    """`work` on every process, on the main one first, so that the others find what it has fetched.
+
+    What it raises on the main process is raised in every one.
+    """
+    done: list[Found] = []
+    from_main(accelerator, lambda: done.append(work()))
+    with accelerator.local_main_process_first():  # other machines have to fetch, too
+        return done[0] if accelerator.is_main_process else work()
+
+
+def numbers_from_main(accelerator: Accelerator, find: Callable[[], tuple[float, ...]], *, count: int) -> list[float]:
+    """As `from_main` for `count` numbers, fast enough for every step."""
+    if accelerator.num_processes == 1:
+        return list(find())
+    numbers = find() if accelerator.is_main_process else (0.0,) * count
+    return broadcast(torch.tensor(numbers, dtype=torch.float64, device=accelerator.device)).tolist()
+
+
+def weights_from_main(accelerator: Accelerator, network: nn.Module) -> None:
+    """Give every process the main one's trained weights."""
+    if accelerator.num_processes > 1:
+        broadcast([tensor.data for tensor in network.state_dict().values()])
+
+
+def add_up_gradients(accelerator: Accelerator, network: nn.Module) -> None:
+    """Give every process the sum of all processes' gradients.
+
+    Weight by weight, and not in the buckets of DistributedDataParallel, which it fills anew after the first step: a run
+    that goes on would then add three processes' numbers in another order than one that was never interrupted. What is
+    sent while others still compute would be little, as the trained parts are small and come last in backward.
+    """
+    if accelerator.num_processes > 1:
+        for weight in network.parameters():
+            if weight.requires_grad:
+                own = torch.zeros_like(weight) if weight.grad is None else weight.grad
+                weight.grad = accelerator.reduce(own)
+
+
+def gathered(accelerator: Accelerator, tensor: Tensor) -> Tensor:
+    """`tensor` [...] of every process, of one shape in all, as [processes, ...] on the CPU."""
+    if accelerator.num_processes == 1:
+        return tensor.cpu()[None]
+    return accelerator.gather(tensor.to(accelerator.device)[None]).cpu()
+
+
+def own_random_numbers(accelerator: Accelerator, *, seed: int) -> None:
+    """Let dropout differ between processes, reproducibly; the main one goes on as the only one would."""
+    if not accelerator.is_main_process:
+        torch.manual_seed(int(np.random.SeedSequence([seed, accelerator.process_index]).generate_state(1)[0]))
+
+
+def _check_launcher() -> None:
+    precision = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+    if precision not in ("", "no"):
+        raise ConfigError(
+            f"the launcher asks for mixed precision '{precision}'; here the frozen backbone alone calculates in 16 bits"
+            " and setting 'backbone_dtype' says in which: launch with --mixed_precision no"
+        )
+    for name, what in (("FSDP", "FSDP"), ("MEGATRON_LM", "Megatron-LM"), ("DEEPSPEED", "DeepSpeed")):
+        if os.environ.get(f"ACCELERATE_USE_{name}", "false").lower() == "true":
+            raise ConfigError(f"the launcher asks for {what}, which is not supported; launch without it")
+
+
+def _part() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
