@@ -14,11 +14,13 @@ from safetensors.torch import load_file, save_file
 
 import timellm
 from tests.conftest import SMALL
+from timellm.cli import main
 from timellm.errors import CheckpointError
 from timellm.explain.attention import attention_map
 from timellm.forecasting.artifacts import RunFolder
 from timellm.pipeline import evaluate
 from timellm.training.checkpoint import ADAPTER, CONFIG, read_adapter
+from timellm.training.state import STATE
 from timellm.training.tensorfile import read_tensors
 
 
@@ -78,7 +80,7 @@ def test_folder_that_nobody_touched_is_used(folder):
     assert attention_map(folder, channel="load").words
 
 
-@pytest.mark.parametrize("name", [ADAPTER, "prototypes.safetensors"])
+@pytest.mark.parametrize("name", [ADAPTER, STATE, "prototypes.safetensors"])
 def test_single_flipped_bit_anywhere_in_a_file_of_tensors_is_found(folder, name):
     path, draw = folder / name, random.Random(name)
     whole = path.read_bytes()
@@ -203,3 +205,19 @@ def test_foreign_set_of_tensors_is_refused(folder):
         save_file({name: tensor.contiguous() for name, tensor in spoilt.items()}, folder / ADAPTER)
         with pytest.raises(CheckpointError, match=r"adapter\.safetensors does not fit its config\.json"):
             timellm.Forecaster.load(folder)
+
+
+def test_resume_refuses_a_state_with_a_flipped_bit_or_another_table(folder, capsys):
+    state = (folder / STATE).read_bytes()
+    flipped(folder / STATE, len(state) - 5, 3)
+    assert main(["resume", str(folder)]) == 2
+    assert "is damaged" in capsys.readouterr().err
+    (folder / STATE).write_bytes(pickle.dumps({"a": 1}))
+    assert main(["resume", str(folder)]) == 2
+    assert "is a pickle under a familiar name" in capsys.readouterr().err
+    (folder / STATE).write_bytes(state)
+    table = RunFolder(folder).table()
+    table.values.iloc[5, 0] += 1
+    RunFolder(folder).save_table(table)
+    assert main(["resume", str(folder)]) == 2
+    assert "table.parquet was changed after the weights were trained with it" in capsys.readouterr().err
