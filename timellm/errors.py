@@ -28,5 +28,9 @@ class JobError(TimeLLMError):
     """A background run cannot be started, stopped or found."""
 
 
+class LostError(JobError):
+    """A process or a machine that worked on a run is gone."""
+
+
 class StoreError(JobError):
     """The store of runs cannot be used at the moment: locked, on a full disk, or its server is not to be reached."""

@@ -58,8 +58,11 @@ def fit(
     run_dir: str | Path,
     on_progress: OnProgress = ignore_progress,
     should_stop: ShouldStop = never_stop,
+    table_file: Path | None = None,
 ) -> Result:
     """Fine-tune the adapters as `config` says and fill `run_dir` with everything the run has to show.
+
+    `table_file` is where this machine has the table that `config` names by its path on another one.
 
     A folder in which the same run was interrupted is gone on with: training continues where it stood, on the table as
     it was then, to the weights it would have had.
@@ -74,7 +77,7 @@ def fit(
     started = time.monotonic()
     accelerator = join_processes(device_of(config.training.device))
     on_progress = on_progress if accelerator.is_main_process else ignore_progress
-    resumed, table, config = from_main(accelerator, lambda: _enter(folder, config))
+    resumed, table, config = from_main(accelerator, lambda: _enter(folder, config, table_file))
     state = StateFile(folder.path, belongs_to=config.updated(path="", trust_remote_code=False).to_json())  # wherever it lies
     prepared = PreparedData.of(table, config)
     windows = {part: prepared.windows(part) for part in ("training", "validation", "test")}  # refuse early, not late
@@ -135,11 +138,12 @@ def fit(
     return Result(folder.path, from_main(accelerator, finish), stopped=trained.stopped)
 
 
-def _enter(folder: RunFolder, config: RunConfig) -> tuple[bool, Table, RunConfig]:
+def _enter(folder: RunFolder, config: RunConfig, table_file: Path | None) -> tuple[bool, Table, RunConfig]:
     """Whether the run goes on, its table, and its settings with what was found in the table."""
     sweep(folder.path)
     resumed = has_state(folder.path)
-    table = folder.table() if resumed else load_table(config.data)
+    reading = config.data.model_copy(update={"path": str(table_file)}) if table_file else config.data
+    table = folder.table() if resumed else load_table(reading)
     return resumed, table, in_force(config, table)
 
 

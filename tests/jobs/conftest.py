@@ -27,18 +27,24 @@ def postgresql() -> Iterator[str]:
 
 
 @pytest.fixture
+def empty_postgresql(postgresql: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """URL of the PostgreSQL database, which is empty and in force."""
+    engine = sa.create_engine(postgresql)
+    with engine.begin() as connection:
+        connection.execute(sa.text("DROP SCHEMA public CASCADE"))
+        connection.execute(sa.text("CREATE SCHEMA public"))
+    engine.dispose()
+    monkeypatch.setenv("TIMELLM_STORE", postgresql)
+    return postgresql
+
+
+@pytest.fixture
 def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The database in force: "sqlite", or "postgresql", which is then empty."""
     kind = getattr(request, "param", "sqlite")
     monkeypatch.delenv("TIMELLM_STORE", raising=False)
     if kind == "postgresql":
-        url = request.getfixturevalue("postgresql")
-        engine = sa.create_engine(url)
-        with engine.begin() as connection:
-            connection.execute(sa.text("DROP SCHEMA public CASCADE"))
-            connection.execute(sa.text("CREATE SCHEMA public"))
-        engine.dispose()
-        monkeypatch.setenv("TIMELLM_STORE", url)
+        request.getfixturevalue("empty_postgresql")
     return kind
 
 

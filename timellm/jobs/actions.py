@@ -16,6 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from timellm.errors import JobError
+from timellm.jobs.cluster_runs import end_job
 from timellm.jobs.event import Happening, add_event, files_in, replace_artefacts
 from timellm.jobs.process import ProcessIdentity
 from timellm.jobs.queue import last_position
@@ -78,13 +79,14 @@ def go_on(store: Store, run_id: str, *, from_the_beginning: bool = False) -> Run
     before = store.get(run_id)
     if before.state not in ("stopped", "failed"):
         raise JobError(f"run '{run_id}' is {before.state}; only a stopped or failed run can go on")
-    changes: dict[str, Any] = _NOT_YET | {"machine": store.database.machine, "worked_s": before.seconds or 0.0}
+    changes: dict[str, Any] = _NOT_YET | {"worked_s": before.seconds or 0.0, "job": None}
+    changes["machine"] = before.machine if before.on_cluster else store.database.machine
     kind: Happening = "resumed"
     if from_the_beginning:
         changes |= _NOTHING_MEASURED | {"worked_s": 0.0}
         kind = "started over"
     with store.database.writing() as connection:
-        changes["position"] = last_position(connection, store.database.machine)
+        changes["position"] = last_position(connection, changes["machine"])
         _change_in(connection, before, changes)
         if from_the_beginning:
             connection.execute(sa.delete(curves).where(curves.c.run_id == run_id))
@@ -96,6 +98,19 @@ def go_on(store: Store, run_id: str, *, from_the_beginning: bool = False) -> Run
     return store.get(run_id)
 
 
+def ask_to_stop(store: Store, run_id: str) -> Run:
+    """Ask a run to stop and keep its best; one that waits is withdrawn, also from the cluster that it waits for.
+
+    Raises:
+        JobError: there is no such run, or the cluster cannot be asked; the run itself is withdrawn then.
+    """
+    before = store.get(run_id)
+    after = store.request_stop(run_id)
+    if before.on_cluster and after.state == "stopped" != before.state:
+        end_job(before)
+    return after
+
+
 def stop_now(store: Store, run_id: str) -> Run:
     """End a run at once: its processes are killed, nothing is evaluated; what it wrote so far stays.
 
@@ -104,8 +119,8 @@ def stop_now(store: Store, run_id: str) -> Run:
     """
     before = store.get(run_id)
     if before.state != "running":
-        return store.request_stop(run_id)  # a waiting one is withdrawn, an ended one stays as it is
-    if before.machine != store.database.machine:
+        return ask_to_stop(store, run_id)  # a waiting one is withdrawn, an ended one stays as it is
+    if before.machine != store.database.machine and not before.on_cluster:
         raise JobError(f"run '{run_id}' works on the machine '{before.machine}'; stop it there, or ask it to stop")
     worker = store.process_of(run_id)
     left = files_in(before.run_dir)
@@ -115,7 +130,9 @@ def stop_now(store: Store, run_id: str) -> Run:
         add_event(connection, run_id, "stopped", "at once, without evaluation")
         replace_artefacts(connection, run_id, left)
     # After its row: a worker that is still there cannot report any more, and gives up by itself.
-    if worker is not None:
+    if before.on_cluster:
+        end_job(before)
+    elif worker is not None:
         _kill(worker)
     return store.get(run_id)
 

@@ -6,7 +6,7 @@ import errno
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from timellm.errors import BackboneError, CheckpointError, ConfigError, DataError, StoreError, TimeLLMError
+from timellm.errors import BackboneError, CheckpointError, ConfigError, DataError, LostError, StoreError, TimeLLMError
 from timellm.training.outofmemory import is_out_of_memory
 
 if TYPE_CHECKING:  # the command line imports this before it knows the verb
@@ -18,6 +18,7 @@ _KINDS: dict[type[TimeLLMError], CauseKind] = {
     ConfigError: "settings",
     BackboneError: "backbone",
     CheckpointError: "disk",
+    LostError: "lost",
 }
 
 

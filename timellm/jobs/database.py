@@ -32,6 +32,8 @@ class Database:
         """The file, or the URL without its password."""
         self._password = url.password
         self._server = url.drivername != "sqlite"
+        self.shared = self._server
+        """Whether other machines can use it, too."""
         self.machine = (os.environ.get("TIMELLM_MACHINE") or socket.gethostname()) if self._server else "local"
         """Whose processes can be looked at from here. A file is used by one machine, whatever its name is today."""
         self._writer = _server_engine(url) if self._server else _file_engine(url, immediate=True)

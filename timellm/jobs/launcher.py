@@ -15,6 +15,7 @@ import psutil
 
 from timellm.config import RunConfig
 from timellm.errors import JobError
+from timellm.jobs import cluster_runs
 from timellm.jobs.actions import go_on
 from timellm.jobs.cause import kind_of
 from timellm.jobs.process import ProcessIdentity
@@ -26,25 +27,38 @@ from timellm.workspace import PROJECT, cache_folder
 _PATIENCE_S = 10.0  # a runner that cannot live at all is not started anew by every look at the page
 
 
-def start_run(config: RunConfig, *, name: str | None = None, store: Store | None = None) -> Run:
-    """Queue a run and see that somebody works the queue off.
+def start_run(
+    config: RunConfig,
+    *,
+    name: str | None = None,
+    store: Store | None = None,
+    on_cluster: bool = False,
+    workers: int = 1,
+) -> Run:
+    """Queue a run and see that somebody works it off: this machine's runner, or the cluster that `TIMELLM_RAY` names.
 
     Raises:
-        JobError: the run's folder or the runner's process cannot be made; the run is then kept as failed.
+        JobError: the run's folder or the runner's process cannot be made, or the cluster does not take it; the run is
+            then kept as failed. Nothing is kept when there is no cluster, or none that a run here could report from.
     """
     store = store or Store.open()
-    run = store.create_run(config, name=name)
+    if workers != 1 and not on_cluster:
+        raise JobError("several workers need a cluster; on one machine, start them with torchrun and 'fit'")
+    cluster = cluster_runs.check_cluster(store.database, config, workers=workers).queue if on_cluster else None
+    run = store.create_run(config, name=name, cluster=cluster, workers=workers)
     _launch_or_fail(run, store)
     return store.get(run.id)
 
 
 def start_again(run_id: str, *, store: Store, from_the_beginning: bool = False) -> Run:
-    """Let a stopped or failed run go on in its folder, from where its training stood or from its beginning.
+    """Let a stopped or failed run go on where it was, from where its training stood or from its beginning.
 
     Raises:
         JobError: the run is at work or finished, or no process can be made; the cause is then kept with the run.
     """
     run = go_on(store, run_id, from_the_beginning=from_the_beginning)
+    if from_the_beginning:
+        cluster_runs.forget(run, all_of_it=False)
     _launch_or_fail(run, store)
     return store.get(run_id)
 
@@ -56,6 +70,7 @@ def tend(store: Store) -> None:
         JobError: the runner's process cannot be made.
     """
     store.reconcile()
+    cluster_runs.look_after(store)
     try:
         fill_seat(store.database, lambda: start_runner(store), patience_s=_PATIENCE_S)
     except OSError as error:
@@ -63,11 +78,15 @@ def tend(store: Store) -> None:
 
 
 def launch(run: Run, *, store: Store) -> None:
-    """Make a queued run's folder and see that the machine has a runner.
+    """Make a queued run's folder and see that the machine has a runner, or send it to its cluster.
 
     Raises:
         OSError: the folder or the process cannot be made.
+        JobError: the cluster does not take it.
     """
+    if run.on_cluster:
+        cluster_runs.send(run, store)
+        return
     run.run_dir.mkdir(parents=True, exist_ok=True)
     fill_seat(store.database, lambda: start_runner(store))
 
@@ -108,7 +127,7 @@ def start_process(module: list[str], *, log: Path, store: Store) -> subprocess.P
 def _launch_or_fail(run: Run, store: Store) -> None:
     try:
         launch(run, store=store)
-    except OSError as error:
-        cause = f"the worker of run '{run.id}' cannot be started: {error}"
+    except (OSError, JobError) as error:
+        cause = str(error) if run.on_cluster else f"the worker of run '{run.id}' cannot be started: {error}"
         store.finish(run.id, "failed", error=cause, cause=kind_of(error))
         raise JobError(cause) from error

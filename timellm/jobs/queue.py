@@ -71,19 +71,21 @@ def due(connection: sa.Connection, machine: str) -> list[str]:
     return turn
 
 
-def claim(database: Database, run_id: str, process: ProcessIdentity) -> bool:
-    """Take a run for a process if it is its turn."""
+def claim(database: Database, run_id: str, process: ProcessIdentity, *, job: str | None = None) -> bool:
+    """Take a run for a process if it is its turn; a run on a cluster, if it still waits for this `job` of it."""
     now, begun = datetime.now(UTC), json.dumps({KILLS_BEFORE: oom_kills()})
     with database.writing() as connection:
-        if run_id not in due(connection, database.machine):
+        if job is None and run_id not in due(connection, database.machine):
             return False
         mine = {"pid": process.pid, "pid_started": process.started}
         mine |= {"attempt": runs.c.attempt + 1, "heartbeat": database_clock()}
         taken = connection.execute(
             sa.update(runs)
-            .where(runs.c.id == run_id, runs.c.state == "queued")
+            .where(runs.c.id == run_id, runs.c.state == "queued", runs.c.job.is_not_distinct_from(job))
             .values(state="running", started=now, updated=now, summary=begun, **mine)
         )
+        if job is not None and taken.rowcount == 0:  # withdrawn, or begun by a later job
+            return False
         assert taken.rowcount == 1, "somebody changed a run in spite of the lock"
         add_event(connection, run_id, "started")
     return True

@@ -25,6 +25,8 @@ the user's to change, and neither the data's fault nor a bug.
 TERMINAL: tuple[State, ...] = ("finished", "stopped", "failed")
 
 RUN_ID = re.compile(r"\d{8}-\d{4}-[a-z0-9]{5}")
+QUEUE_PREFIX = "ray:"
+"""Begins what stands as the machine of a run on a cluster; no host's name has a colon."""
 TRAINING_STATE = "training_state.safetensors"
 """As timellm.training.state names it, which would bring torch in here."""
 _ID_LETTERS = string.ascii_lowercase + string.digits
@@ -82,6 +84,10 @@ class Run:
     """Working time of earlier attempts, in seconds."""
 
     @cached_property
+    job: str | None = None
+    """What the cluster calls the job that works on the run, or did last; None on a machine."""
+    workers: int = 1
+    """Processes that train together."""
     def config(self) -> RunConfig:
         """The run's configuration; read only when asked for, so that one unreadable row does not hide the others.
 
@@ -97,6 +103,11 @@ class Run:
 
     @property
     def can_go_on(self) -> bool:
+    @property
+    def on_cluster(self) -> bool:
+        """Whether the run is a cluster's, not a machine's."""
+        return self.machine.startswith(QUEUE_PREFIX)
+
         """Whether training was interrupted in a way that it can go on from."""
         return self.state in ("stopped", "failed") and self.state_file.is_file()
 

@@ -92,6 +92,8 @@ runs = Table(
     Column("cause", String(16)),  # the kind of a failure
     Column("tags", Text, nullable=False, server_default=""),  # one a line
     Column("note", PlainText, nullable=False, server_default=""),
+    Column("job", String(80)),  # the cluster's, for a run that works on one
+    Column("workers", Integer, nullable=False, server_default="1"),  # processes that train together
     Index("runs_by_state", "state"),
     Index("runs_by_age", "created"),
 )

@@ -123,29 +123,40 @@ class Store:
 
     # ---- writing
 
-    def create_run(self, config: RunConfig, *, name: str | None = None) -> Run:
-        """Write a queued run; paths in its configuration become absolute, since its worker starts elsewhere."""
+    def create_run(
+        self, config: RunConfig, *, name: str | None = None, cluster: str | None = None, workers: int = 1
+    ) -> Run:
+        """Write a queued run; paths in its configuration become absolute, since its worker starts elsewhere.
+
+        It waits for this machine, or for the cluster whose queue is named; there, `workers` processes train together.
+        """
         config = with_absolute_paths(config)
         now = datetime.now(UTC)
         row = {
             "id": new_run_id(now),
+        machine = cluster or self.database.machine
             "name": (name or "").strip()[:200] or default_name(config)[:200],
             "state": "queued",
             "config": config.to_json(),
             "created": now,
-            "machine": self.database.machine,
+            "machine": machine,
             "device": queue.queue_device(config),
         }
         with self.database.writing() as connection:
-            row["position"] = queue.last_position(connection, self.database.machine)
+            row["position"] = queue.last_position(connection, machine)
+            "workers": workers,
             connection.execute(sa.insert(runs).values(row))
             add_event(connection, row["id"], "queued")
         return self.get(row["id"])
 
-    def claim(self, run_id: str, *, process: ProcessIdentity | None = None) -> bool:
-        """Take a queued run for this process if it is its turn: no run works, and no older one waits."""
-        self.reconcile()
-        return queue.claim(self.database, run_id, process or this_process())
+    def claim(self, run_id: str, *, process: ProcessIdentity | None = None, job: str | None = None) -> bool:
+        """Take a queued run for this process if it is its turn: no run works, and no older one waits.
+
+        The cluster has its own order: there a run is taken by the `job` that was sent for it.
+        """
+        if job is None:
+            self.reconcile()
+        return queue.claim(self.database, run_id, process or this_process(), job=job)
 
     def due(self) -> tuple[str, ...]:
         """Ids of the waiting runs whose turn it is on this machine."""

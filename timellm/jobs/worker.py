@@ -55,17 +55,19 @@ class Fit(Protocol):
     ) -> FitResult: ...
 
 
-def work(run_id: str, *, store: Store, fit: Fit, terminated: threading.Event | None = None) -> State | None:
+def work(
+    run_id: str, *, store: Store, fit: Fit, terminated: threading.Event | None = None, job: str | None = None
+) -> State | None:
     """Take the run, do it, and write its one ending, which is returned; None if it was not ours to do.
 
-    Setting `terminated` asks for a stop, as the page's button does.
+    Setting `terminated` asks for a stop, as the page's button does. On a cluster, `job` is what was sent for the run.
 
     Raises:
         JobError: the run is unknown, or its row was ended by someone else meanwhile.
         StoreError: the store could not be used at the end, however long it was tried.
     """
     terminated = terminated or threading.Event()
-    if not store.claim(run_id):
+    if not store.claim(run_id, job=job):
         log.info("the run is %s and it is not its turn, so there is nothing to do", store.get(run_id).state)
         return None
     run = store.get(run_id)
@@ -77,7 +79,7 @@ def _fit_and_end(run: Run, *, store: Store, fit: Fit, terminated: threading.Even
     reporter = Reporter(run.id, store, attempt=run.attempt)
     try:
         _log_header(run)
-        stop = _StopSign(run, store, terminated)
+        stop = StopSign(run, store, terminated)
         result = fit(run.config, run_dir=run.run_dir, on_progress=reporter, should_stop=stop)
         reporter.flush()
     except Exception as error:
@@ -121,7 +123,7 @@ def _after_shortage(error: Exception, run: Run, peak_mib: float | None) -> list[
     return smaller_settings(run.config, run.run_dir, peak_mib=peak_mib, own_mib=own_mib)
 
 
-class _StopSign:
+class StopSign:
     """Whether someone wants the run to stop; the store is asked at most twice a second, and it need not answer."""
 
     def __init__(self, run: Run, store: Store, terminated: threading.Event) -> None:

@@ -1,0 +1,225 @@
+"""Runs on a real Ray head: sent, watched, stopped, lost, gone on with; by one worker and by two."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import time
+
+import pytest
+import sqlalchemy as sa
+
+pytest.importorskip("ray", reason="Ray is not installed; tests/run.sh installs requirements-ray.txt")
+
+import timellm
+from tests.jobs.postgresql import PASSWORD
+from tests.jobs.ray_head import ray_head
+from timellm.errors import JobError
+from timellm.forecasting.artifacts import RunFolder
+from timellm.jobs import cluster_runs, queue
+from timellm.jobs.actions import ask_to_stop, stop_now
+from timellm.jobs.cluster import Cluster
+from timellm.jobs.cluster_runs import log_of, trouble
+from timellm.jobs.launcher import start_again, start_run, tend
+from timellm.jobs.run import log_tail
+from timellm.jobs.schema import runs
+from timellm.jobs.store import Store
+from timellm.workspace import Workspace
+
+ENDLESS = {"steps": 1_000_000, "validations": 1000, "patience": 1000, "minutes": 5}
+
+
+@pytest.fixture(scope="module")
+def shared_folder(tmp_path_factory):
+    """What all machines of a team see under the same path."""
+    return tmp_path_factory.mktemp("shared")
+
+
+@pytest.fixture(scope="module")
+def head(postgresql, shared_folder):
+    """A head whose nodes were told where the store and the runs are."""
+    with ray_head(TIMELLM_STORE=postgresql, TIMELLM_HOME=str(shared_folder)) as running:
+        yield running
+
+
+@pytest.fixture
+def store(head, shared_folder, empty_postgresql, monkeypatch):
+    """The team's store, empty, seen from a machine that has the cluster's address and token."""
+    monkeypatch.setenv("TIMELLM_HOME", str(shared_folder))
+    monkeypatch.setenv("TIMELLM_RAY", head.dashboard)
+    monkeypatch.setenv("RAY_AUTH_TOKEN", head.token)
+    monkeypatch.setattr(cluster_runs, "ASK_EVERY_S", 0.2)
+    for cached in (cluster_runs._mind, cluster_runs._cluster_log):
+        cached.cache_clear()
+    store = Store.open(Workspace(shared_folder))
+    yield store
+    for run in store.runs():
+        if run.active:
+            with contextlib.suppress(JobError):  # the cluster that is not there
+                stop_now(store, run.id)
+    store.close()
+
+
+def wait_until(store, run_id, condition, *, timeout_s=150.0):
+    """The run once the condition holds of it; whoever looks also tends, as the pages do."""
+    end = time.monotonic() + timeout_s
+    while time.monotonic() < end:
+        tend(store)
+        run = store.get(run_id)
+        if condition(run):
+            return run
+        time.sleep(0.1)
+    raise AssertionError(f"{run.state} {run.phase} {run.error} {trouble(run)}\n{log_of(run)}")
+
+
+def ended(store, run_id):
+    """The run once it has ended."""
+    return wait_until(store, run_id, lambda run: not run.active)
+
+
+def learns(run):
+    """Whether the run has been validated, so that it has something to keep."""
+    return run.best_validation_loss is not None or not run.active
+
+
+def test_run_is_sent_watched_and_finished_and_no_secret_travels(store, small_config, head):
+    run = start_run(small_config, name="far away", store=store, on_cluster=True)
+    assert run.machine == f"ray:{head.dashboard.removeprefix('http://')}"
+    assert store.waiting() == (), "it stands in no machine's queue"
+    done = ended(store, run.id)
+    assert (done.state, done.error, done.fraction) == ("finished", None, 1.0), log_of(done)
+    assert [event.kind for event in store.events(run.id)] == [
+        "queued", "started", "loading", "training", "evaluating", "finished",
+    ]  # fmt: skip
+    assert store.curve(run.id)["validation_loss"].notna().sum() == 2
+    assert not RunFolder(done.run_dir).scores().overall.empty
+    assert "finished after" in log_of(done) or "evaluating" in log_of(done)
+
+    job = Cluster(head.dashboard)._client.get_job_info(done.job)
+    everywhere = f"{job} {Cluster(head.dashboard).log(done.job)} {log_tail(done.log_file)} {done}"
+    assert head.token not in everywhere
+    assert PASSWORD not in everywhere
+
+
+def test_two_workers_learn_what_one_process_does(store, small_config, tmp_path):
+    config = small_config.updated(dropout=0.0)  # each process draws its own
+    alone = timellm.fit(config, run_dir=tmp_path / "alone").summary
+    run = start_run(config, store=store, on_cluster=True, workers=2)
+    done = ended(store, run.id)
+    assert (done.state, done.error, done.workers) == ("finished", None, 2), log_of(done)
+    assert done.summary["steps"] == alone["steps"]
+    assert done.best_validation_loss == pytest.approx(alone["best_validation_loss"], rel=1e-4)
+    assert done.summary["test"] == pytest.approx(alone["test"], rel=1e-3)
+    assert store.curve(run.id)["validation_loss"].notna().sum() == 2
+
+
+def test_killed_run_is_lost_with_its_reason_and_goes_on(store, small_config):
+    run = start_run(small_config.updated(**ENDLESS), store=store, on_cluster=True)
+    at_work = wait_until(store, run.id, learns)
+    assert at_work.state == "running", log_of(at_work)
+    os.kill(at_work.pid, signal.SIGKILL)  # the node is this machine
+    lost = ended(store, run.id)
+    assert (lost.state, lost.cause) == ("failed", "lost")
+    assert "lost: its job failed" in lost.error
+    assert lost.can_go_on
+
+    again = start_again(run.id, store=store)
+    assert again.job != lost.job
+    further = wait_until(store, run.id, lambda run: run.done > lost.done or not run.active)
+    assert (further.state, further.attempt) == ("running", 2), log_of(further)
+    ask_to_stop(store, run.id)
+    stopped = ended(store, run.id)
+    assert (stopped.state, stopped.error) == ("stopped", None), log_of(stopped)
+    assert stopped.summary["best_step"] > 0
+    assert not RunFolder(stopped.run_dir).scores().overall.empty
+
+
+def test_run_waits_for_room_is_withdrawn_and_the_other_is_ended_at_once(store, small_config, monkeypatch, head):
+    first = start_run(small_config.updated(**ENDLESS), store=store, on_cluster=True)
+    monkeypatch.setenv("TIMELLM_RAY_CPUS", "2")
+    second = start_run(small_config, store=store, on_cluster=True)
+    wait_until(store, first.id, lambda run: run.state == "running")
+    waits = wait_until(store, second.id, lambda run: run.message or not run.active)
+    assert (waits.state, "waiting for resources" in waits.message) == ("queued", True)
+    with pytest.raises(JobError, match="does not wait in this machine's queue"):
+        queue.move(store.database, second.id, places=None)
+    assert ask_to_stop(store, second.id).state == "stopped"
+    assert stop_now(store, first.id).state == "stopped"
+    cluster = Cluster(head.dashboard)
+    end = time.monotonic() + 30
+    while {cluster.look(first.job).state, cluster.look(store.get(second.id).job).state} != {"ended"}:
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    assert [run.state for run in store.runs()] == ["stopped", "stopped"]
+
+
+def test_job_that_ends_before_it_takes_its_run_fails_it_with_what_it_printed(store, small_config, monkeypatch):
+    submit = Cluster.submit
+    monkeypatch.setattr(
+        Cluster, "submit", lambda self, job, _, **room: submit(self, job, "echo no torch on this node; exit 3", **room)
+    )
+    run = start_run(small_config, store=store, on_cluster=True)
+    failed = ended(store, run.id)
+    assert (failed.state, failed.cause) == ("failed", "crash")
+    assert "before it took the run" in failed.error
+    assert "no torch on this node" in failed.error
+
+
+def test_wrong_token_is_refused_and_the_run_is_kept_as_failed(store, small_config, monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_TOKEN", "a-wrong-one")
+    with pytest.raises(JobError, match="refuses the token; set RAY_AUTH_TOKEN"):
+        start_run(small_config, store=store, on_cluster=True)
+    (run,) = store.runs()
+    assert run.state == "failed"
+    assert "a-wrong-one" not in run.error
+
+
+def test_cluster_that_is_not_there_is_named_and_active_runs_stay_as_they_are(store, small_config, monkeypatch):
+    run = store.create_run(small_config, cluster="ray:127.0.0.1:9")
+    assert "TIMELLM_RAY does not lead here" in trouble(run)
+    monkeypatch.setenv("TIMELLM_RAY", "http://127.0.0.1:9")
+    with pytest.raises(JobError, match=r"cannot be reached \(ConnectionError\)"):
+        start_run(small_config, store=store, on_cluster=True)
+    with store.database.writing() as connection:
+        connection.execute(sa.update(runs).values(job="some-job"))
+    cluster_runs._mind.cache_clear()
+    tend(store)
+    assert store.get(run.id).state == "queued"
+    assert "cannot be reached" in trouble(store.get(run.id))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "message"),
+    [
+        ("TIMELLM_RAY", "", "no cluster is named here: set TIMELLM_RAY"),
+        ("TIMELLM_RAY", "head:8265", "must be the address of a Ray cluster's dashboard"),
+        ("TIMELLM_RAY_CPUS", "many", "TIMELLM_RAY_CPUS is 'many'; give a number from 1 to 1024"),
+        ("RAY_AUTH_TOKEN", "", "there is no token for the Ray cluster"),
+        ("RAY_ADDRESS", "elsewhere:6379", "RAY_ADDRESS is set, which Ray would use instead"),
+    ],
+)
+def test_settings_that_lead_nowhere_are_refused(store, small_config, monkeypatch, tmp_path, variable, value, message):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(JobError, match=message):
+        start_run(small_config, store=store, on_cluster=True)
+
+
+def test_missing_ray_is_named(store, small_config, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray.job_submission", None)
+    with pytest.raises(JobError, match=r"pip install -r requirements-ray\.txt"):
+        start_run(small_config, store=store, on_cluster=True)
+
+
+def test_store_in_a_file_is_refused(head, small_config, monkeypatch, tmp_path):
+    monkeypatch.delenv("TIMELLM_STORE", raising=False)
+    monkeypatch.setenv("TIMELLM_RAY", head.dashboard)
+    store = Store.open(Workspace(tmp_path))
+    with pytest.raises(JobError, match="set TIMELLM_STORE to a PostgreSQL server"):
+        start_run(small_config, store=store, on_cluster=True)
+    assert store.runs() == ()
+    with pytest.raises(JobError, match="several workers need a cluster"):
+        start_run(small_config, store=store, workers=2)
+    store.close()

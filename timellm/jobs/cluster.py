@@ -1,0 +1,242 @@
+"""A Ray cluster that somebody else keeps: take a job, say how it fares, stop it, show what it printed.
+
+Enters: `TIMELLM_RAY`, the address of the cluster's dashboard, and Ray's own `RAY_AUTH_TOKEN`. Leaves: jobs on the
+cluster, and failures in words. It knows nothing of runs (timellm.jobs.cluster_runs does), and the cluster knows nothing
+that a run has to say: that stands in the store alone. Ray is loaded when it is first needed.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
+
+from timellm.config import RunConfig
+from timellm.errors import JobError
+from timellm.jobs.run import QUEUE_PREFIX
+from timellm.workspace import PROJECT
+
+if TYPE_CHECKING:
+    from ray.job_submission import JobSubmissionClient
+
+_ADDRESS, _CPUS, _GPUS = "TIMELLM_RAY", "TIMELLM_RAY_CPUS", "TIMELLM_RAY_GPUS"
+_OTHERS = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
+_TIMEOUT_S = 15.0
+_MOST_LOG = 256 * 1024
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the cluster says of a job."""
+
+    state: Literal["waits", "works", "ended", "unknown"]
+    """unknown: the cluster has never heard of it, or was started anew since."""
+    why: str
+    """In the cluster's words: what it waits for, or how it ended."""
+
+
+@dataclass(frozen=True)
+class Room:
+    """What one process of a run asks the cluster for."""
+
+    cpus: int
+    gpus: int
+
+    @classmethod
+    def of(cls, config: RunConfig) -> Room:
+        """What a run's settings and `TIMELLM_RAY_CPUS`, `TIMELLM_RAY_GPUS` ask for.
+
+        Raises:
+            JobError: one of these settings is no number, or the run wants a GPU that they do not ask for.
+        """
+        cpus, gpus = _number(_CPUS, 1, least=1), _number(_GPUS, 1 if config.training.device == "cuda" else 0, least=0)
+        if config.training.device == "cuda" and not gpus:
+            raise JobError(f"setting 'device' is 'cuda', but {_GPUS} is 0; set it to 1, or use device 'cpu' or 'auto'")
+        return cls(cpus, 0 if config.training.device == "cpu" else gpus)
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One cluster, by the address of its dashboard (http://host:8265). Nothing is asked of it before it is used."""
+
+    address: str
+
+    @classmethod
+    def configured(cls) -> Cluster | None:
+        """The cluster that `TIMELLM_RAY` names; None when it names none.
+
+        Raises:
+            JobError: it is no address.
+        """
+        named = (os.environ.get(_ADDRESS) or "").strip().rstrip("/")
+        if not named:
+            return None
+        parts = urlsplit(named)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+            raise JobError(
+                f"{_ADDRESS} must be the address of a Ray cluster's dashboard, like http://head:8265; leave it out to"
+                " work on this machine"
+            )
+        return cls(named)
+
+    @property
+    def queue(self) -> str:
+        """What stands as the machine of a run that works here."""
+        return QUEUE_PREFIX + urlsplit(self.address).netloc
+
+    def submit(self, job: str, entrypoint: str, *, room: Room, workers: int) -> None:
+        """Send a command, and this program's code with it.
+
+        One worker is the command's own process, which takes `room`; of several, each asks for it by itself.
+
+        Raises:
+            JobError: Ray is not installed here, or the cluster cannot be reached or refuses the job.
+        """
+        # Only the code travels: no password, no address of the store, no token. Those the nodes have for themselves,
+        # because whatever is sent along can be read by everybody who may look at the cluster's jobs.
+        variables = {"OMP_NUM_THREADS": str(room.cpus)}
+        if not room.gpus:
+            variables["CUDA_VISIBLE_DEVICES"] = ""  # a card that was not asked for may be another job's
+        environment = {"py_modules": [str(PROJECT / "timellm")], "env_vars": variables}
+        takes = {"entrypoint_num_cpus": room.cpus, "entrypoint_num_gpus": room.gpus} if workers == 1 else {}
+        with self._failures():
+            self._client.submit_job(entrypoint=entrypoint, submission_id=job, runtime_env=environment, **takes)
+
+    def look(self, job: str) -> Job:
+        """How a job fares.
+
+        Raises:
+            JobError: the cluster cannot be asked.
+        """
+        with self._failures():
+            try:
+                found = self._client.get_job_info(job)
+            except RuntimeError as error:
+                if _is_unknown(error):
+                    return Job("unknown", "the cluster does not know its job (any more)")
+                raise
+        if found.status.is_terminal():
+            return Job("ended", _in_words(found.status.value, found.message))
+        return Job("waits" if found.status == "PENDING" else "works", " ".join((found.message or "").split()))
+
+    def stop(self, job: str) -> None:
+        """End a job's processes; one that has ended or is unknown stays as it is.
+
+        Raises:
+            JobError: the cluster cannot be asked.
+        """
+        with self._failures():
+            try:
+                self._client.stop_job(job)
+            except RuntimeError as error:
+                if not _is_unknown(error):
+                    raise
+
+    def log(self, job: str, *, lines: int = 200) -> str:
+        """The last lines of what a job has printed; empty for an unknown one.
+
+        Raises:
+            JobError: the cluster cannot be asked.
+        """
+        with self._failures():
+            try:
+                text = self._client.get_job_logs(job)
+            except RuntimeError as error:
+                if _is_unknown(error):
+                    return ""
+                raise
+        return "\n".join(text[-_MOST_LOG:].splitlines()[-lines:])
+
+    @cached_property
+    def _client(self) -> JobSubmissionClient:
+        return _client(self.address)
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Turn what Ray raises into an error a user can act on; the token is in none of them."""
+        try:
+            yield
+        except JobError:
+            raise
+        except Exception as error:  # noqa: BLE001, Ray and requests raise whatever they like; it is raised again
+            raise JobError(_explained(error, self.address)) from None
+
+
+def token() -> str:
+    """The cluster's token, where Ray looks for it too.
+
+    Raises:
+        JobError: there is none, or its file cannot be read.
+    """
+    if text := (os.environ.get("RAY_AUTH_TOKEN") or "").strip():
+        return text
+    named = os.environ.get("RAY_AUTH_TOKEN_PATH")
+    file = Path(named) if named else Path.home() / ".ray" / "auth_token"
+    try:
+        text = file.read_text(encoding="utf-8").strip()
+    except FileNotFoundError:
+        text = ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise JobError(f"the token of the Ray cluster cannot be read from {file}: {error}") from None
+    if not text:
+        raise JobError(
+            "there is no token for the Ray cluster: a cluster without one runs anybody's code, so start it with"
+            " RAY_AUTH_MODE=token and set RAY_AUTH_TOKEN here too"
+        )
+    return text
+
+
+def _client(address: str) -> JobSubmissionClient:
+    try:
+        from ray.job_submission import JobSubmissionClient
+    except ImportError:
+        raise JobError(
+            f"{_ADDRESS} names a Ray cluster, but Ray is not installed here: pip install -r requirements-ray.txt"
+        ) from None
+
+    class Client(JobSubmissionClient):
+        """Ray's own, which would wait for ever for a cluster that does not answer."""
+
+        def _do_request(self, *arguments: object, **named: object) -> object:
+            return super()._do_request(*arguments, **({"timeout": _TIMEOUT_S} | named))
+
+    for name in _OTHERS:  # Ray's client lets them override any address it is given
+        if os.environ.get(name):
+            raise JobError(f"{name} is set, which Ray would use instead of {_ADDRESS}={address}; unset it")
+    logging.getLogger("ray.dashboard").setLevel(logging.WARNING)
+    return Client(address, headers={"Authorization": f"Bearer {token()}"})
+
+
+def _explained(error: Exception, address: str) -> str:
+    said = " ".join(str(error).split())
+    if type(error).__name__ == "AuthenticationError":
+        return f"the Ray cluster at {address} refuses the token; set RAY_AUTH_TOKEN to the one it was started with"
+    if isinstance(error, OSError):  # what requests raises, too
+        return (
+            f"the Ray cluster at {address} cannot be reached ({type(error).__name__}); look whether it runs, whether"
+            f" its dashboard listens there, and whether {_ADDRESS} is right"
+        )
+    return f"the Ray cluster at {address} does not do as it was asked: {said[:400]}"
+
+
+def _is_unknown(error: RuntimeError) -> bool:
+    return "status code 404" in str(error)
+
+
+def _in_words(status: str, message: str | None) -> str:
+    ways = {"SUCCEEDED": "its job ended", "STOPPED": "its job was stopped on the cluster", "FAILED": "its job failed"}
+    said = " ".join((message or "").split())[:300]
+    return f"{ways.get(status, status)} ({said})" if said and status == "FAILED" else ways.get(status, status)
+
+
+def _number(name: str, usual: int, *, least: int) -> int:
+    text = os.environ.get(name) or str(usual)
+    if not text.isdigit() or not least <= int(text) <= 1024:
+        raise JobError(f"{name} is '{text}'; give a number from {least} to 1024, or leave it out for {usual}")
+    return int(text)

@@ -1,0 +1,231 @@
+"""Runs on a Ray cluster: sent there, looked after, ended, and what they leave brought here.
+
+Enters: runs whose machine is a cluster's queue. Leaves: the same rows of the store that any run has. The worker on the
+cluster writes its own progress and ending there; from here a run is only failed when its job has ended without a word.
+The cluster orders its jobs itself, so that these runs stand in no machine's queue.
+"""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from datetime import UTC, datetime
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+
+from timellm.config import RunConfig
+from timellm.errors import JobError
+from timellm.jobs.cluster import Cluster, Job, Room
+from timellm.jobs.database import Database
+from timellm.jobs.run import ACTIVE, Run, log_tail
+from timellm.jobs.schema import runs
+from timellm.jobs.shelf import Shelf
+
+if TYPE_CHECKING:
+    from timellm.jobs.store import Store
+
+ASK_EVERY_S, REFUSED_S = 3.0, 30.0
+"""How often the cluster is asked, and how long it is left alone when it could not be."""
+NEW_S, SILENT_S = 60.0, 120.0
+"""A job that the cluster does not know may only just be on its way, or the address may lead to another cluster: so long
+is waited after it was sent, or after its run last reported."""
+MOST_WORKERS = 1024
+_SAID = 400
+
+log = logging.getLogger(__name__)
+
+
+def check_cluster(database: Database, config: RunConfig, *, workers: int) -> Cluster:
+    """The cluster that runs can be sent to; nothing is asked of it.
+
+    Raises:
+        JobError: none is named, its nodes cannot reach the store, or a setting has no meaning.
+    """
+    cluster = Cluster.configured()
+    if cluster is None:
+        raise JobError(
+            "no cluster is named here: set TIMELLM_RAY to the address of its dashboard, like http://head:8265"
+        )
+    if not database.shared:
+        raise JobError(
+            "a run on a cluster reports to a store that all its nodes reach, and this one is a file on this machine:"
+            " set TIMELLM_STORE to a PostgreSQL server, here and on the nodes"
+        )
+    if not 1 <= workers <= MOST_WORKERS:
+        raise JobError(f"{workers} workers are not possible; give a number from 1 to {MOST_WORKERS}")
+    Room.of(config)
+    return cluster
+
+
+def send(run: Run, store: Store) -> None:
+    """Send a queued run to its cluster.
+
+    Raises:
+        JobError: the cluster refuses it or cannot be reached, or its table cannot be put where the nodes find it.
+        OSError: the run's folder cannot be made.
+    """
+    cluster, room = _cluster_of(run), Room.of(run.config)
+    if (shelf := Shelf.configured()) is not None:
+        shelf.put_table(run.id, Path(run.config.data.path))
+    else:
+        run.run_dir.mkdir(parents=True, exist_ok=True)
+    job = f"timellm-{run.id}-{secrets.token_hex(3)}"
+    with store.database.writing(alone=False) as connection:  # before it is sent: its worker has to find it
+        row = (runs.c.id == run.id) & (runs.c.state == "queued")
+        connection.execute(sa.update(runs).where(row).values(job=job, updated=datetime.now(UTC)))
+    cluster.submit(job, f"python -m timellm.jobs.cluster_worker {run.id} {job}", room=room, workers=run.workers)
+
+
+def look_after(store: Store) -> None:
+    """Fail the runs of the cluster whose job has ended without a word. Asks it rarely; cheap while none works there."""
+    cluster = Cluster.configured()
+    if cluster is None or not store.database.shared or not _mind(cluster).may_ask():
+        return
+    mine = sa.select(runs.c.id).where(
+        runs.c.state.in_(ACTIVE), runs.c.machine == cluster.queue, runs.c.job.is_not(None)
+    )
+    with store.database.reading() as connection:
+        found = connection.execute(mine).scalars().all()
+    if not found:
+        return
+    try:
+        for run_id in found:
+            run = store.get(run_id)
+            if run.active and run.job:
+                _settle(store, cluster, run, cluster.look(run.job))
+        _mind(cluster).heard()
+    except JobError as error:
+        _mind(cluster).refused(str(error))
+
+
+def trouble(run: Run) -> str | None:
+    """Why the cluster of an active run could not be asked about it when that was last tried; None if it could."""
+    if not run.on_cluster or not run.active:
+        return None
+    cluster = Cluster.configured()
+    if cluster is None or cluster.queue != run.machine:
+        return f"it works on the cluster {_address(run)}, to which TIMELLM_RAY does not lead here"
+    return _mind(cluster).trouble
+
+
+def end_job(run: Run) -> None:
+    """End the job of a run on its cluster.
+
+    Raises:
+        JobError: it is another cluster than is set here, or it cannot be asked.
+    """
+    if run.job:
+        _cluster_of(run).stop(run.job)
+
+
+def log_of(run: Run, *, lines: int = 200) -> str:
+    """The end of a run's log; for one at work on a cluster, as the cluster has it."""
+    here = log_tail(run.log_file, lines=lines)
+    if not run.on_cluster or not run.job or (here and not (run.active and Shelf.configured())):
+        return here
+    return _cluster_log(run, round(time.monotonic() / ASK_EVERY_S), lines) or here
+
+
+def bring(run: Run, *, now: bool = False) -> None:
+    """Make a cluster run's folder here equal to the kept one, where runs are kept at a URL; rarely asked for anew.
+
+    Raises:
+        JobError: the place cannot be used.
+        CheckpointError: what lies there is not what was put there.
+    """
+    if run.on_cluster and run.state != "queued" and (shelf := Shelf.configured()) is not None:
+        _brought(shelf, run, time.monotonic() if now else round(time.monotonic() / REFUSED_S))
+
+
+def forget(run: Run, *, all_of_it: bool = True) -> None:
+    """Remove what is kept of a run at a URL."""
+    if run.on_cluster and (shelf := Shelf.configured()) is not None:
+        shelf.delete(run.id, table=all_of_it)
+
+
+# ---- inside
+
+
+class _Mind:
+    """What this process knows of a cluster's mood: when it was asked last, and whether it answered."""
+
+    def __init__(self) -> None:
+        self.trouble: str | None = None
+        self._ask_at = -float("inf")
+
+    def may_ask(self) -> bool:
+        if time.monotonic() < self._ask_at:
+            return False
+        self._ask_at = time.monotonic() + ASK_EVERY_S
+        return True
+
+    def heard(self) -> None:
+        self.trouble = None
+
+    def refused(self, why: str) -> None:
+        if self.trouble is None:
+            log.warning("%s", why)
+        self.trouble, self._ask_at = why, time.monotonic() + REFUSED_S
+
+
+@lru_cache(maxsize=8)
+def _mind(cluster: Cluster) -> _Mind:
+    return _Mind()
+
+
+@lru_cache(maxsize=64)
+def _cluster_log(run: Run, moment: int, lines: int) -> str:
+    try:
+        return _cluster_of(run).log(run.job or "", lines=lines)
+    except JobError as error:
+        return f"(the log is not to be had: {error})"
+
+
+@lru_cache(maxsize=64)
+def _brought(shelf: Shelf, run: Run, moment: float) -> bool:
+    return shelf.pull(run.id, run.run_dir)
+
+
+def _settle(store: Store, cluster: Cluster, run: Run, job: Job) -> None:
+    if job.state == "waits" and run.state == "queued" and run.message != job.why:
+        waits = (runs.c.id == run.id) & (runs.c.state == "queued")
+        with store.database.writing(alone=False) as connection:
+            connection.execute(sa.update(runs).where(waits).values(message=job.why))
+    if job.state in ("waits", "works") or (job.state == "unknown" and _may_come(run)):
+        return
+    if run.state == "queued":
+        said = " ".join(cluster.log(run.job or "", lines=12).split())[-_SAID:]
+        error = f"{job.why} before it took the run" + (f"; it printed last: … {said}" if said else "")
+        cause = "crash"
+    else:
+        error = f"lost: {job.why} without a word of the run; its log may say more, then resume it, or start it again"
+        cause = "lost"
+    try:
+        bring(run, now=True)
+        if store.get(run.id).job == run.job:  # not sent anew meanwhile
+            store.finish(run.id, "failed", error=error, cause=cause, attempt=run.attempt)
+    except JobError as ended:  # it had its own word after all, or was deleted
+        log.info("run %s: %s", run.id, ended)
+
+
+def _may_come(run: Run) -> bool:
+    since = run.updated or run.created
+    return (datetime.now(UTC) - since).total_seconds() < (NEW_S if run.state == "queued" else SILENT_S)
+
+
+def _cluster_of(run: Run) -> Cluster:
+    cluster = Cluster.configured()
+    if cluster is None or cluster.queue != run.machine:
+        raise JobError(
+            f"run '{run.id}' is for the cluster {_address(run)}, to which TIMELLM_RAY does not lead here; set it, or do"
+            " this where it is set"
+        )
+    return cluster
+
+
+def _address(run: Run) -> str:
+    return run.machine.partition(":")[2]
