@@ -53,8 +53,10 @@ def ours(task: Task, **settings: object) -> Contender:
     from timellm.model.backbone import load_backbone
     from timellm.model.network import TimeLLM
     from timellm.model.patching import instance_norm
+    from timellm.training.allocator import keep_freed_memory
     from timellm.training.loop import optimizer_for
 
+    keep_freed_memory()  # as `timellm.training.loop.train` does
     config = ModelConfig(
         backbone=task.backbone, layers=task.layers, context=task.context, horizon=task.horizon,
         heads=HEADS, d_model=D_MODEL, d_ff=D_FF, prototypes=PROTOTYPES, **settings,

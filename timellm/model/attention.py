@@ -42,6 +42,12 @@ def only_keys_and_values(layers: int) -> Iterator[None]:
         _enough_in_layer.reset(token)
 
 
+def stop_if_enough(module: nn.Module) -> None:
+    """Called by a layer's attention once its keys and values are in the cache; see `only_keys_and_values`."""
+    if getattr(module, "layer_idx", None) == _enough_in_layer.get():
+        raise _KeysAreEnough
+
+
 def folded_attention(
     module: nn.Module,
     query: Tensor,
@@ -55,18 +61,18 @@ def folded_attention(
 
     The argument list is transformers' own. Dropout is not applied: the backbone is frozen and in evaluation mode.
     """
-    if getattr(module, "layer_idx", None) == _enough_in_layer.get():
-        raise _KeysAreEnough
+    stop_if_enough(module)
     batch, heads, rows, size = query.shape
     groups = key.shape[1]
     scale = size**-0.5 if scaling is None else scaling
     folded = (query if scale == 1 else query * scale).reshape(batch, groups, (heads // groups) * rows, size)
-    scores = (folded @ key.transpose(-1, -2)).unflatten(2, (heads // groups, rows))
+    scores = folded @ key.transpose(-1, -2)
     if attention_mask is not None:
-        # In place: the gradient of a product needs its factors, not its result.
-        scores += attention_mask[:, :, None]
+        # In place, because the gradient of a product needs its factors and not its result; and behind autograd's back,
+        # because for it an addition to a view means two more copies of all scores in the backward pass.
+        scores.detach().view(batch, heads, rows, -1).add_(attention_mask)
     # The kernel adds up in float32 and rounds once, so there is nothing to gain from asking for float32 and rounding.
-    weights = scores.softmax(dim=-1).flatten(2, 3)
+    weights = scores.softmax(dim=-1)
     return (weights @ value).reshape(batch, heads, rows, size).transpose(1, 2), None
 
 

@@ -4,10 +4,12 @@ Model libraries write them in elementary operations. Between matrix products in 
 that are kept for the gradient, cost as much as the arithmetic. The weights stay where they are and are not trained;
 what is computed is the same up to rounding, and a module that computes something else is left alone.
 
-Shapes: R rows (batch x tokens), D width, I inner width; B batch, L tokens, h heads, K size of a head.
+Shapes: R rows (batch x tokens), D width, I inner width; B batch, L tokens, h heads, g key/value heads, K head size.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +18,8 @@ from transformers import Cache
 from transformers.models.llama.modeling_llama import LlamaAttention
 from transformers.models.qwen2.modeling_qwen2 import Qwen2Attention
 
-from timellm.model.attention import folded_attention
+from timellm.model.attention import stop_if_enough
+from timellm.model.rotary import RotaryAttention
 
 
 def make_lean(model: nn.Module) -> None:
@@ -30,6 +33,11 @@ def make_lean(model: nn.Module) -> None:
             if not _has_gate(module):
                 continue
             _join(module.gate_proj, module.up_proj)
+        if forwards[kind] is _rotary_forward:
+            parts = (module.q_proj, module.k_proj, module.v_proj)
+            module.is_joined = _are_plain(parts)  # quantised ones are not
+            if module.is_joined:
+                _join(*parts)
         if forwards[kind] is not None:
             module.__class__ = _subclass(kind, forwards[kind])
 
@@ -48,8 +56,8 @@ class _RMSNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, x: Tensor, weight_D: Tensor, epsilon: float) -> Tensor:
-        # The sum of squares is added up in float32 without a float32 copy of x.
-        length_R1 = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
+        # Added up in float32 and rounded once; to ask for a float32 sum would copy all of x to float32 first.
+        length_R1 = torch.linalg.vector_norm(x, dim=-1, keepdim=True).float()
         scale_R1 = length_R1.square_().div_(x.shape[-1]).add_(epsilon).rsqrt_().to(x.dtype)
         ctx.save_for_backward(x, weight_D, scale_R1)
         return (x * scale_R1).mul_(weight_D)
@@ -58,7 +66,7 @@ class _RMSNorm(torch.autograd.Function):
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
         x, weight_D, scale_R1 = ctx.saved_tensors
         weighted = gradient * weight_D
-        along_R1 = (weighted * x).sum(dim=-1, keepdim=True, dtype=torch.float32) / x.shape[-1]
+        along_R1 = (weighted * x).sum(dim=-1, keepdim=True).float() / x.shape[-1]
         shrink_R1 = (along_R1 * scale_R1.float() ** 3).to(x.dtype)
         return weighted.mul_(scale_R1).addcmul_(x, shrink_R1, value=-1), None, None
 
@@ -88,30 +96,6 @@ class _GatedMLP(torch.autograd.Function):
         return to_both @ gate_up, None, None
 
 
-class _Rotate(torch.autograd.Function):
-    """Rotary position embedding of x [B, L, h, K], whose halves turn into each other; cos and sin [B, L, 1, K]."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-        ctx.save_for_backward(cos, sin)
-        turned = x * cos
-        first, second = turned.chunk(2, dim=-1)
-        (x_first, x_second), (sin_first, sin_second) = x.chunk(2, dim=-1), sin.chunk(2, dim=-1)
-        first.addcmul_(x_second, sin_first, value=-1)
-        second.addcmul_(x_first, sin_second)
-        return turned
-
-    @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
-        cos, sin = ctx.saved_tensors
-        turned = gradient * cos
-        first, second = turned.chunk(2, dim=-1)
-        (g_first, g_second), (sin_first, sin_second) = gradient.chunk(2, dim=-1), sin.chunk(2, dim=-1)
-        first.addcmul_(g_second, sin_second)
-        second.addcmul_(g_first, sin_first, value=-1)
-        return turned, None, None
-
-
 def _subclass(kind: type[nn.Module], forward: object) -> type[nn.Module]:
     return type(f"Lean{kind.__name__}", (kind,), {"forward": forward})
 
@@ -134,23 +118,48 @@ def _rotary_forward(
     past_key_values: Cache | None = None,
     **_: object,
 ) -> tuple[Tensor, None]:
-    """The library's attention, up to the rotation; names and results are its own."""
-    shape = (*hidden_states.shape[:2], -1, self.head_dim)
-    cos, sin = (table[:, :, None] for table in position_embeddings)
-    # The scale of the scores goes into the small tables instead of over all queries.
-    query = _Rotate.apply(self.q_proj(hidden_states).view(shape), cos * self.scaling, sin * self.scaling)
-    key = _Rotate.apply(self.k_proj(hidden_states).view(shape), cos, sin).transpose(1, 2)
-    value = self.v_proj(hidden_states).view(shape).transpose(1, 2)
-    if past_key_values is not None:
-        key, value = past_key_values.update(key, value, self.layer_idx)
-    mixed, _ = folded_attention(self, query.transpose(1, 2), key, value, attention_mask, scaling=1.0)
-    return self.o_proj(mixed.flatten(2)), None
+    """The library's attention; names and results are its own."""
+
+    def extend(key: Tensor, value: Tensor) -> tuple[Tensor, Tensor]:
+        if past_key_values is not None:
+            key, value = past_key_values.update(key, value, self.layer_idx)
+        stop_if_enough(self)
+        return key, value
+
+    mixed = RotaryAttention.apply(
+        _queries_keys_values(self, hidden_states),
+        *position_embeddings,
+        attention_mask,
+        self.scaling,
+        self.config.num_key_value_heads,
+        extend,
+    )
+    return self.o_proj(mixed), None
 
 
-def _join(gate: nn.Linear, up: nn.Linear) -> None:
-    """Lay two weights of one shape one behind the other, so that a single product can use both."""
-    joined = torch.cat([gate.weight.detach(), up.weight.detach()])
-    gate.weight.data, up.weight.data = joined.chunk(2)
+def _queries_keys_values(attention: nn.Module, x: Tensor) -> Tensor:
+    """[B, L, D] -> [B, L, (h + 2g) * K]."""
+    parts = (attention.q_proj, attention.k_proj, attention.v_proj)
+    if not attention.is_joined:
+        return torch.cat([part(x) for part in parts], dim=-1)
+    rows, (weight, bias) = sum(part.out_features for part in parts), (parts[0].weight, parts[0].bias)
+    joined_bias = None if bias is None else bias.as_strided((rows,), (1,))
+    return F.linear(x, weight.as_strided((rows, weight.shape[1]), weight.stride()), joined_bias)  # see `_join`
+
+
+def _join(*parts: nn.Linear) -> None:
+    """Lay weights, and biases, one behind the other, so that a single product can use them all."""
+    sizes = [part.out_features for part in parts]
+    for name in ("weight", "bias"):
+        if getattr(parts[0], name) is not None:
+            joined = torch.cat([getattr(part, name).detach() for part in parts])
+            for part, rows in zip(parts, joined.split(sizes), strict=True):
+                getattr(part, name).data = rows
+
+
+def _are_plain(parts: Sequence[nn.Module]) -> bool:
+    """Whether these are unquantised linear layers, all with a bias or all without."""
+    return all(type(part) is nn.Linear for part in parts) and len({part.bias is None for part in parts}) == 1
 
 
 @torch.no_grad()
