@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -206,6 +206,8 @@ class TrainingConfig(_Section):
     """Seed of initial weights, batch order and dropout."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto uses a GPU where there is one."""
+    tracker: Literal["none", "tensorboard", "mlflow", "wandb"] = "none"
+    """Experiment tracker that hears of the run, too; it has to be installed. wandb is Weights & Biases."""
 
     @model_validator(mode="after")
     def _parts_hold_windows(self) -> Self:
@@ -320,7 +322,12 @@ def parse_setting(text: str) -> tuple[str, Any]:
     section_of(name)
     if name == "channels":
         return name, tuple(part.strip() for part in value.split(",") if part.strip())
-    return name, None if value.strip().lower() in ("none", "null", "") and name != "quantization" else value.strip()
+    return name, None if value.strip().lower() in ("none", "null", "") and not _has_none(name) else value.strip()
+
+
+def _has_none(name: str) -> bool:
+    """Whether "none" is one of the setting's own values."""
+    return "none" in get_args(SECTIONS[section_of(name)].model_fields[name].annotation)
 
 
 def setting_help(name: str) -> str:

@@ -34,6 +34,7 @@ from timellm.training.pinned import PinnedWindows
 from timellm.training.processes import from_main, join_processes, main_first, weights_from_main
 from timellm.training.progress import OnProgress, Progress, ShouldStop, ignore_progress, never_stop
 from timellm.training.state import StateFile, has_state
+from timellm.training.tracker import check_tracker, tracking
 from timellm.workspace import sweep
 
 
@@ -70,15 +71,18 @@ def fit(
     Raises:
         CheckpointError: the folder's training state is damaged, or belongs to a run with other settings.
         DataError: the table cannot be used, or is too short for the windows.
-        ConfigError: two settings contradict each other, or training diverged.
+        ConfigError: two settings contradict each other, training diverged, or the tracker cannot begin.
         BackboneError: the backbone cannot be had, or prompt and patches do not fit its positions.
     """
     folder = RunFolder(Path(run_dir))
     started = time.monotonic()
     accelerator = join_processes(device_of(config.training.device))
-    on_progress = on_progress if accelerator.is_main_process else ignore_progress
+    if not accelerator.is_main_process:  # it does what the main one decides
+        on_progress, should_stop = ignore_progress, never_stop
     resumed, table, config = from_main(accelerator, lambda: _enter(folder, config, table_file))
-    state = StateFile(folder.path, belongs_to=config.updated(path="", trust_remote_code=False).to_json())  # wherever it lies
+    # A run may go on where its table lies elsewhere, or where another tracker is at hand.
+    anywhere = config.updated(path="", trust_remote_code=False, tracker="none")
+    state = StateFile(folder.path, belongs_to=anywhere.to_json())
     prepared = PreparedData.of(table, config)
     windows = {part: prepared.windows(part) for part in ("training", "validation", "test")}  # refuse early, not late
     device = accelerator.device
@@ -97,49 +101,51 @@ def fit(
         folder.save_table(table)
         folder.save_scaler(prepared.scaler)
 
-    trained = train(
-        network,
-        TrainingWindows(prepared.source(device), windows["training"], windows["validation"]),
-        config.training,
-        save_best=lambda: save_adapter(folder.path, network),
-        on_progress=_with_evaluation_time(on_progress, len(windows["test"])),
-        should_stop=should_stop,
-        state=state,
-        pinned=_pinned(folder, prepared, config) if accelerator.is_main_process else None,
-        accelerator=accelerator,
-    )
-    if not trained.best_step:
-        return Result(folder.path, {}, stopped=True)
-    from_main(accelerator, lambda: load_adapter(folder.path, network))
-    weights_from_main(accelerator, network)
-    forecaster = Forecaster(config, network, table, prepared.scaler)
-    evaluating = time.monotonic()
-    forecast = _forecast_test_part(forecaster, prepared, accelerator=accelerator, on_progress=on_progress)
+    with tracking(accelerator, config, folder.path) as tracker:
+        trained = train(
+            network,
+            TrainingWindows(prepared.source(device), windows["training"], windows["validation"]),
+            config.training,
+            save_best=lambda: save_adapter(folder.path, network),
+            on_progress=tracker.following(_with_evaluation_time(on_progress, len(windows["test"]))),
+            should_stop=should_stop,
+            state=state,
+            pinned=_pinned(folder, prepared, config) if accelerator.is_main_process else None,
+            accelerator=accelerator,
+        )
+        if not trained.best_step:
+            return Result(folder.path, {}, stopped=True)
+        from_main(accelerator, lambda: load_adapter(folder.path, network))
+        weights_from_main(accelerator, network)
+        forecaster = Forecaster(config, network, table, prepared.scaler)
+        evaluating = time.monotonic()
+        forecast = _forecast_test_part(forecaster, prepared, accelerator=accelerator, on_progress=on_progress)
 
-    def finish() -> dict[str, Any]:
-        """What the main process does alone."""
-        scores = _score(forecast, prepared, folder)
-        seconds = time.monotonic() - evaluating
-        notes = _forecast(forecaster, folder)
-        _name_prototypes(network, backbone, folder)
-        summary = _summary(trained, scores) | {
-            "evaluation_seconds": seconds,
-            "seconds": time.monotonic() - started,
-            "memory_mib": peak_memory_mib(),
-            "processes": accelerator.num_processes,
-            "windows_left_out": {part: index.left_out for part, index in windows.items() if index.left_out},
-            "notes": notes,
-        }
-        folder.save_summary(summary)
-        if not trained.stopped:
-            state.remove()  # a stopped run may be gone on with
-        return summary
+        def finish() -> dict[str, Any]:
+            """What the main process does alone."""
+            scores = _score(forecast, prepared, folder)
+            seconds = time.monotonic() - evaluating
+            notes = _forecast(forecaster, folder)
+            _name_prototypes(network, backbone, folder)
+            summary = _summary(trained, scores) | {
+                "evaluation_seconds": seconds,
+                "seconds": time.monotonic() - started,
+                "memory_mib": peak_memory_mib(),
+                "processes": accelerator.num_processes,
+                "windows_left_out": {part: index.left_out for part, index in windows.items() if index.left_out},
+            }
+            tracker.outcome(summary)
+            folder.save_summary(summary := summary | {"notes": [*notes, *tracker.notes]})
+            if not trained.stopped:
+                state.remove()  # a stopped run may be gone on with
+            return summary
 
-    return Result(folder.path, from_main(accelerator, finish), stopped=trained.stopped)
+        return Result(folder.path, from_main(accelerator, finish), stopped=trained.stopped)
 
 
 def _enter(folder: RunFolder, config: RunConfig, table_file: Path | None) -> tuple[bool, Table, RunConfig]:
     """Whether the run goes on, its table, and its settings with what was found in the table."""
+    check_tracker(config.training.tracker)
     sweep(folder.path)
     resumed = has_state(folder.path)
     reading = config.data.model_copy(update={"path": str(table_file)}) if table_file else config.data

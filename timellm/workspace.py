@@ -76,4 +76,4 @@ def sweep(folder: Path) -> None:
 
 def is_main_process() -> bool:
     """Whether this process speaks for a run that several may work on; their launcher numbers them from 0."""
-    return int(os.environ.get("RANK") or 0) == 0
+    return int(os.environ.get("WORLD_SIZE") or 1) == 1 or int(os.environ.get("RANK") or 0) == 0

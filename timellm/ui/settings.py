@@ -34,6 +34,7 @@ LABELS = {
     "optimizer": "Optimiser",
     "layers": "Layers used",
     "steps": "Steps at most",
+    "tracker": "Experiment tracker",
 }
 ADVANCED = {
     "Data": ("split", "missing"),
@@ -70,6 +71,7 @@ ADVANCED = {
         "patience",
         "seed",
         "device",
+        "tracker",
     ),
 }
 
