@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from timellm.cli import estimate, fitting, overview, receipt, results
+from timellm.cli import carrying, estimate, fitting, overview, receipt, results
 from timellm.errors import TimeLLMError
 from timellm.jobs.cause import mendable
 from timellm.workspace import is_main_process
@@ -121,6 +121,14 @@ def _parser() -> argparse.ArgumentParser:
 
     one = verb("runs", overview.runs, "List the runs of this workspace, newest first.")
     one.add_argument("--limit", type=int, default=50, metavar="N", help="at most so many (50)")
+
+    one = verb("export", carrying.export_run, "Write a run of this workspace as one archive, to be imported elsewhere.")
+    one.add_argument("run", metavar="RUN", help="its id, as 'runs' shows it")
+    one.add_argument("file", type=Path, nargs="?", metavar="FILE", help="RUN.zip when not given")
+    one.add_argument("--without-table", action="store_true", help="leave the CSV out")
+
+    one = verb("import", carrying.import_run, "Take a run from an archive into this workspace, after checking it.")
+    one.add_argument("file", type=Path, metavar="FILE")
 
     verb("backbones", overview.backbones, "List the language models offered by name.")
 

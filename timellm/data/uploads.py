@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shutil
 import tempfile
 import unicodedata
 from dataclasses import dataclass
@@ -61,6 +62,19 @@ def save_upload(name: str, *, content: bytes) -> Path:
         Path(temporary).unlink(missing_ok=True)
         raise DataError(f"{path} cannot be written ({error.strerror}); free some space or set TIMELLM_HOME") from None
     return path
+
+
+def adopt_upload(file: Path, *, sha256: str, folder: Path) -> tuple[Path, bool]:
+    """Move a table into an upload folder, as `save_upload` would have named it; whether it was new there.
+
+    Raises:
+        OSError: it cannot be moved.
+    """
+    path = folder / f"{sha256[:12]}-{_safe(file.name)}.csv"
+    if path.is_file():
+        return path, False
+    folder.mkdir(parents=True, exist_ok=True)
+    return Path(shutil.move(file, path)), True
 
 
 def uploads() -> tuple[Upload, ...]:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from timellm.config import RunConfig
 from timellm.errors import ConfigError
-from timellm.jobs.run import Run
+from timellm.jobs.run import IMPORTED, Run
 from timellm.jobs.store import Store
 from timellm.training.estimate import Observation
 from timellm.training.memory import EVALUATION_BATCH
@@ -47,9 +47,14 @@ def trials_file(store: Store) -> Path:
 
 
 def of_run(run: Run) -> Observation | None:
-    """What a finished run took; None for one that did not finish or that another version wrote."""
+    """What a finished run took; None for one that did not finish, that came from elsewhere or from another version.
+
+    One that was interrupted tells of its last attempt alone, so nothing is concluded from it either.
+    """
     summary = run.summary
     needed = ("training_seconds", "steps", "evaluation_seconds", "test_windows", "seconds", "memory_mib")
+    if run.attempt > 1 or IMPORTED in summary:
+        return None
     if run.state != "finished" or not all(summary.get(name) for name in needed):
         return None
     try:

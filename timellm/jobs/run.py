@@ -29,6 +29,8 @@ QUEUE_PREFIX = "ray:"
 """Begins what stands as the machine of a run on a cluster; no host's name has a colon."""
 TRAINING_STATE = "training_state.safetensors"
 """As timellm.training.state names it, which would bring torch in here."""
+IMPORTED = "imported"
+"""In the summary of a run that came from elsewhere: what it took says nothing about this machine."""
 _ID_LETTERS = string.ascii_lowercase + string.digits
 
 
@@ -82,12 +84,12 @@ class Run:
     """How often a worker has taken the run."""
     worked_s: float
     """Working time of earlier attempts, in seconds."""
-
-    @cached_property
     job: str | None = None
     """What the cluster calls the job that works on the run, or did last; None on a machine."""
     workers: int = 1
     """Processes that train together."""
+
+    @cached_property
     def config(self) -> RunConfig:
         """The run's configuration; read only when asked for, so that one unreadable row does not hide the others.
 
@@ -102,12 +104,12 @@ class Run:
         return self.state in ACTIVE
 
     @property
-    def can_go_on(self) -> bool:
-    @property
     def on_cluster(self) -> bool:
         """Whether the run is a cluster's, not a machine's."""
         return self.machine.startswith(QUEUE_PREFIX)
 
+    @property
+    def can_go_on(self) -> bool:
         """Whether training was interrupted in a way that it can go on from."""
         return self.state in ("stopped", "failed") and self.state_file.is_file()
 

@@ -1,0 +1,210 @@
+"""A run that comes from elsewhere as an archive: it becomes part of the store, or leaves nothing.
+
+Enters: an archive (timellm.jobs.archive). Leaves: a run, under its id if that is free. It is unpacked beside the runs
+(timellm.jobs.unpacking), its content is held against what it should be, and its folder gets its name in the transaction
+that writes its row.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import psutil
+import sqlalchemy as sa
+
+from timellm.config import RunConfig
+from timellm.data.uploads import adopt_upload
+from timellm.errors import CheckpointError
+from timellm.jobs.archive import FILES, TABLE, Manifest, Row
+from timellm.jobs.event import add_event, files_in, replace_artefacts
+from timellm.jobs.queue import queue_device
+from timellm.jobs.run import IMPORTED, Run, new_run_id
+from timellm.jobs.schema import curves, events, runs
+from timellm.jobs.store import Store
+from timellm.jobs.unpacking import unpack
+
+_KEEP_FREE = 64 * 2**20
+_STAGED = re.compile(r"\.import-(\d+)-.+")
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A run that has come in."""
+
+    run: Run
+    notes: tuple[str, ...]
+    """What is not as it was: another id, a table that stayed behind ..."""
+
+
+def import_run(store: Store, file: BinaryIO) -> Imported:
+    """Take a run in from an archive.
+
+    Raises:
+        CheckpointError: the archive is damaged, from another version, holds what it should not, or is too large.
+        JobError: the store cannot be written.
+    """
+    place = store.place.checkpoints
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        _sweep(place)
+        with _staging(place) as staged:
+            manifest, row = unpack(file, staged, free=shutil.disk_usage(place).free - _KEEP_FREE)
+            config, notes = _config(staged, row, manifest)
+            _check(staged / FILES)
+            return _take_in(store, staged, _Arrival(manifest, row, config, notes))
+    except OSError as error:
+        raise CheckpointError(f"the archive cannot be unpacked in {place} ({error}); nothing was imported") from error
+
+
+@dataclass(frozen=True)
+class _Arrival:
+    manifest: Manifest
+    row: Row
+    config: RunConfig
+    notes: list[str]
+
+
+# ---- what came out of it
+
+
+def _config(staged: Path, row: Row, manifest: Manifest) -> tuple[RunConfig, list[str]]:
+    """The run's settings as they hold here, but for where its table lies, and what is not as it was."""
+    from timellm.training.checkpoint import CONFIG, load_config
+
+    config, notes = RunConfig.from_json(row.config_text), []
+    if (staged / FILES / CONFIG).is_file():  # with what was found in the table; a description made of a file's name
+        config = config.updated(description=load_config(staged / FILES).data.description)
+    if config.model.trust_remote_code:
+        config = config.updated(trust_remote_code=False)
+        notes.append(
+            f"It ran Python code that ships with {config.model.backbone}; that is switched off here, where nobody has"
+            " said that its source is to be trusted."
+        )
+    backbone = Path(config.model.backbone)
+    if backbone.is_absolute() and not backbone.is_dir():
+        notes.append(f"Its backbone is the folder {backbone}, which is not here; new forecasts need it.")
+    if not any(name.startswith(TABLE) for name in manifest.files) and not Path(config.data.path).is_file():
+        notes.append("Its table stayed behind; what it has worked out and what it learned from are here.")
+    return config, notes
+
+
+def _check(folder: Path) -> None:
+    """Read what has a form of its own, so that a run that is taken in can be used."""
+    from timellm.forecasting.artifacts import RunFolder
+    from timellm.training.checkpoint import ADAPTER, read_adapter
+    from timellm.training.state import STATE
+    from timellm.training.tensorfile import read_tensors
+
+    run = RunFolder(folder)
+    readers = {
+        "table.parquet": run.table, "scaler.json": run.scaler, "scores.json": run.scores, "future.parquet": run.future,
+        "prototypes.safetensors": run.prototypes, "words.json": run.words, "summary.json": run.summary,
+        ADAPTER: lambda: read_adapter(folder),
+        STATE: lambda: read_tensors(folder / STATE, remedy="export the run again"),
+    }  # fmt: skip
+    for name, read in readers.items():
+        if (folder / name).is_file():
+            read()
+
+
+def _take_in(store: Store, staged: Path, arrival: _Arrival) -> Imported:
+    files, config, notes = staged / FILES, arrival.config, list(arrival.notes)
+    files.mkdir(exist_ok=True)
+    with _adopted_table(store, staged, arrival) as table:
+        if table is not None:
+            config = config.updated(path=str(table))
+        _put_path(files, config)
+        with store.database.writing() as connection:
+            run_id = arrival.manifest.run
+            there = connection.scalar(sa.select(runs.c.id).where(runs.c.id == run_id))
+            if there is not None or (store.place.checkpoints / run_id).exists():
+                run_id = new_run_id(datetime.now(UTC))
+                notes.insert(0, f"There is a run {arrival.manifest.run} here already, so this one is {run_id}.")
+            connection.execute(sa.insert(runs).values(_values(store, arrival.row, config) | {"id": run_id}))
+            _add_past(connection, run_id, arrival)
+            replace_artefacts(connection, run_id, files_in(files))
+            files.rename(store.place.checkpoints / run_id)
+    return Imported(store.get(run_id), tuple(notes))
+
+
+def _values(store: Store, row: Row, config: RunConfig) -> dict[str, Any]:
+    values = {name: getattr(row, name) for name in Row.model_fields if name not in ("events", "curve", "config_text")}
+    return values | {
+        "config": config.to_json(),
+        "summary": json.dumps(_summary(row)),
+        "tags": "\n".join(" ".join(tag.split()) for tag in row.tags),
+        "machine": store.database.machine,
+        "device": queue_device(config),
+    }
+
+
+def _summary(row: Row) -> dict[str, Any]:
+    outcome = row.summary.model_dump(mode="json", exclude_unset=True)
+    outcome.pop("offers", None)  # settings that would have fitted into the memory of another machine
+    return outcome | {IMPORTED: True}
+
+
+def _add_past(connection: sa.Connection, run_id: str, arrival: _Arrival) -> None:
+    row = arrival.row
+    if row.events:
+        past = [{"run_id": run_id, "at": at, "kind": kind, "detail": detail} for at, kind, detail in row.events]
+        connection.execute(sa.insert(events), past)
+    if row.curve:
+        names = ("step", "train_loss", "validation_loss", "learning_rate")
+        connection.execute(
+            sa.insert(curves), [{"run_id": run_id, **dict(zip(names, p, strict=True))} for p in row.curve]
+        )
+    add_event(connection, run_id, "imported", f"was {arrival.manifest.run}, of version {arrival.manifest.written_by}")
+
+
+def _put_path(files: Path, config: RunConfig) -> None:
+    """Say in the folder, too, where the table lies here and whose code is trusted."""
+    from timellm.training.checkpoint import CONFIG, load_config, save_config
+
+    if (files / CONFIG).is_file():
+        kept = load_config(files).updated(path=config.data.path, trust_remote_code=config.model.trust_remote_code)
+        save_config(files, kept)
+
+
+@contextmanager
+def _adopted_table(store: Store, staged: Path, arrival: _Arrival) -> Iterator[Path | None]:
+    """The archive's table among the uploads, from which it goes again if the run does not come in."""
+    name = next((name for name in arrival.manifest.files if name.startswith(TABLE)), None)
+    if name is None:
+        yield None
+        return
+    sha256 = arrival.manifest.files[name].sha256
+    path, new = adopt_upload(staged / name, sha256=sha256, folder=store.place.uploads)
+    try:
+        yield path
+    except BaseException:
+        if new:
+            path.unlink(missing_ok=True)
+        raise
+
+
+# ---- the staging folder
+
+
+@contextmanager
+def _staging(place: Path) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix=f".import-{os.getpid()}-", dir=place) as folder:
+        yield Path(folder)
+
+
+def _sweep(place: Path) -> None:
+    """Remove what imports have left whose process was killed."""
+    for left in place.glob(".import-*"):
+        found = _STAGED.fullmatch(left.name)
+        if found and not psutil.pid_exists(int(found[1])):
+            shutil.rmtree(left, ignore_errors=True)
