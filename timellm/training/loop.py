@@ -21,6 +21,7 @@ from torch.nn import functional as F
 from timellm.config import TrainingConfig
 from timellm.data.windows import WindowIndex, WindowSource
 from timellm.errors import ConfigError
+from timellm.training.allocator import keep_freed_memory
 from timellm.training.evaluation import validate
 from timellm.training.pinned import PinnedWindows
 from timellm.training.processes import (
@@ -91,6 +92,8 @@ def train(
     if config.gradient_checkpointing:
         network.checkpoint_gradients()
     accelerator = accelerator or join_processes(next(network.parameters()).device)
+    if accelerator.device.type == "cpu":
+        keep_freed_memory()
     main = accelerator.is_main_process
     weights_from_main(accelerator, network)
     optimizer = accelerator.prepare(optimizer_for(network, config))
