@@ -17,8 +17,7 @@ import torch
 from torch import Tensor
 
 from timellm.config import ModelConfig
-
-LAGS = 5
+from timellm.model.wording import LAGS, digits, shared_words, statistic_words
 
 
 @dataclass(frozen=True)
@@ -30,39 +29,20 @@ class PromptTemplate:
 
     def texts(self, normed_BT: Tensor) -> list[str]:
         """One prompt for each instance-normalised window."""
-        digits = self.config.statistic_digits
-        statistics = {"paper": _paper_statistics, "compact": _compact_statistics}[self.config.prompt_style]
+        kept = self.config.statistic_digits
         find_lags = {"distinct": distinct_lags, "circular": circular_lags}[self.config.lags]
         summary_B3 = torch.stack([normed_BT.amin(dim=1), normed_BT.amax(dim=1), normed_BT.median(dim=1).values], dim=1)
         # The sum of differences, not last minus first: the published rounding decides ties.
         upward = (normed_BT.diff(dim=1).sum(dim=1) > 0).tolist()
-        start = (
-            f"<|start_prompt|>Dataset description: {self.description}"
-            f"Task description: forecast the next {self.config.horizon} steps"
-            f" given the previous {self.config.context} steps information; Input statistics: "
-        )
+        start = shared_words(self.description, context=self.config.context, horizon=self.config.horizon)
         rows = zip(summary_B3.tolist(), upward, find_lags(normed_BT).tolist(), strict=True)
         return [
-            start + statistics([_digits(value, digits) for value in summary], "upward" if up else "downward", lags)
+            start
+            + statistic_words(
+                self.config.prompt_style, [digits(value, kept) for value in summary], upward=up, lags=lags
+            )
             for summary, up, lags in rows
         ]
-
-
-def _digits(value: float, significant: int) -> str:
-    return f"{value:.{significant}g}" if significant else str(value)
-
-
-def _paper_statistics(summary: list[str], trend: str, lags: list[int]) -> str:
-    low, high, median = summary
-    return (
-        f"min value {low}, max value {high}, median value {median}, the trend of input is {trend},"
-        f" top {len(lags)} lags are : {lags}<|<end_prompt>|>"
-    )
-
-
-def _compact_statistics(summary: list[str], trend: str, lags: list[int]) -> str:
-    low, high, median = summary
-    return f"min {low} max {high} median {median} trend {trend} lags {' '.join(map(str, lags))}"
 
 
 def distinct_lags(normed_BT: Tensor) -> Tensor:

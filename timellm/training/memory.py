@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from timellm.config import ModelConfig, RunConfig
 from timellm.model.shape import BackboneShape
+from timellm.model.wording import LAGS, digits, shared_words, statistic_words
 from timellm.training.activations import PassCount
 
 EVALUATION_BATCH = 64
@@ -110,20 +111,14 @@ def trained_weights(model: ModelConfig, shape: BackboneShape) -> int:
 def prompt_tokens(config: RunConfig, shape: BackboneShape) -> tuple[int, int]:
     """Tokens (shared by all prompts, of one window) of the prompt, from the wording; tokenizers differ by some."""
     model = config.model
-    shared = (
-        f"<|start_prompt|>Dataset description: {config.data.description}Task description: forecast the next"
-        f" {model.horizon} steps given the previous {model.context} steps information; Input statistics: "
+    shared = shared_words(config.data.description, context=model.context, horizon=model.horizon)
+    kept = model.statistic_digits or 17
+    own = statistic_words(
+        model.prompt_style,
+        [digits(value, kept) for value in (-1.2345678901234567, 2.2345678901234567, -0.12345678901234567)],
+        upward=True,
+        lags=[max(10, model.context // 3)] * LAGS,
     )
-    digits = model.statistic_digits or 17
-    numbers = [f"{value:.{digits}g}" for value in (-1.2345678901234567, 2.2345678901234567, -0.12345678901234567)]
-    lags = ", ".join([str(max(10, model.context // 3))] * 5)
-    if model.prompt_style == "paper":
-        own = (
-            f"min value {numbers[0]}, max value {numbers[1]}, median value {numbers[2]}, the trend of input is upward,"
-            f" top 5 lags are : [{lags}]<|<end_prompt>|>"
-        )
-    else:
-        own = f"min {numbers[0]}, max {numbers[1]}, median {numbers[2]}, trend upward, top lags {lags}"
     return _tokens(shared, shape), _tokens(own, shape)
 
 
@@ -131,8 +126,8 @@ def _tokens(text: str, shape: BackboneShape) -> int:
     """Words by their length, other signs in runs, and digits: one by one in newer tokenizers, in runs in older ones."""
     words = re.findall(r"[^\W\d_]+", text)
     signs = re.findall(r"[^\w\s]+|_", text)
-    digits = re.findall(r"\d" if shape.family == "llama" else r"\d{1,2}", text)
-    return sum(1 + (len(word) - 1) // 9 for word in words) + len(digits) + len(signs)
+    numerals = re.findall(r"\d" if shape.family == "llama" else r"\d{1,2}", text)
+    return sum(1 + (len(word) - 1) // 9 for word in words) + len(numerals) + len(signs)
 
 
 def _layer_bytes(model: ModelConfig, shape: BackboneShape, plain_bytes: int) -> float:
