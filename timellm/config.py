@@ -206,6 +206,9 @@ class TrainingConfig(_Section):
     """Seed of initial weights, batch order and dropout."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """auto uses a GPU where there is one."""
+    deepspeed: str | None = None
+    """DeepSpeed configuration file (JSON) with a ZeRO stage of 0 to 2, for a run of several processes; it is optional,
+    and has to be installed."""
     tracker: Literal["none", "tensorboard", "mlflow", "wandb"] = "none"
     """Experiment tracker that hears of the run, too; it has to be installed. wandb is Weights & Biases."""
 

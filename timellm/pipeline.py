@@ -28,13 +28,14 @@ from timellm.forecasting.scores import MODEL_NAME, Scores, score
 from timellm.forecasting.validation import write_references
 from timellm.model.backbone import Backbone, load_backbone
 from timellm.model.network import TimeLLM
-from timellm.training.checkpoint import device_of, load_adapter, save_adapter, save_config
+from timellm.training.checkpoint import load_adapter, save_adapter, save_config
 from timellm.training.loop import TrainingResult, TrainingWindows, peak_memory_mib, train
 from timellm.training.pinned import PinnedWindows
-from timellm.training.processes import from_main, join_processes, main_first, weights_from_main
+from timellm.training.processes import from_main, main_first, weights_from_main
 from timellm.training.progress import OnProgress, Progress, ShouldStop, ignore_progress, never_stop
 from timellm.training.state import StateFile, has_state
 from timellm.training.tracker import check_tracker, tracking
+from timellm.training.zero import processes_of
 from timellm.workspace import sweep
 
 
@@ -76,7 +77,7 @@ def fit(
     """
     folder = RunFolder(Path(run_dir))
     started = time.monotonic()
-    accelerator = join_processes(device_of(config.training.device))
+    accelerator = processes_of(config.training)
     if not accelerator.is_main_process:  # it does what the main one decides
         on_progress, should_stop = ignore_progress, never_stop
     resumed, table, config = from_main(accelerator, lambda: _enter(folder, config, table_file))

@@ -39,7 +39,7 @@ from typing import Any
 from timellm.config import ModelConfig, RunConfig, TrainingConfig
 from timellm.errors import ConfigError
 
-_ASKED = ("horizon", "seed", "device", "tracker")
+_ASKED = ("horizon", "seed", "device", "tracker", "deepspeed")
 """What is asked of a run rather than how it is done; no preset touches it, nor what the data is."""
 GOVERNED = tuple(name for kind in (ModelConfig, TrainingConfig) for name in kind.model_fields if name not in _ASKED)
 """Settings that choosing a preset decides: as it names them, or as they usually are."""

@@ -26,9 +26,11 @@ from timellm.training.evaluation import validate
 from timellm.training.pinned import PinnedWindows
 from timellm.training.processes import (
     add_up_gradients,
+    is_sharded,
     join_processes,
     numbers_from_main,
     own_random_numbers,
+    prepared_for_steps,
     weights_from_main,
 )
 from timellm.training.progress import OnProgress, Progress, ShouldStop
@@ -96,7 +98,7 @@ def train(
         keep_freed_memory()
     main = accelerator.is_main_process
     weights_from_main(accelerator, network)
-    optimizer = accelerator.prepare(optimizer_for(network, config))
+    trained, optimizer = prepared_for_steps(accelerator, network, optimizer_for(network, config))
     own_random_numbers(accelerator, seed=config.seed)
     now = state.restore(network, optimizer, accelerator) if state else Standing()
     if pinned and main:
@@ -142,7 +144,7 @@ def train(
             group["lr"] = learning_rate
         network.train()
         optimizer.zero_grad()
-        loss = _accumulate(accelerator, network, windows, next(batches), config)
+        loss = _accumulate(accelerator, trained, windows, next(batches), config)
         accelerator.clip_grad_norm_(network.parameters(), config.clip_norm)
         optimizer.step()
         now.step += 1
@@ -183,19 +185,23 @@ def _accumulate(
 
     Only one part's activations are alive at a time, and it is no larger than with one process. A part's mean counts by
     its share of the windows, so that parts that do not divide evenly, or a process that has none, still sum to the
-    undivided batch's gradient.
+    undivided batch's gradient. DeepSpeed averages over processes, and all of them meet in each of its backward passes.
     """
     processes, own = accelerator.num_processes, accelerator.process_index
     count = min(-(-config.accumulation // processes), -(-len(chosen) // processes))
+    averaged = processes if is_sharded(accelerator) else 1
     loss_sum = torch.zeros((), device=accelerator.device)
-    for part in np.array_split(chosen, count * processes)[own * count : (own + 1) * count]:
-        if len(part):
-            context_BT, target_BH = windows.source.gather(
-                windows.training.channel[part], origin=windows.training.origin[part]
-            )
-            loss = _LOSSES[config.loss](network(context_BT), target_BH) * (len(part) / len(chosen))
-            accelerator.backward(loss)
-            loss_sum = loss_sum + loss.detach()
+    parts = np.array_split(chosen, count * processes)[own * count : (own + 1) * count]
+    for number, part in enumerate(parts, start=1):
+        share = len(part) / len(chosen)
+        drawn = part if len(part) else chosen[:1]  # counts nothing, by its share
+        context_BT, target_BH = windows.source.gather(
+            windows.training.channel[drawn], origin=windows.training.origin[drawn]
+        )
+        loss = _LOSSES[config.loss](network(context_BT), target_BH) * share
+        accelerator.sync_gradients = number == count
+        accelerator.backward(loss * averaged)
+        loss_sum = loss_sum + loss.detach()
     add_up_gradients(accelerator, network)
     return float(accelerator.reduce(loss_sum))  # once, because on a GPU it waits for all that was asked for
 

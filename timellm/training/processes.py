@@ -16,9 +16,10 @@ from typing import TypeVar
 
 import numpy as np
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, DeepSpeedPlugin
 from accelerate.state import AcceleratorState, GradientState, is_initialized
 from accelerate.utils import (
+    DistributedType,
     GradientAccumulationPlugin,
     InitProcessGroupKwargs,
     broadcast,
@@ -32,26 +33,34 @@ Found = TypeVar("Found")
 _PATIENCE = timedelta(hours=2)  # for a process that fetches or loads a large backbone while others wait for it
 
 
-def join_processes(device: torch.device) -> Accelerator:
+def join_processes(device: torch.device, *, deepspeed: DeepSpeedPlugin | None = None) -> Accelerator:
     """Meet the other processes of this run, if a launcher has started some; each gets a device of the kind of `device`.
+
+    `deepspeed` divides the optimiser's work between them (timellm.training.zero).
 
     Raises:
         ConfigError: the launcher asks for something that this program does in another way.
     """
     _check_launcher()
-    if is_initialized() and AcceleratorState._shared_state.get("device", device).type != device.type:
-        AcceleratorState._reset_state(reset_partial_state=True)  # an earlier run of this process used another device
+    before = AcceleratorState._shared_state
+    sharded = DistributedType.DEEPSPEED in (before.get("distributed_type"), deepspeed and DistributedType.DEEPSPEED)
+    if is_initialized() and (sharded or before.get("device", device).type != device.type):
+        AcceleratorState._reset_state(reset_partial_state=True)  # an earlier run of this process was of another kind
         GradientState._reset_state()
     theirs = torch.distributed.is_initialized()
+    # With its `cpu`, Accelerate knows no DeepSpeed; with the backend by name, it does.
+    group = {"backend": "gloo"} if deepspeed and device.type == "cpu" else {}
     accelerator = Accelerator(
-        cpu=device.type == "cpu",
+        cpu=device.type == "cpu" and deepspeed is None,
+        deepspeed_plugin=deepspeed,
         # The trained parts are float32 and the backbone has its own arithmetic and its own scaling of gradients
         # (timellm.model.precision); an autocast and a loss scale over both would undo that.
         mixed_precision="no",
         # Parts of a batch are counted in the loop, whatever the launcher's environment says.
         gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),
-        kwargs_handlers=[InitProcessGroupKwargs(timeout=_PATIENCE)],
+        kwargs_handlers=[InitProcessGroupKwargs(timeout=_PATIENCE, **group)],
     )
+    os.environ.pop("ACCELERATE_USE_DEEPSPEED", None)  # it says so to every later run, too
     if torch.distributed.is_initialized() and not theirs:
         atexit.register(_part)
     return accelerator
@@ -102,6 +111,20 @@ def weights_from_main(accelerator: Accelerator, network: nn.Module) -> None:
         broadcast([tensor.data for tensor in network.state_dict().values()])
 
 
+def prepared_for_steps(
+    accelerator: Accelerator, network: nn.Module, optimizer: torch.optim.Optimizer
+) -> tuple[nn.Module, torch.optim.Optimizer]:
+    """What is called in training steps instead of `network` and `optimizer`; the weights are the network's own."""
+    if is_sharded(accelerator):
+        return accelerator.prepare(network, optimizer)
+    return network, accelerator.prepare(optimizer)
+
+
+def is_sharded(accelerator: Accelerator) -> bool:
+    """Whether DeepSpeed averages the gradients and makes the steps, both during the backward pass."""
+    return accelerator.distributed_type == DistributedType.DEEPSPEED
+
+
 def add_up_gradients(accelerator: Accelerator, network: nn.Module) -> None:
     """Give every process the sum of all processes' gradients.
 
@@ -109,7 +132,7 @@ def add_up_gradients(accelerator: Accelerator, network: nn.Module) -> None:
     that goes on would then add three processes' numbers in another order than one that was never interrupted. What is
     sent while others still compute would be little, as the trained parts are small and come last in backward.
     """
-    if accelerator.num_processes > 1:
+    if accelerator.num_processes > 1 and not is_sharded(accelerator):
         for weight in network.parameters():
             if weight.requires_grad:
                 own = torch.zeros_like(weight) if weight.grad is None else weight.grad
@@ -138,7 +161,10 @@ def _check_launcher() -> None:
         )
     for name, what in (("FSDP", "FSDP"), ("MEGATRON_LM", "Megatron-LM"), ("DEEPSPEED", "DeepSpeed")):
         if os.environ.get(f"ACCELERATE_USE_{name}", "false").lower() == "true":
-            raise ConfigError(f"the launcher asks for {what}, which is not supported; launch without it")
+            raise ConfigError(
+                f"the launcher asks for {what}, which is not supported so; launch without it (DeepSpeed is set up by"
+                " setting 'deepspeed')"
+            )
 
 
 def _part() -> None:

@@ -20,8 +20,9 @@ from torch import Tensor, nn
 
 from timellm.errors import CheckpointError
 from timellm.training.checkpoint import check_companions, companions
-from timellm.training.processes import from_main, gathered
+from timellm.training.processes import from_main, gathered, is_sharded
 from timellm.training.tensorfile import read_tensors, write_tensors
+from timellm.training.zero import moments, restore_moments
 
 log = logging.getLogger(__name__)
 
@@ -85,9 +86,11 @@ class StateFile:
         """
         begin = time.monotonic()
         random = _random_states(accelerator)
+        sharded = moments(optimizer, accelerator) if accelerator and is_sharded(accelerator) else {}
         if accelerator and not accelerator.is_main_process:
             return
         tensors = {f"weight.{name}": weight for name, weight in network.state_dict().items()}
+        tensors |= {f"sharded.{name}": rows for name, rows in sharded.items()}
         for name, parameter in network.named_parameters():
             for key, value in optimizer.state.get(parameter, {}).items():
                 tensors[f"optimizer.{key}.{name}"] = value
@@ -113,7 +116,10 @@ class StateFile:
         standing, tensors = found
         try:
             network.load_state_dict(_part(tensors, "weight."))
-            _restore_optimizer(optimizer, dict(network.named_parameters()), _part(tensors, "optimizer."))
+            if accelerator and is_sharded(accelerator):
+                restore_moments(optimizer, _part(tensors, "sharded."), accelerator)
+            else:
+                _restore_optimizer(optimizer, dict(network.named_parameters()), _part(tensors, "optimizer."))
             _restore_random(_part(tensors, "random."), accelerator)
         except (RuntimeError, KeyError, ValueError) as error:
             raise CheckpointError(
@@ -176,6 +182,7 @@ def _restore_random(states: dict[str, Tensor], accelerator: Accelerator | None) 
             )
         if own:
             return  # its numbers are as `own_random_numbers` has left them
-    torch.set_rng_state(rows["cpu"][own])
-    if "cuda" in rows and torch.cuda.is_available():
-        torch.cuda.set_rng_state(rows["cuda"][own])
+    own_states = {name: row[own].clone() for name, row in rows.items()}  # PyTorch 2.13 crashes on a view
+    torch.set_rng_state(own_states["cpu"])
+    if "cuda" in own_states and torch.cuda.is_available():
+        torch.cuda.set_rng_state(own_states["cuda"])
