@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from timellm.config import RunConfig
+from timellm.config import ModelConfig, RunConfig
 from timellm.model.shape import BackboneShape
 from timellm.training.machine import MachineFacts
 from timellm.training.memory import EVALUATION_BATCH, prompt_tokens, trained_weights
@@ -35,20 +35,21 @@ class Seconds:
 
 def seconds_by_arithmetic(config: RunConfig, shape: BackboneShape, facts: MachineFacts, *, dtype: str) -> Seconds:
     """Seconds from counted operations and measured rates."""
-    frozen, trained = _operations(config, shape, gradient=True)
+    prompt = prompt_tokens(config, shape)
+    checkpointed = config.training.gradient_checkpointing
+    frozen, trained = window_operations(config.model, shape, prompt=prompt, passes=3 + checkpointed)
     parts = min(config.training.accumulation, config.training.batch_size)
-    once = _prototype_operations(config, shape)
+    once = prototype_operations(config.model, shape)
     rate = _REACHED * 1e9 * facts.gflops.get(dtype, facts.gflops["float32"])
     rate32 = _REACHED * 1e9 * facts.gflops["float32"]
     unpacking = _unpacking_s(config, shape, facts)
-    checkpointed = config.training.gradient_checkpointing
     # Forward, backward, and with checkpointing forward again; the prompt of a causal backbone goes forward alone.
     unpackings = parts * (2 + checkpointed + shape.causal)
     step = config.training.batch_size * (frozen / rate + trained / rate32)
     step += 3 * parts * once / rate32 + unpackings * unpacking
     # The optimiser reads and writes weight, gradient and two moments.
     step += 7 * 4 * trained_weights(config.model, shape) / (facts.gib_per_s * 2**30)
-    frozen_forward, trained_forward = _operations(config, shape, gradient=False)
+    frozen_forward, trained_forward = window_operations(config.model, shape, prompt=prompt, passes=1)
     batch = (
         EVALUATION_BATCH * (frozen_forward / rate + trained_forward / rate32)
         + once / rate32
@@ -58,29 +59,32 @@ def seconds_by_arithmetic(config: RunConfig, shape: BackboneShape, facts: Machin
     return Seconds(loading=_LOADING_S + weights_mib / _READ_MIB_PER_S, step=step, window=batch / EVALUATION_BATCH)
 
 
-def _operations(config: RunConfig, shape: BackboneShape, *, gradient: bool) -> tuple[float, float]:
-    """Operations of one window in (the frozen layers, the adapters) for a pass forward, with `gradient` also back."""
-    model = config.model
-    shared, own = prompt_tokens(config, shape)
+def window_operations(
+    model: ModelConfig, shape: BackboneShape, *, prompt: tuple[float, float], passes: int
+) -> tuple[float, float]:
+    """Operations of one window in (the frozen layers, the adapters).
+
+    `prompt` has the tokens that all windows share, which are computed once a run and not counted, and a window's own.
+    `passes` is 1 for a forecast, 3 with a backward pass (to inputs and to weights), 4 if layers run again for it.
+    """
+    shared, own = prompt
     keys = model.patches + shared + own
     rows = model.patches + (0 if shape.causal else shared + own)
     width = shape.heads * shape.head_size
     product, attended = 2 * rows * shape.layer_weights, 4 * rows * keys * width
     # Backward, a frozen matrix passes its gradient on but has none of its own; attention has both.
-    again = 1 if gradient and config.training.gradient_checkpointing else 0
-    frozen = product * (1 + gradient + again) + attended * (1 + 2 * gradient + again)
+    frozen = product * (passes - (passes > 1)) + attended * passes
     frozen *= model.layers
     if shape.causal:  # the prompt's own tokens; its last layer gives only keys and values
         frozen += (model.layers - 1) * own * (2 * shape.layer_weights + 4 * (shared + own) * width)
     heads = model.heads * model.d_ff
     adapters = 2 * model.patches * heads * (model.d_model + shape.width + 2 * model.prototypes)
     adapters += 2 * model.patches * min(model.d_ff, shape.width) * model.horizon
-    return frozen, adapters * (3 if gradient else 1)
+    return frozen, adapters * min(passes, 3)
 
 
-def _prototype_operations(config: RunConfig, shape: BackboneShape) -> float:
-    """Operations of one pass that do not depend on how many windows it has: prototypes, their keys and values."""
-    model = config.model
+def prototype_operations(model: ModelConfig, shape: BackboneShape) -> float:
+    """Operations of one forward pass that do not depend on how many windows it has: prototypes, their keys, values."""
     mapped = 2 * model.prototypes * shape.vocabulary * shape.width if model.prototype_source == "map" else 0
     return mapped + 4 * model.prototypes * shape.width * model.heads * model.d_ff
 
