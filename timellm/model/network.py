@@ -153,10 +153,9 @@ class PromptedBackbone:
         ).last_hidden_state
 
     def _prompt_cache(self, tokens: _Tokens) -> DynamicCache:
-        ids_BL, cache, shared = tokens.ids, DynamicCache(), len(self.shared_ids)
-        prefix_L = torch.tensor(self.shared_ids, device=ids_BL.device)
-        if not (ids_BL.shape[1] > shared and bool((ids_BL[:, :shared] == prefix_L).all())):
-            shared = 0  # a prompt the examples did not foresee; then nothing is shared
+        ids_BL, cache = tokens.ids, DynamicCache()
+        # A prompt that the examples did not foresee shares nothing.
+        shared = len(self.shared_ids) if tokens.foreseen else 0
         if shared:
             size = len(ids_BL)
             cache = DynamicCache(
@@ -186,7 +185,9 @@ class PromptedBackbone:
         pad, device = self.backbone.pad_token_id, self.backbone.device
         ids_BL = torch.tensor([ids + [pad] * (length - len(ids)) for ids in prompts], device=device)
         lengths_B1 = torch.tensor([[len(ids)] for ids in prompts], device=device)
-        return _Tokens(ids_BL, (torch.arange(length, device=device) < lengths_B1).long(), lengths_B1)
+        shared = len(self.shared_ids)
+        foreseen = shared < length and all(ids[:shared] == self.shared_ids for ids in prompts)
+        return _Tokens(ids_BL, (torch.arange(length, device=device) < lengths_B1).long(), lengths_B1, foreseen)
 
 
 @dataclass(frozen=True)
@@ -196,6 +197,8 @@ class _Tokens:
     ids: Tensor
     mask: Tensor
     lengths: Tensor
+    foreseen: bool
+    """All of them start with the shared tokens."""
 
     def patch_positions(self, patches: int) -> Tensor:
         """Positions [B, P] of the patches: they go on where each prompt really ends."""
