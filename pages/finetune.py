@@ -3,7 +3,7 @@
 import streamlit as st
 
 from timellm.errors import TimeLLMError
-from timellm.ui import fit, keys, loaders, presets, receipt, refill, setup, tables
+from timellm.ui import fit, keys, loaders, place, presets, receipt, refill, setup, tables
 from timellm.ui.errors import explained
 from timellm.ui.words import plain
 
@@ -71,6 +71,7 @@ with summary, st.container(border=True):
         if not missing:
             fit.card(form, config, table)
     waiting = refill.edited_run(table_id)
+    where = place.Place() if waiting else place.choose(table_id)
     go = "Save the waiting run" if waiting else "Start fine-tuning"
     started = st.button(go, type="primary", width="stretch", disabled=bool(missing), icon=":material/play_arrow:")
     if waiting:
@@ -81,4 +82,4 @@ with summary, st.container(border=True):
     if started and waiting and config is not None:
         refill.save(waiting, config, name or usual_name)
     elif started and config is not None:
-        setup.start(config, name or usual_name)
+        setup.start(config, name or usual_name, where)

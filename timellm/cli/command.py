@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from timellm.cli import carrying, estimate, fitting, overview, receipt, results
+from timellm.cli import carrying, cluster, estimate, fitting, many, overview, receipt, results
 from timellm.errors import TimeLLMError
 from timellm.jobs.cause import mendable
 from timellm.workspace import is_main_process
@@ -129,6 +129,33 @@ def _parser() -> argparse.ArgumentParser:
 
     one = verb("import", carrying.import_run, "Take a run from an archive into this workspace, after checking it.")
     one.add_argument("file", type=Path, metavar="FILE")
+
+    one = verb("submit", cluster.submit, "Leave a run to this machine's queue, or to a cluster, and come back at once.")
+    one.add_argument("table", type=Path, metavar="DATA.csv")
+    one.add_argument("--name", help="what the run is called in the list")
+    one.add_argument("--on", choices=("here", "cluster"), default="here", help="cluster: the one TIMELLM_RAY names")
+    one.add_argument("--workers", type=int, default=1, metavar="N", help="processes that train it together there")
+    starting_point(one)
+
+    one = verb("follow", cluster.follow, "Show how a run fares until it ends. Ctrl-C ends the looking, not the run.")
+    one.add_argument("run", metavar="RUN", help="its id, as 'runs' shows it")
+
+    one = verb("stop", cluster.stop, "Ask a run to stop and keep its best, wherever it works.")
+    one.add_argument("run", metavar="RUN")
+    one.add_argument("--now", action="store_true", help="end its processes at once; nothing is evaluated")
+
+    one = verb("log", cluster.log, "Show the end of a run's log, wherever it works.")
+    one.add_argument("run", metavar="RUN")
+    one.add_argument("--lines", type=int, default=50, metavar="N", help="at most so many (50)")
+
+    one = verb("forecast-many", many.forecast_many, "Forecast every series of files with columns unique_id, ds, y.")
+    one.add_argument("run_dir", type=Path, metavar="DIR")
+    one.add_argument("--data", required=True, metavar="FILES", help="a .parquet or .csv file, or a folder of them")
+    one.add_argument("--out", required=True, metavar="FOLDER", help="new, or where the same forecast was interrupted")
+    one.add_argument("--ray", metavar="HOST:PORT", help="spread over this Ray cluster; auto on one of its nodes")
+    one.add_argument("--workers", type=int, default=1, metavar="N", help="processes on the cluster")
+    one.add_argument("--cpus", type=int, default=1, metavar="N", help="cores of each worker (1)")
+    one.add_argument("--gpus", type=int, default=0, metavar="N", help="GPUs of each worker (0)")
 
     verb("backbones", overview.backbones, "List the language models offered by name.")
 

@@ -127,7 +127,10 @@ def log_of(run: Run, *, lines: int = 200) -> str:
     here = log_tail(run.log_file, lines=lines)
     if not run.on_cluster or not run.job or (here and not (run.active and Shelf.configured())):
         return here
-    return _cluster_log(run, round(time.monotonic() / ASK_EVERY_S), lines) or here
+    try:
+        return _cluster_log(_cluster_of(run), run.job, round(time.monotonic() / ASK_EVERY_S), lines) or here
+    except JobError as error:
+        return f"(the log is not to be had: {error})"
 
 
 def bring(run: Run, *, now: bool = False) -> None:
@@ -138,7 +141,8 @@ def bring(run: Run, *, now: bool = False) -> None:
         CheckpointError: what lies there is not what was put there.
     """
     if run.on_cluster and run.state != "queued" and (shelf := Shelf.configured()) is not None:
-        _brought(shelf, run, time.monotonic() if now else round(time.monotonic() / REFUSED_S))
+        moment = time.monotonic() if now else (run.state, run.ended, round(time.monotonic() / REFUSED_S))
+        _brought(shelf, run.id, run.run_dir, moment)
 
 
 def forget(run: Run, *, all_of_it: bool = True) -> None:
@@ -178,16 +182,13 @@ def _mind(cluster: Cluster) -> _Mind:
 
 
 @lru_cache(maxsize=64)
-def _cluster_log(run: Run, moment: int, lines: int) -> str:
-    try:
-        return _cluster_of(run).log(run.job or "", lines=lines)
-    except JobError as error:
-        return f"(the log is not to be had: {error})"
+def _cluster_log(cluster: Cluster, job: str, moment: int, lines: int) -> str:
+    return cluster.log(job, lines=lines)
 
 
 @lru_cache(maxsize=64)
-def _brought(shelf: Shelf, run: Run, moment: float) -> bool:
-    return shelf.pull(run.id, run.run_dir)
+def _brought(shelf: Shelf, run_id: str, folder: Path, moment: object) -> bool:
+    return shelf.pull(run_id, folder)
 
 
 def _settle(store: Store, cluster: Cluster, run: Run, job: Job) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from timellm.jobs.cluster_runs import bring
 from timellm.jobs.launcher import tend
 from timellm.jobs.run import Run
 from timellm.ui import keys
@@ -65,6 +66,8 @@ def pick_results(page: str, *, what: str) -> Results:
     if not has_results(run):
         _say_why_not(run, what)
         st.stop()
+    with explained("The results of this run cannot be had"):
+        bring(run)
     return Results(run)
 
 

@@ -6,11 +6,13 @@ import streamlit as st
 
 from timellm.jobs.run import Run
 from timellm.ui.loaders import store
+from timellm.ui.place import of_run
 from timellm.ui.words import plain
 
 
 def place(run: Run) -> None:
-    """Where a waiting run stands, in words; nothing for any other run."""
+    """Where a waiting run stands, in words, or on which cluster a run is; nothing for any other run."""
+    of_run(run)
     waiting = store().waiting()
     ids = [one.id for one in waiting]
     if run.id not in ids:

@@ -9,7 +9,8 @@ import streamlit as st
 
 from timellm.errors import TimeLLMError
 from timellm.jobs import queue
-from timellm.jobs.actions import NOTE_LETTERS, label, rename, stop_now
+from timellm.jobs.actions import NOTE_LETTERS, ask_to_stop, label, rename, stop_now
+from timellm.jobs.cluster_runs import bring, forget
 from timellm.jobs.launcher import start_again, start_run
 from timellm.jobs.run import Run
 from timellm.jobs.shortage import offers_of
@@ -28,14 +29,17 @@ def chosen_run() -> Run:
     """The URL's run; an id that is gone is forgotten, so that the next visit shows the newest run.
 
     Raises:
-        JobError: there is no such run.
+        JobError: there is no such run, or its files are kept at a URL that cannot be used.
+        CheckpointError: what is kept of it is damaged.
     """
     run_id = keys.chosen("run")
     try:
-        return store().get(run_id or "")
+        run = store().get(run_id or "")
     except TimeLLMError:
         keys.choose("run", None)
         raise
+    bring(run)
+    return run
 
 
 def buttons(run: Run) -> None:
@@ -53,10 +57,11 @@ def buttons(run: Run) -> None:
 def _queue_buttons(run: Run) -> None:
     waiting = [one.id for one in store().waiting()]
     first, last = run.id in waiting[:1], run.id in waiting[-1:]
-    for name, icon, places, off in (
+    moves = (
         ("First", "vertical_align_top", None, first), ("Up", "arrow_upward", -1, first),
         ("Down", "arrow_downward", 1, last),
-    ):  # fmt: skip
+    )  # fmt: skip
+    for name, icon, places, off in () if run.on_cluster else moves:  # a cluster has its own order
         st.button(name, icon=f":material/{icon}:", disabled=off, on_click=_move, args=(run.id, places))
     if st.button("Edit", icon=":material/edit:"):
         _to_the_form(run, waits=True)
@@ -140,7 +145,7 @@ def _close() -> None:
 
 
 def _stop(run_id: str) -> None:
-    _attempt(lambda: store().request_stop(run_id))
+    _attempt(lambda: ask_to_stop(store(), run_id))
     _close()
 
 
@@ -149,7 +154,7 @@ def _move(run_id: str, places: int | None) -> None:
 
 
 def _withdraw(run_id: str) -> None:
-    _attempt(lambda: store().request_stop(run_id))
+    _attempt(lambda: ask_to_stop(store(), run_id))
 
 
 def _stop_now(run_id: str) -> None:
@@ -181,11 +186,13 @@ def _delete(run_id: str) -> None:
 
 def _deleted(run_id: str) -> bool:
     store().delete(run_id)
+    forget(store().get(run_id))
     return True
 
 
 def _again(run: Run, settings: dict[str, Any] | None = None) -> None:
-    started = _attempt(lambda: start_run(run.config.updated(**settings or {}), name=run.name))
+    config, where = run.config.updated(**settings or {}), {"on_cluster": run.on_cluster, "workers": run.workers}
+    started = _attempt(lambda: start_run(config, name=run.name, **where))
     if started:
         keys.choose("run", started.id)
 

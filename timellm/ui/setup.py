@@ -17,6 +17,7 @@ from timellm.plots.template import CONFIG
 from timellm.ui import keys
 from timellm.ui.errors import show_error
 from timellm.ui.loaders import backbone_ready
+from timellm.ui.place import Place
 from timellm.ui.settings import ADVANCED, Form
 from timellm.ui.words import NO_STEP_LIMIT, QUANTIZATION, memory, plain
 
@@ -201,10 +202,10 @@ def run_name(table_title: str, chosen: dict[str, Any]) -> str:
     return ", ".join(filter(None, parts))
 
 
-def start(config: RunConfig, name: str) -> None:
+def start(config: RunConfig, name: str, where: Place) -> None:
     """Start the run and go to where it can be watched."""
     try:
-        run = start_run(config, name=name)
+        run = start_run(config, name=name, on_cluster=where.on_cluster, workers=where.workers)
     except TimeLLMError as error:
         show_error("The run could not be started", str(error))
         return

@@ -1,0 +1,234 @@
+"""Forecasts of very many series by a trained run: long files in, a folder of Parquet parts out.
+
+A part holds one chunk of series (timellm.data.longtable) and is written whole or not at all, so that an interrupted
+forecast goes on where it stood. Chunks are the same whoever works on them, and so are the parts: one process, or many
+on a cluster (timellm.forecasting.spread), write the same files.
+
+    part-FFFFF-CCCCC.parquet       unique_id, ds, yhat of chunk C of file F
+    _left-out-FFFFF-CCCCC.csv      series that could not be forecast, with their reasons
+    _forecast.json                 of which run and which files this is the forecast
+
+Shapes: S series of a chunk, T context, H horizon.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import fsspec
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from timellm.data.longtable import Chunk, Reading, chunks, grid, long_files
+from timellm.data.windows import WindowIndex, WindowSource
+from timellm.errors import DataError
+from timellm.forecasting.forecaster import Forecaster
+from timellm.training.checkpoint import ADAPTER
+from timellm.training.evaluation import forecast_windows
+from timellm.training.memory import EVALUATION_BATCH
+
+_ABOUT = "_forecast.json"
+_BATCHES_A_CHUNK = 8
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is to be forecast, with what, and where to; small enough to travel."""
+
+    run_dir: str
+    files: tuple[str, ...]
+    out: str
+    """A folder or fsspec URL."""
+    reading: Reading
+    device: str | None
+    """Overrides the run's own."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What came of one chunk."""
+
+    file: int
+    chunk: int
+    series: int
+    left_out: int
+    hashes: np.ndarray
+    """[S] uint64 of the ids."""
+
+    @property
+    def name(self) -> str:
+        """The part's file."""
+        return f"part-{self.file:05}-{self.chunk:05}.parquet"
+
+
+@dataclass(frozen=True)
+class Done:
+    """What a forecast of many series came to."""
+
+    series: int = 0
+    left_out: int = 0
+    parts: int = 0
+
+
+OnPart = Callable[[Done], None]
+
+
+def forecast_many(
+    run_dir: str | Path,
+    data: str | Path,
+    out: str | Path,
+    *,
+    device: str | None = None,
+    on_part: OnPart = lambda done: None,
+) -> Done:
+    """Forecast the horizon after the end of every series of `data`, in this process.
+
+    A series that is a channel of the run is scaled as the run's own table; any other one by its own history.
+
+    Raises:
+        DataError: a file cannot be read, or `out` holds the forecast of something else.
+        CheckpointError: the run folder is incomplete or damaged.
+        BackboneError: the backbone cannot be had on this machine.
+    """
+    task = prepare(run_dir, data, out, device=device)
+    worker = Worker(task)
+    parts = (worker(number, place, chunk) for number in range(len(task.files)) for place, chunk in read(task, number))
+    return gather(task, parts, on_part=on_part)
+
+
+def prepare(run_dir: str | Path, data: str | Path, out: str | Path, *, device: str | None = None) -> Task:
+    """Look that everything is there, and say in `out` what it is the forecast of.
+
+    Raises:
+        DataError, CheckpointError: as `forecast_many`.
+    """
+    from timellm.forecasting.artifacts import RunFolder
+
+    folder = RunFolder(Path(run_dir).resolve())
+    config, table = folder.config(), folder.table()
+    found = long_files(str(data))
+    reading = Reading(
+        config.model.context, table.frequency, config.data.missing == "interpolate", _BATCHES_A_CHUNK * EVALUATION_BATCH
+    )
+    adapter = folder.path / ADAPTER
+    about = {
+        "adapter": hashlib.sha256(adapter.read_bytes()).hexdigest() if adapter.is_file() else None,
+        "files": found,
+        "reading": asdict(reading),
+    }
+    out = str(out) if "://" in str(out) else str(Path(out).resolve())
+    _claim_folder(out, about)
+    return Task(str(folder.path), tuple(name for name, _ in found), out, reading, device)
+
+
+def read(task: Task, number: int) -> Iterator[tuple[int, Chunk]]:
+    """The chunks of one file of the task, numbered."""
+    return enumerate(chunks(task.files[number], task.reading))
+
+
+def gather(task: Task, parts: Iterator[Part], *, on_part: OnPart) -> Done:
+    """Let the parts be made, and count them.
+
+    Raises:
+        DataError: a series stands in two places, so that it was forecast twice from half its rows.
+    """
+    done, hashes = Done(), []
+    for part in parts:
+        done = replace(
+            done, series=done.series + part.series, left_out=done.left_out + part.left_out, parts=done.parts + 1
+        )
+        hashes.append(part.hashes)
+        on_part(done)
+    everyone = np.concatenate(hashes) if hashes else np.empty(0, np.uint64)
+    if len(np.unique(everyone)) < len(everyone):
+        raise DataError(
+            f"{len(everyone) - len(np.unique(everyone)):,} series stand in more than one place of the files, so their"
+            f" forecasts rest on a part of their rows; sort the files by unique_id and ds, keep a series in one file,"
+            f" and forecast into another folder than {task.out}"
+        )
+    return done
+
+
+class Worker:
+    """Forecasts chunks, one after the other; the network is loaded once."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._files, self._root = fsspec.url_to_fs(task.out)
+        self._forecaster = Forecaster.load(task.run_dir, device=task.device)
+
+    def __call__(self, file: int, number: int, chunk: Chunk) -> Part:
+        """Forecast one chunk and write its part, unless that is there already."""
+        hashes = pd.util.hash_array(np.array(chunk.ids, dtype=object)) if chunk.ids else np.empty(0, np.uint64)
+        part = Part(file, number, len(chunk.ids), len(chunk.left_out), hashes)
+        if chunk.left_out:
+            text = io.StringIO()
+            csv.writer(text).writerows([("unique_id", "reason"), *chunk.left_out])
+            self._write(f"_left-out-{file:05}-{number:05}.csv", text.getvalue().encode())
+        if chunk.ids and not self._files.exists(f"{self._root}/{part.name}"):
+            buffer = io.BytesIO()
+            pq.write_table(forecast_chunk(self._forecaster, chunk), buffer)
+            self._write(part.name, buffer.getvalue())
+        return part
+
+    def _write(self, name: str, content: bytes) -> None:
+        _write_whole(self._files, f"{self._root}/{name}", content)
+
+
+def forecast_chunk(forecaster: Forecaster, chunk: Chunk) -> pa.Table:
+    """The forecast of a chunk: unique_id, ds, yhat in original units, H rows a series."""
+    context, horizon = forecaster.config.model.context, forecaster.config.model.horizon
+    mean_S, scale_S = np.array(chunk.means), np.array(chunk.scales)
+    number = {name: i for i, name in enumerate(forecaster.table.channels)}
+    for place, name in enumerate(chunk.ids):
+        if name in number:
+            mean_S[place], scale_S[place] = (
+                forecaster.scaler.mean[number[name]],
+                forecaster.scaler.scale[number[name]],
+            )
+    scaled_TS = ((np.stack(chunk.contexts) - mean_S[:, None]) / scale_S[:, None]).T
+    source = WindowSource(scaled_TS, context=context, horizon=horizon, device=forecaster.network.reader.backbone.device)
+    every = WindowIndex(np.arange(len(chunk.ids)), np.full(len(chunk.ids), context, np.int64), 0)
+    forecast_SH = forecast_windows(forecaster.network, source, every) * scale_S[:, None] + mean_S[:, None]
+    steps = [grid(end, forecaster.table.frequency, -horizon) for end in chunk.ends]
+    return pa.table(
+        {
+            "unique_id": pa.array(np.repeat(np.array(chunk.ids, dtype=object), horizon), pa.string()),
+            "ds": pa.array(np.concatenate(steps), pa.timestamp("us")),
+            "yhat": pa.array(forecast_SH.ravel(), pa.float64()),
+        }
+    )
+
+
+def _claim_folder(out: str, about: dict) -> None:
+    """Say in the folder of what it is the forecast; one that is of something else is refused."""
+    text = json.dumps(about, indent=1)
+    try:
+        files, root = fsspec.url_to_fs(out)
+        path = f"{root}/{_ABOUT}"
+        if files.exists(path):
+            if files.cat_file(path) != text.encode():
+                raise DataError(f"{out} holds the forecast of another run or of other files; name another folder")
+            return
+        if files.exists(root) and files.ls(root):
+            raise DataError(f"{out} is not empty and holds no forecast of this kind; name a new or an empty folder")
+        files.makedirs(root, exist_ok=True)
+        _write_whole(files, path, text.encode())
+    except (OSError, ImportError, ValueError) as error:
+        raise DataError(f"{out} cannot be written: {error}") from error
+
+
+def _write_whole(files: fsspec.AbstractFileSystem, path: str, content: bytes) -> None:
+    head, _, name = path.rpartition("/")
+    scratch = f"{head}/.{name}.{os.getpid()}"
+    files.pipe_file(scratch, content)
+    files.mv(scratch, path)

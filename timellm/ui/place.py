@@ -1,0 +1,80 @@
+"""Where a run works: on this machine, or on the cluster that is set here; and how a cluster's run fares there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import streamlit as st
+
+from timellm.errors import TimeLLMError
+from timellm.jobs.cluster import Cluster
+from timellm.jobs.cluster_runs import MOST_WORKERS, trouble
+from timellm.jobs.run import Run
+from timellm.ui import keys
+from timellm.ui.loaders import store
+from timellm.ui.words import plain
+
+_HERE, _THERE = "This machine", "Cluster"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a run is to work."""
+
+    on_cluster: bool = False
+    workers: int = 1
+
+
+def choose(table_id: str) -> Place:
+    """Ask where the run is to work; without a cluster there is nothing to ask."""
+    try:
+        cluster = Cluster.configured()
+    except TimeLLMError as error:
+        st.caption(f":material/warning: {plain(str(error))}.")
+        return Place()
+    if cluster is None:
+        return Place()
+    where = st.segmented_control(
+        "Where",
+        [_HERE, _THERE],
+        default=_HERE,
+        required=True,
+        width="stretch",
+        key=keys.setting(table_id, "where"),
+        help=f"The cluster is {plain(cluster.address)}. Its nodes report to the same store, so the run shows here too.",
+        persist_state="session",
+    )
+    if where == _HERE:
+        return Place()
+    if not store().database.shared:
+        st.caption(
+            ":material/block: Runs on a cluster need a store that its nodes reach: set TIMELLM_STORE to a PostgreSQL"
+            " server, here and there."
+        )
+    workers = st.number_input(
+        "Workers",
+        min_value=1,
+        max_value=MOST_WORKERS,
+        value=1,
+        step=1,
+        key=keys.setting(table_id, "workers"),
+        help="Processes that train the run together. Each step's windows are divided among them.",
+        persist_state="session",
+    )
+    return Place(True, int(workers))
+
+
+def of_run(run: Run) -> None:
+    """Where a cluster's run works and what it waits for; nothing for a run of a machine."""
+    if not run.on_cluster:
+        return
+    workers = f", {run.workers:,} workers" if run.workers > 1 else ""
+    st.caption(f"On the cluster {plain(run.machine.partition(':')[2])}{workers}.")
+    if run.state == "queued" and run.message:
+        st.caption(plain(run.message))
+    if why := trouble(run):
+        st.warning(
+            f"The cluster could not be asked about this run: {plain(why)}. What is shown is what the run itself has"
+            " reported to the store.",
+            icon=":material/cloud_off:",
+        )
