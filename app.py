@@ -9,6 +9,7 @@ from pathlib import Path
 import streamlit as st
 from starlette.middleware import Middleware
 
+from timellm.ui.export_route import routes
 from timellm.ui.headers import SecurityHeaders
 
-app = st.App(Path(__file__).parent / "pages" / "frame.py", middleware=[Middleware(SecurityHeaders)])
+app = st.App(Path(__file__).parent / "pages" / "frame.py", routes=routes(), middleware=[Middleware(SecurityHeaders)])

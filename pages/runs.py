@@ -4,7 +4,7 @@ import streamlit as st
 
 from timellm.config import RunConfig
 from timellm.jobs.launcher import tend
-from timellm.ui import keys, queue, run_actions
+from timellm.ui import carrying, keys, queue, run_actions
 from timellm.ui.errors import explained, nothing_here
 from timellm.ui.loaders import store
 from timellm.ui.monitor import file_rows, history_rows, runs_table, watch
@@ -12,7 +12,10 @@ from timellm.ui.pickers import has_results
 from timellm.ui.settings import differences, label, shown
 from timellm.ui.words import ago, plain, state_badge
 
-st.title("Runs")
+with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+    st.title("Runs", width="content")
+    with explained("Runs cannot be imported"):
+        carrying.import_one()
 
 with explained("The list of runs cannot be read"):
     tend(store())
@@ -32,6 +35,7 @@ with explained("This run cannot be shown"):
     run = run_actions.chosen_run()
 
 run_actions.show_failure()
+carrying.show_imported()
 st.subheader(plain(run.name), anchor=False)
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
     when = f"started {ago(run.started)}" if run.started else f"queued {ago(run.created)}"

@@ -60,7 +60,10 @@ def import_run(store: Store, file: BinaryIO) -> Imported:
         with _staging(place) as staged:
             manifest, row = unpack(file, staged, free=shutil.disk_usage(place).free - _KEEP_FREE)
             config, notes = _config(staged, row, manifest)
-            _check(staged / FILES)
+            try:
+                _check(staged / FILES)
+            except CheckpointError as error:  # nobody will find the folder that it names
+                raise CheckpointError(f"in the archive, {error}".replace(f"{staged / FILES}/", "")) from error
             return _take_in(store, staged, _Arrival(manifest, row, config, notes))
     except OSError as error:
         raise CheckpointError(f"the archive cannot be unpacked in {place} ({error}); nothing was imported") from error

@@ -14,7 +14,7 @@ from timellm.jobs.cluster_runs import bring, forget
 from timellm.jobs.launcher import start_again, start_run
 from timellm.jobs.run import Run
 from timellm.jobs.shortage import offers_of
-from timellm.ui import keys, refill
+from timellm.ui import carrying, keys, refill
 from timellm.ui.errors import show_error
 from timellm.ui.fit import offer_label
 from timellm.ui.loaders import store
@@ -91,6 +91,7 @@ def more(run: Run) -> None:
                 args=(run.id,), kwargs={"from_the_beginning": True},
                 help="The same run from its beginning; where its training stood is forgotten.",
             )  # fmt: skip
+        carrying.export(run)
         with st.form(f"labels/{run.id}", border=False):
             name = st.text_input("Name", run.name, max_chars=200)
             tags = st.text_input("Tags", ", ".join(run.tags), placeholder="separated by commas")
