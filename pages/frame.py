@@ -20,6 +20,7 @@ page = st.navigation(
         st.Page("forecast.py", title="Forecast", icon=":material/trending_up:"),
         st.Page("metrics.py", title="Metrics", icon=":material/leaderboard:"),
         st.Page("attention.py", title="Attention", icon=":material/grid_on:"),
+        st.Page("compare.py", title="Compare", icon=":material/compare_arrows:", visibility="hidden"),
     ],
     position="top",
 )

@@ -4,11 +4,14 @@ import streamlit as st
 
 from timellm.config import RunConfig
 from timellm.jobs.launcher import tend
+from timellm.jobs.listing import list_runs
 from timellm.ui import carrying, keys, queue, run_actions
 from timellm.ui.errors import explained, nothing_here
 from timellm.ui.loaders import store
-from timellm.ui.monitor import file_rows, history_rows, runs_table, watch
+from timellm.ui.monitor import file_rows, history_rows, watch
 from timellm.ui.pickers import has_results
+from timellm.ui.pinned import scrub
+from timellm.ui.runs_table import runs_table
 from timellm.ui.settings import differences, label, shown
 from timellm.ui.words import ago, plain, state_badge
 
@@ -19,17 +22,16 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
 
 with explained("The list of runs cannot be read"):
     tend(store())
-    newest = store().runs(1)
-    if not newest:
+    listed = list_runs(store().database)
+    if not listed:
         nothing_here(
             "There is no run yet. Choose a table and start fine-tuning; it works in the background and shows here.",
             page="data.py",
             label="Choose a table",
         )
     if not keys.chosen("run"):
-        keys.choose("run", newest[0].id)
-    runs_table()
-    st.caption("Choose a row to see one run. Runs go on when this page is closed.")
+        keys.choose("run", listed[0].id)
+    runs_table(listed)
 
 with explained("This run cannot be shown"):
     run = run_actions.chosen_run()
@@ -55,9 +57,11 @@ if run.tags or run.note:
     st.markdown(" ".join(f":gray-badge[{plain(tag)}]" for tag in run.tags))
     st.caption(plain(run.note))
 
-progress, settings, history = st.tabs(["Progress", "Settings", "History"])
+progress, windows, settings, history = st.tabs(["Progress", "Pinned windows", "Settings", "History"])
 with progress:
     watch(run.id)
+with windows:
+    scrub(run)
 with settings, explained("The settings of this run cannot be read"):
     st.caption(f"Settings that differ from the defaults come first. On the command line this run is `{run.id}`.")
     changed = differences(run.config)

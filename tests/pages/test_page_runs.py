@@ -1,8 +1,16 @@
 """The runs screen: what it shows of each state, and what it lets one do."""
 
+import json
 from pathlib import Path
 
+import numpy as np
+
+from timellm.data.prepared import PreparedData
+from timellm.data.table import load_table
+from timellm.forecasting.validation import write_references
+from timellm.jobs.actions import label
 from timellm.jobs.process import this_process
+from timellm.training.pinned import PINNED, PinnedWindows
 from timellm.training.progress import Progress
 
 
@@ -75,7 +83,7 @@ def test_table_lists_every_run_with_its_state_as_a_word(open_page, queued, faile
 
 def test_finished_run_leads_to_its_results(open_page, finished):
     app = open_page("runs", run=finished.id)
-    assert [link.label for link in app.page_link] == ["**Forecast**", "**Metrics**", "**Attention**"]
+    assert [link.label for link in app.page_link] == ["Compare", "**Forecast**", "**Metrics**", "**Attention**"]
     assert not app.progress
 
 
@@ -192,3 +200,116 @@ def test_form_starts_a_run_of_its_own_when_the_waiting_one_has_begun(open_page, 
     assert not app.exception
     assert button(app, "Start fine-tuning")
     assert store.get(queued.id).config == queued.config
+
+
+def search_box(app):
+    return app.text_input[0]
+
+
+def test_search_narrows_the_table_and_says_by_how_much(open_page, queued, failed, finished):
+    app = open_page("runs")
+    search_box(app).set_value("finished run").run()
+    assert not app.exception
+    assert app.dataframe[0].value["Run"].tolist() == ["Finished run"]
+    assert any(one.value.startswith("1 of 3 runs: “finished run”.") for one in app.caption)
+
+
+def test_filters_come_from_the_address(open_page, queued, failed, finished, store):
+    label(store, failed.id, tags=["paper"], note="")
+    app = open_page("runs", tag="paper")
+    assert app.dataframe[0].value["Run"].tolist() == ["Failed run"]
+    app = open_page("runs", sort="By name")
+    assert app.dataframe[0].value["Run"].tolist() == ["Failed run", "Finished run", "Waiting run"]
+
+
+def test_search_that_finds_nothing_offers_to_clear_it(open_page, queued, failed):
+    app = open_page("runs", q="no such *thing*")
+    assert "None of 2 runs matches “no such" in app.info[0].value
+    button(app, "Clear search and filters").click().run()
+    assert not app.exception
+    assert len(app.dataframe[0].value) == 2
+
+
+def test_running_run_shows_the_baseline_to_beat_and_its_whole_log(open_page, queued, store):
+    assert store.claim(queued.id, process=this_process())
+    store.record(queued.id, Progress("training", 10, 20, fraction=0.5, train_loss=0.8, validation_loss=0.7))
+    queued.run_dir.mkdir(parents=True, exist_ok=True)
+    (queued.run_dir / "validation_baselines.json").write_text('{"Seasonal naive": 0.6, "Last value": 2.5}')
+    queued.log_file.write_text("".join(f"line {i}\n" for i in range(3000)))
+    app = open_page("runs", run=queued.id)
+    assert not app.exception
+    spec = json.loads(app.get("vega_lite_chart")[0].proto.spec)
+    assert spec["encoding"]["color"]["scale"]["domain"][-1] == "Seasonal naive"
+    assert app.code[-1].value.splitlines()[-1] == "line 2999"
+    assert any(one.proto.label == "Download the whole log" for one in app.get("download_button"))
+
+
+def test_damaged_baselines_leave_the_curves_in_view(open_page, failed, store, queued):
+    assert store.claim(queued.id, process=this_process())
+    store.record(queued.id, Progress("training", 10, 20, fraction=0.5, train_loss=0.8))
+    queued.run_dir.mkdir(parents=True, exist_ok=True)
+    (queued.run_dir / "validation_baselines.json").write_text("{")
+    app = open_page("runs", run=queued.id)
+    assert not app.exception
+    assert "no baseline" in app.error[0].value
+    assert app.get("vega_lite_chart")
+
+
+def keep_pinned(run, steps):
+    """Pinned windows of a run as its training keeps them, with a forecast that is wrong by 10 - step."""
+    prepared = PreparedData.of(load_table(run.config.data), run.config)
+    validated = prepared.windows("validation").evenly(20)
+    pinned = PinnedWindows(run.run_dir, prepared, validated, count=2, steps_per_epoch=4.0)
+    run.run_dir.mkdir(parents=True, exist_ok=True)
+    write_references(run.run_dir, prepared, validated=validated, pinned=pinned.positions)
+    rows = validated.origin[:, None] + np.arange(12)
+    for step in steps:
+        wrong = (prepared.values[rows, validated.channel[:, None]] + 10 - step).astype(np.float32)
+        mean, scale = (array[validated.channel, None] for array in (prepared.scaler.mean, prepared.scaler.scale))
+        pinned.add(step, (wrong - mean) / scale)
+
+
+def test_pinned_windows_are_scrubbed_through(open_page, finished):
+    keep_pinned(finished, [2, 4, 6])
+    app = open_page("runs", run=finished.id)
+    assert not app.exception
+    said = [one.value for one in app.markdown if "seasonal naive" in one.value]
+    assert len(said) == 2 and all("error 4.00, its lowest" in one for one in said)
+    app.select_slider[0].set_value(0).run()
+    assert not app.exception
+    said = [one.value for one in app.markdown if "seasonal naive" in one.value]
+    assert all("error 8.00, lowest 4.00 at step 6" in one for one in said)
+
+
+def test_new_validation_is_followed_only_when_the_newest_was_in_view(open_page, queued, store):
+    keep_pinned(queued, [2])
+    app = open_page("runs", run=queued.id)
+    assert any(one.value.startswith("step 2, epoch 0.50. Later validations") for one in app.caption)
+    keep_pinned_more(queued, app, [2, 4])
+    assert app.select_slider[0].value == 1
+    app.select_slider[0].set_value(0).run()
+    keep_pinned_more(queued, app, [2, 4, 6])
+    assert not app.exception
+    assert app.select_slider[0].value == 0
+
+
+def keep_pinned_more(run, app, steps):
+    (run.run_dir / PINNED).unlink()
+    keep_pinned(run, steps)
+    app.run()
+
+
+def test_run_without_pinned_windows_says_why(open_page, finished, queued, store):
+    app = open_page("runs", run=finished.id)
+    assert any("an earlier version made it" in one.value for one in app.caption)
+    app = open_page("runs", run=queued.id)
+    assert any("appear here with the first validation" in one.value for one in app.caption)
+
+
+def test_damaged_pinned_windows_leave_the_rest_of_the_page(open_page, finished):
+    keep_pinned(finished, [2, 4])
+    (finished.run_dir / PINNED).write_bytes(b"PAR1")
+    app = open_page("runs", run=finished.id)
+    assert not app.exception
+    assert "The pinned windows of this run cannot be shown" in app.error[0].value
+    assert any(one.label == "All settings" for one in app.expander)

@@ -28,11 +28,23 @@ def add_point(connection: sa.Connection, run_id: str, progress: Progress) -> Non
         connection.execute(sa.insert(curves).values(run_id=run_id, step=progress.done, **point))
 
 
-def read_curve(connection: sa.Connection, run_id: str) -> pd.DataFrame:
-    """Columns step, train_loss, validation_loss, learning_rate in the order of steps; NaN where not measured."""
+def read_curve(connection: sa.Connection, run_id: str, *, most: int | None = None) -> pd.DataFrame:
+    """Columns step, train_loss, validation_loss, learning_rate in the order of steps; NaN where not measured.
+
+    Of a long training, about `most` evenly spaced rows, besides every validation, the first and the last.
+    """
     import pandas as pd  # here, so that workers that only wait for their turn stay small
 
     columns = ["step", *MEASURES]
-    query = sa.select(*(curves.c[name] for name in columns)).where(curves.c.run_id == run_id).order_by(curves.c.step)
+    mine = curves.c.run_id == run_id
+    query = sa.select(*(curves.c[name] for name in columns)).where(mine).order_by(curves.c.step)
+    if most is not None:
+        count = connection.scalar(sa.select(sa.func.count()).where(mine)) or 0
+        if (every := -(-count // most)) > 1:
+            place = sa.func.row_number().over(order_by=curves.c.step).label("place")
+            numbered = sa.select(*(curves.c[name] for name in columns), place).where(mine).subquery()
+            kept = (numbered.c.place % every == 1) | (numbered.c.place == count)
+            kept |= numbered.c.validation_loss.is_not(None)
+            query = sa.select(*(numbered.c[name] for name in columns)).where(kept).order_by(numbered.c.step)
     frame = pd.DataFrame([tuple(row) for row in connection.execute(query)], columns=columns)
     return frame.astype({name: "int64" if name == "step" else "float64" for name in columns})

@@ -99,10 +99,13 @@ class Store:
             rows = connection.execute(query).mappings().all()
         return tuple(self._run(row) for row in rows)
 
-    def curve(self, run_id: str) -> pd.DataFrame:
-        """Losses as reported: columns step, train_loss, validation_loss, learning_rate; NaN where not measured."""
+    def curve(self, run_id: str, *, most: int | None = None) -> pd.DataFrame:
+        """Losses as reported: columns step, train_loss, validation_loss, learning_rate; NaN where not measured.
+
+        With `most`, a long curve is thinned to about so many rows besides its validations, which all stay.
+        """
         with self.database.reading() as connection:
-            return read_curve(connection, run_id)
+            return read_curve(connection, run_id, most=most)
 
     def process_of(self, run_id: str) -> ProcessIdentity | None:
         """The process that works on a run, or did last."""

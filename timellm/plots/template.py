@@ -16,6 +16,10 @@ MARK = "#C2660C"  # gaps and other findings
 SEQUENTIAL = "Cividis"  # perceptually even, and the same to colour-blind eyes
 DASHES = {"Seasonal naive": "dash", "Last value": "dot"}  # so that no line is told apart by colour alone
 
+# Runs beside each other: as many as can be told apart, each by colour and by dash.
+RUNS = ("#12938A", "#C2660C", "#7A63B8", "#B0456A", "#5B7A1F", "#3B74B8", "#94703A", "#6B7785")
+RUN_DASHES = ((1, 0), (7, 3), (2, 2), (9, 3, 2, 3), (1, 0), (7, 3), (2, 2), (9, 3, 2, 3))
+
 _TEMPLATE = go.layout.Template(layout={"colorway": [ACCENT, *BASELINES.values(), HISTORY]})
 
 # Nothing in the tool bar may lead off the machine, and a wheel that scrolls the page must not zoom a chart.

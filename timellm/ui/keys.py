@@ -8,12 +8,17 @@ content) lives in the store and on disk, never here.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import streamlit as st
 
 Id = Literal["table", "run"]
 IDS: tuple[Id, ...] = ("table", "run")
+# What is looked for in the list of runs. Widgets that are bound to the URL have these as their session keys, too.
+SEARCH, SEARCH_ORDER = "q", "sort"
+SEARCH_CHOICES = ("state", "tag", "backbone", "data")
+COMPARED = "runs"  # ids of the runs on the page that compares them
 ROLES = "roles"  # what the user corrected about the table (column roles, description), as JSON in the URL
 
 
@@ -22,7 +27,7 @@ def restore() -> None:
     moved_on = "table" in st.query_params and st.query_params["table"] != st.session_state.get(_kept("table"))
     if moved_on:  # a link to another table: the last table's roles are not its own
         st.session_state.pop(_kept(ROLES), None)
-    for name in (*IDS, ROLES):
+    for name in (*IDS, ROLES, COMPARED):
         if name in st.query_params:
             st.session_state[_kept(name)] = st.query_params[name]
         elif st.session_state.get(_kept(name)):
@@ -39,6 +44,16 @@ def choose(name: Id, value: str | None) -> None:
     if name == "table" and value != chosen("table"):
         _set(ROLES, None)
     _set(name, value)
+
+
+def compared() -> tuple[str, ...]:
+    """Ids of the runs that are compared, each once."""
+    return tuple(dict.fromkeys(one for one in st.query_params.get(COMPARED, "").split(",") if one))
+
+
+def compare(ids: Iterable[str]) -> None:
+    """Put the ids of the runs to be compared into the URL."""
+    _set(COMPARED, ",".join(ids) or None)
 
 
 def roles() -> dict[str, Any]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from timellm.data.table import Table
     from timellm.explain.attention import AttentionMap
     from timellm.forecasting.scores import Scores, WindowForecasts
+    from timellm.forecasting.validation import PinnedForecasts
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -91,6 +92,43 @@ def _backbone_ready(name: str) -> bool:
         return is_ready(name)
     except ValueError:  # half a name, or a folder that is not there: no hub id can look like this
         return False
+
+
+def pinned_forecasts(run: Run) -> PinnedForecasts | None:
+    """The forecasts of a run's pinned windows, read again when another validation has been written.
+
+    Raises:
+        CheckpointError: a file is damaged.
+    """
+    from timellm.training.pinned import PINNED
+
+    return _pinned_forecasts(str(run.run_dir), _stamp(run.run_dir / PINNED))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _pinned_forecasts(run_dir: str, stamp: tuple[int, int] | None) -> PinnedForecasts | None:
+    from timellm.forecasting.validation import PinnedForecasts
+
+    return PinnedForecasts.read(Path(run_dir))
+
+
+def baseline_to_beat(run: Run) -> tuple[str, float] | None:
+    """The baseline with the lowest error on the windows of a run's validations, and that error.
+
+    Raises:
+        CheckpointError: the file is damaged.
+    """
+    from timellm.forecasting.validation import BASELINES
+
+    errors = _baselines(str(run.run_dir), _stamp(run.run_dir / BASELINES))
+    return min(errors.items(), key=lambda one: one[1], default=None)
+
+
+@st.cache_resource(max_entries=64, show_spinner=False)
+def _baselines(run_dir: str, stamp: tuple[int, int] | None) -> dict[str, float]:
+    from timellm.forecasting.validation import read_baselines
+
+    return read_baselines(Path(run_dir))
 
 
 @dataclass(frozen=True)

@@ -1,97 +1,22 @@
-"""Watching runs: the table of all of them, and one of them live. Both read the store and nothing else.
-
-The live parts are fragments that tick only while something is active, so a page of finished runs stays still.
-"""
+"""Watching one run live. It reads the store and nothing else, and ticks only while the run is active."""
 
 from __future__ import annotations
 
-from functools import lru_cache
-
-import pandas as pd
 import streamlit as st
 
-from timellm.config import RunConfig
-from timellm.errors import ConfigError
+from timellm.errors import CheckpointError
+from timellm.jobs.cluster_runs import log_of
 from timellm.jobs.event import Artefact, Event
 from timellm.jobs.launcher import tend
-from timellm.jobs.run import Run, log_tail
+from timellm.jobs.run import Run
 from timellm.plots.curves import loss_rows, loss_spec
-from timellm.ui import keys
 from timellm.ui.errors import explained, show_error
-from timellm.ui.loaders import store
-from timellm.ui.words import QUANTIZATION, ago, duration, memory, number, overall_share, phase_line
+from timellm.ui.loaders import baseline_to_beat, store
+from timellm.ui.words import duration, memory, number, overall_share, phase_line
 
-_TABLE_KEY, _ROWS_KEY = keys.view("runs", "table"), keys.view("runs", "rows")
-_TICK_S, _TABLE_TICK_S = 2.0, 5.0  # every redraw takes from the two cores that train
-
-
-def runs_frame(runs: tuple[Run, ...]) -> pd.DataFrame:
-    """One row a run, in words; numbers stay numbers so that columns sort."""
-    rows = []
-    for run in runs:
-        backbone, quantization = _backbone(run.config_text)
-        rows.append(
-            {
-                "Run": run.name,
-                "State": "stopping" if run.active and run.stop_requested else run.state,
-                "Progress": overall_share(run) if run.active or run.state == "finished" else None,
-                "Time left": duration(run.eta_s) if run.state == "running" else "",
-                "Best validation MSE": run.best_validation_loss,
-                "Skill": None if (skill := run.summary.get("skill")) is None else 100 * skill,
-                "Backbone": backbone,
-                "Quantization": quantization,
-                "Started": ago(run.started or run.created),
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-@lru_cache(maxsize=4096)  # the table is drawn again every few seconds, and a run's settings never change
-def _backbone(config_text: str) -> tuple[str, str]:
-    try:
-        model = RunConfig.from_json(config_text).model
-    except ConfigError:  # written by another version; its row must not hide the others
-        return "unreadable", "unreadable"
-    return model.backbone, QUANTIZATION[model.quantization]
-
-
-RUNS_COLUMNS = {
-    "Run": st.column_config.TextColumn(width="medium"),
-    "Progress": st.column_config.ProgressColumn(min_value=0, max_value=1, format="percent", width="small"),
-    "Best validation MSE": st.column_config.NumberColumn(
-        "Best validation", format="%.3f", help="Lowest MSE on z-scored validation windows so far."
-    ),
-    "Skill": st.column_config.NumberColumn(
-        format="%+.0f %%", help="How much lower the test MAE is than the seasonal naive's; negative is worse."
-    ),
-}
-
-
-def runs_table() -> None:
-    """Every run, newest first; choosing a row chooses the run. Ticks while a run is active."""
-    active = any(run.active for run in store().runs())
-
-    @st.fragment(run_every=_TABLE_TICK_S if active else None)
-    def table() -> None:
-        tend(store())
-        runs = store().runs()
-        ids = [run.id for run in runs]
-        st.session_state[_ROWS_KEY] = ids
-        shown = [ids.index(keys.chosen("run"))] if keys.chosen("run") in ids else []
-        st.dataframe(
-            runs_frame(runs),
-            column_config=RUNS_COLUMNS,
-            hide_index=True,
-            height=min(38 + 35 * len(runs), 320),
-            key=_TABLE_KEY,
-            on_select=_row_chosen,
-            selection_mode="single-row",
-            selection_default={"selection": {"rows": shown}},
-            placeholder="",
-            alt="Runs, newest first",
-        )
-
-    table()
+_TICK_S = 2.0  # every redraw takes from the two cores that train
+_MOST_POINTS = 1500  # of a curve; a chart has no more pixels
+_LOG_LINES = 1000
 
 
 def history_rows(events: tuple[Event, ...]) -> list[dict[str, str]]:
@@ -107,14 +32,6 @@ def file_rows(files: tuple[Artefact, ...]) -> list[dict[str, str]]:
     return [{"File": file.path, "Size": f"{file.size_bytes / 1000:,.1f} kB"} for file in files]
 
 
-def _row_chosen() -> None:
-    rows = st.session_state[_TABLE_KEY].selection.rows
-    ids = st.session_state.get(_ROWS_KEY, [])
-    if rows and rows[0] < len(ids):
-        keys.choose("run", ids[rows[0]])
-        st.rerun()  # the table is a fragment; the rest of the page shows the chosen run
-
-
 def watch(run_id: str) -> None:
     """One run's phase, bar, losses and load; ticks while active, and redraws the whole page when the state changes."""
     before = store().get(run_id)
@@ -128,22 +45,43 @@ def watch(run_id: str) -> None:
             st.rerun()  # a new state changes words, links, actions and results all over the page
         _header(run)
         _numbers(run)
-        curve = store().curve(run_id)
-        if len(curve):
-            training = run.config.training
-            planned = training.steps if run.active and training.minutes is None else None
-            st.vega_lite_chart(
-                loss_rows(curve),
-                loss_spec(planned),
-                key=f"curves/{run_id}",
-                alt="Training and validation loss by step",
-            )
-        elif run.active:
-            st.caption("The loss curves appear with the first training steps.")
-        with st.expander("Log", icon=":material/terminal:", expanded=run.state == "failed"):
-            st.code(log_tail(run.log_file) or "Nothing has been written yet.", language=None, height=260)
+        _curves(run)
+        _log(run)
 
     live()
+
+
+def _curves(run: Run) -> None:
+    curve = store().curve(run.id, most=_MOST_POINTS)
+    if curve.empty:
+        if run.active:
+            st.caption("The loss curves appear with the first training steps.")
+        return
+    baseline = None
+    try:
+        baseline = baseline_to_beat(run)
+    except CheckpointError as error:  # the curves do not depend on it
+        show_error("There is no baseline beside these curves", str(error))
+    training = run.config.training
+    planned = training.steps if run.active and training.minutes is None else None
+    st.vega_lite_chart(
+        loss_rows(curve, baseline),
+        loss_spec(planned, baseline[0] if baseline else None),
+        key=f"curves/{run.id}",
+        alt="Training and validation loss by step",
+    )
+
+
+def _log(run: Run) -> None:
+    with st.expander("Log", icon=":material/terminal:", expanded=run.state == "failed"):
+        written = log_of(run, lines=_LOG_LINES)
+        # Follows the end while it is in view; who has scrolled up stays where he reads.
+        with st.container(height=280, autoscroll=True):
+            st.code(written or "Nothing has been written yet.", language=None)
+        st.download_button(
+            "Download the whole log", lambda: run.log_file.read_bytes(), f"{run.id}-log.txt", "text/plain",
+            icon=":material/download:", on_click="ignore", disabled=not written, key=f"log/{run.id}",
+        )  # fmt: skip
 
 
 def _header(run: Run) -> None:

@@ -1,0 +1,55 @@
+"""Compare: which run was best, and what was different about it?"""
+
+import streamlit as st
+
+from timellm.jobs.comparison import compare
+from timellm.jobs.launcher import tend
+from timellm.ui import comparing
+from timellm.ui.errors import explained, nothing_here
+from timellm.ui.loaders import store
+from timellm.ui.words import plain
+
+_TICK_S = 5.0  # every redraw takes from the two cores that train
+
+st.title("Compare")
+
+with explained("The list of runs cannot be read"):
+    tend(store())
+    if not store().runs(1):
+        nothing_here(
+            "There is no run yet. Choose a table and start fine-tuning; two runs can be compared.",
+            page="data.py",
+            label="Choose a table",
+        )
+    chosen = comparing.pick()
+if len(chosen) < 2:
+    nothing_here(
+        "Choose two or more runs above, or tick them in the table of runs. The page's address then names them.",
+        page="runs.py",
+        label="All runs",
+    )
+
+with explained("These runs cannot be compared"):
+    first = compare(store(), chosen)
+
+
+@st.fragment(run_every=_TICK_S if any(run.active for run in first.runs) else None)
+def side_by_side() -> None:
+    """Everything about the runs; ticks while one is active."""
+    with explained("These runs cannot be compared"):
+        comparison = compare(store(), chosen)
+    comparing.heads(comparison)
+    for warning in comparison.warnings:
+        st.warning(plain(warning), icon=":material/warning:")
+    st.subheader("At their best", anchor=False)
+    comparing.measures(comparison)
+    st.subheader("Losses", anchor=False)
+    comparing.curves(comparison)
+    st.subheader("Settings", anchor=False)
+    comparing.settings(comparison)
+    st.download_button(
+        "Download CSV", comparison.to_csv(), "comparison.csv", "text/csv", icon=":material/download:", on_click="ignore"
+    )
+
+
+side_by_side()

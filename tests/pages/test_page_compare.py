@@ -1,0 +1,86 @@
+"""The screen that sets runs side by side: empty, ready, and with a run that is gone or damaged."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.pages.conftest import config_for, fill
+from timellm.forecasting.artifacts import RunFolder
+
+
+@pytest.fixture
+def another(table_id, store):
+    """A second finished run, on the same windows, with another seed."""
+    run = store.create_run(config_for(table_id).updated(seed=7), name="Another run")
+    fill(RunFolder(run.run_dir), run.config)
+    return store.finish(run.id, "finished", summary={"skill": 0.5, "best_step": 10})
+
+
+def compare(open_page, *runs):
+    return open_page("compare", runs=",".join(run.id for run in runs))
+
+
+def test_without_any_run_the_page_says_how_to_begin(open_page):
+    app = open_page("compare")
+    assert not app.exception
+    assert "There is no run yet" in app.markdown[0].value
+
+
+def test_without_a_choice_the_page_says_how_to_choose(open_page, finished):
+    for app in (open_page("compare"), compare(open_page, finished)):
+        assert not app.exception
+        assert any("Choose two or more runs" in one.value for one in app.markdown)
+        assert any(link.label == "All runs" for link in app.page_link)
+
+
+def test_runs_stand_side_by_side_with_the_best_marked(open_page, finished, another):
+    app = compare(open_page, finished, another)
+    assert not app.exception and not app.warning
+    measures, settings = (one.value for one in app.table)
+    assert list(measures.columns) == ["", "Finished run", "Another run", ":gray[Last value]", ":gray[Seasonal naive]"]
+    skill = measures.set_index("").loc["**Skill against seasonal naive**"]
+    assert skill["Another run"] == "**+50.0%** :green-badge[best]" and skill["Finished run"] == "+25.0%"
+    assert settings.to_numpy().tolist() == [["Seed", "0", "7"]]
+    app.toggle(key="compare/all").set_value(True).run()
+    assert not app.exception
+    assert len(app.table[1].value) > 30
+    assert any(one.proto.label == "Download CSV" for one in app.get("download_button"))
+
+
+def test_choice_goes_into_the_address(open_page, finished, another):
+    app = open_page("compare")
+    app.multiselect[0].set_value([another.id, finished.id]).run()
+    assert not app.exception
+    assert app.query_params["runs"] in (f"{another.id},{finished.id}", [f"{another.id},{finished.id}"])
+    assert len(app.table) == 2
+
+
+def test_runs_on_other_windows_are_compared_with_a_warning_and_without_a_best(open_page, finished, table_id, store):
+    run = store.create_run(config_for(table_id).updated(horizon=6), name="Shorter")
+    fill(RunFolder(run.run_dir), run.config)
+    store.finish(run.id, "finished", summary={"skill": 0.5})
+    app = compare(open_page, finished, run)
+    assert not app.exception
+    assert "horizon is 12 / 6" in app.warning[0].value
+    assert not any("best]" in cell for column in app.table[0].value for cell in app.table[0].value[column])
+
+
+def test_run_that_is_gone_is_left_out_and_named(open_page, finished, another):
+    app = open_page("compare", runs=f"{finished.id},20200101-0000-aaaaa,{another.id}")
+    assert not app.exception
+    assert "20200101-0000-aaaaa" in app.info[0].value
+    assert len(app.table) == 2
+
+
+def test_damaged_scores_are_a_warning(open_page, finished, another):
+    (another.run_dir / "scores.json").write_text("{")
+    app = compare(open_page, finished, another)
+    assert not app.exception
+    assert "scores of Another run cannot be read" in app.warning[0].value
+
+
+def test_failed_run_is_shown_beside_a_finished_one(open_page, finished, failed):
+    app = compare(open_page, finished, failed)
+    assert not app.exception
+    assert "Failed run" in app.table[0].value.columns
+    assert any("None of these runs has been trained far enough" in one.value for one in app.caption)

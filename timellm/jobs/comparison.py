@@ -1,0 +1,221 @@
+"""Runs side by side: in which settings they differ, how good each is at its best, what it cost, and whether that can be
+compared at all.
+
+Enters: runs of the store, and the scores in their folders. Leaves: a `Comparison`, which a page or the command line
+draws, and its CSV.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from timellm.config import SECTIONS
+from timellm.errors import CheckpointError, ConfigError, JobError
+from timellm.forecasting.scores import MODEL_NAME
+from timellm.jobs.run import Run
+from timellm.jobs.store import Store
+
+MOST = 8
+"""More runs than these are no longer told apart side by side."""
+TEST_METRICS = ("mae", "mse", "rmse", "smape", "mase", "mse_scaled", "mae_scaled")
+_WINDOWS = ("path", "layout", "time_column", "id_column", "value_column", "channels", "frequency", "split", "missing",
+            "horizon")  # fmt: skip
+"""Settings that decide which windows are scored."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One setting or measure of every run, in the order of the runs; None where it is not known."""
+
+    name: str
+    values: tuple[Any, ...]
+    better: Literal["lower", "higher"] | None = None
+    """Which value is the better one; None also where the runs' values cannot be compared."""
+
+    @property
+    def differs(self) -> bool:
+        """Whether the runs have different values."""
+        return any(value != self.values[0] for value in self.values)
+
+    @property
+    def best(self) -> frozenset[int]:
+        """Places of the best value; empty when there is nothing to choose between."""
+        known = {place: value for place, value in enumerate(self.values) if value is not None}
+        if self.better is None or len(set(known.values())) < 2:
+            return frozenset()
+        best = (min if self.better == "lower" else max)(known.values())
+        return frozenset(place for place, value in known.items() if value == best)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs side by side."""
+
+    runs: tuple[Run, ...]
+    measures: tuple[Row, ...]
+    """Errors at their best, errors of the baselines (named `mae of Last value`), and costs."""
+    settings: tuple[Row, ...]
+    warnings: tuple[str, ...]
+    """Why some of it cannot be compared."""
+    same_windows: bool
+    """Whether the runs are scored on the same windows, so that the baselines' errors are the same for all."""
+
+    def labels(self) -> tuple[str, ...]:
+        """The runs' names, told apart by the end of their ids where two have the same."""
+        names = [run.name for run in self.runs]
+        return tuple(run.name if names.count(run.name) == 1 else f"{run.name} ({run.id[-5:]})" for run in self.runs)
+
+    def to_csv(self) -> str:
+        """Every measure and every setting, a column for each run, named by its id."""
+        text = io.StringIO()
+        lines = csv.writer(text, lineterminator="\n")
+        lines.writerow(["kind", "name", *(run.id for run in self.runs)])
+        lines.writerow(["run", "name", *(run.name for run in self.runs)])
+        lines.writerow(["run", "state", *(run.state for run in self.runs)])
+        for kind, rows in (("measure", self.measures), ("setting", self.settings)):
+            lines.writerows([kind, row.name, *map(_cell, row.values)] for row in rows)
+        return text.getvalue()
+
+
+def compare(store: Store, ids: Sequence[str]) -> Comparison:
+    """Set the runs with these ids side by side.
+
+    Raises:
+        JobError: there is no such run, or they are fewer than two or more than can be told apart.
+    """
+    ids = tuple(dict.fromkeys(ids))
+    if not 2 <= len(ids) <= MOST:
+        raise JobError(f"two to {MOST} different runs can be compared; {len(ids)} given")
+    compared = tuple(store.get(run_id) for run_id in ids)
+    warnings: list[str] = []
+    trees = [_settings(run, warnings) for run in compared]
+    scores = [_scores(run, warnings) for run in compared]
+    same_windows = _why_not_comparable(trees, scores, warnings)
+    same_validation = same_windows and _same_validation(trees, warnings)
+    settings = tuple(
+        Row(name, tuple(tree.get(name) if tree else None for tree in trees))
+        for section in SECTIONS.values()
+        for name in section.model_fields
+    )
+    return Comparison(
+        compared, _measures(compared, scores, same_windows, same_validation), settings, tuple(warnings), same_windows
+    )
+
+
+def _measures(
+    compared: Sequence[Run], scores: Sequence[dict], same_windows: bool, same_validation: bool
+) -> tuple[Row, ...]:
+    def row(name: str, values: Any, better: Literal["lower", "higher"] | None = None) -> Row:
+        return Row(name, tuple(_number(value) for value in values), better)
+
+    lower, higher = ("lower", "higher") if same_windows else (None, None)
+    rows = [
+        row("best_validation_loss", (run.best_validation_loss for run in compared), lower if same_validation else None),
+        row("best_step", (run.summary.get("best_step") for run in compared)),
+        row("skill", (run.summary.get("skill") for run in compared), higher),
+    ]
+    baselines = sorted({model for one in scores for model in one if model != MODEL_NAME})
+    for metric in TEST_METRICS:
+        rows.append(row(metric, (one.get(MODEL_NAME, {}).get(metric) for one in scores), lower))
+        rows += [row(f"{metric} of {name}", (one.get(name, {}).get(metric) for one in scores)) for name in baselines]
+    rows += [
+        row("seconds", (None if run.active else run.seconds for run in compared), "lower"),
+        row("windows_per_s", (run.windows_per_s for run in compared), "higher"),
+        row("memory_mib", (run.memory_mib for run in compared), "lower"),
+    ]
+    return tuple(one for one in rows if any(value is not None for value in one.values))
+
+
+def _why_not_comparable(trees: Sequence[dict], scores: Sequence[dict], warnings: list[str]) -> bool:
+    """Whether the runs are scored on the same windows; if not, a warning says why.
+
+    The baselines learn nothing, so their errors tell: if they are equal, so are the windows, whatever the settings say.
+    """
+    known = [{name: errors for name, errors in one.items() if name != MODEL_NAME} for one in scores]
+    if all(known) and all(_alike(one, known[0]) for one in known):
+        return True
+    # A run that asks for all channels, and one that names them, may mean the same; unequal scores say otherwise.
+    differing = [name for name in _WINDOWS if any(tree and tree[name] != trees[0].get(name) for tree in trees)]
+    if differing:
+        said = "; ".join(f"{name} is {' / '.join(_cell(tree.get(name)) or 'not set' for tree in trees)}"
+                         for name in differing)  # fmt: skip
+        warnings.append(f"These runs are not scored on the same windows: {said}. Their errors do not compare.")
+        return False
+    if all(known):
+        warnings.append(
+            "These runs are not scored on the same windows, although data, split and horizon are the same: the table"
+            " has changed in between, or a longer context leaves out other windows. Their errors do not compare."
+        )
+        return False
+    return True
+
+
+def _same_validation(trees: Sequence[dict], warnings: list[str]) -> bool:
+    looked_at = [tree.get("validation_windows") for tree in trees]
+    if len(set(looked_at)) == 1:
+        return True
+    said = " / ".join(map(_cell, looked_at))
+    warnings.append(
+        f"Validation looked at different windows (validation_windows is {said}), so validation losses do not compare;"
+        " the errors on the test part do."
+    )
+    return False
+
+
+def _settings(run: Run, warnings: list[str]) -> dict[str, Any]:
+    try:
+        return {name: value for section in run.config.to_dict().values() for name, value in section.items()}
+    except ConfigError as error:  # written by another version; its measures can still be looked at
+        warnings.append(f"The settings of {run.name} cannot be read: {error}")
+        return {}
+
+
+def _scores(run: Run, warnings: list[str]) -> dict[str, dict[str, Any]]:
+    """Model -> metric -> error on the test part: from the run's folder, else the little that the store knows."""
+    path = run.run_dir / "scores.json"
+    in_store = {MODEL_NAME: run.summary["test"]} if run.summary.get("test") else {}
+    if not path.is_file():  # not ended, or worked on by another machine
+        return in_store
+    try:
+        return _read_scores(path)
+    except CheckpointError as error:
+        warnings.append(f"The scores of {run.name} cannot be read, so its baselines are missing: {error}")
+        return in_store
+
+
+def _read_scores(path: Path) -> dict[str, dict[str, Any]]:
+    try:
+        rows = json.loads(path.read_text(encoding="utf-8"))["overall"]
+        return {str(row["model"]): dict(row) for row in rows}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path} is damaged ({error})") from error
+
+
+def _alike(one: dict[str, dict[str, Any]], other: dict[str, dict[str, Any]]) -> bool:
+    """Whether two sets of baselines make the same errors, but for the rounding of another processor."""
+    names = [*TEST_METRICS, "windows"]
+    return one.keys() == other.keys() and all(
+        _number(errors.get(name)) == (theirs := _number(other[model].get(name)))
+        or (theirs is not None and math.isclose(_number(errors.get(name)) or math.nan, theirs, rel_tol=1e-9))
+        for model, errors in one.items()
+        for name in names
+    )
+
+
+def _number(value: Any) -> float | int | None:
+    """A finite number, or None."""
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return value if usable else None
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
