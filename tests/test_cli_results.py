@@ -1,0 +1,130 @@
+"""The verbs that read a run folder which `fit` has written: forecast, errors, attention."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from timellm.cli import main
+from timellm.config import RunConfig
+from timellm.workspace import PROJECT
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory, hourly_csv, tiny_backbone):
+    """A run folder written by the verb itself, and what that printed."""
+    folder = tmp_path_factory.mktemp("fitted") / "run"
+    small = ["layers=1", "context=48", "horizon=12", "prototypes=20", "heads=2", "steps=4", "batch_size=4"]
+    small += ["validations=2", "validation_windows=16", f"backbone={tiny_backbone}"]
+    words = ["fit", hourly_csv, "--run-dir", folder, "--json", *(word for each in small for word in ("--set", each))]
+    command = [sys.executable, "-m", "timellm", *map(str, words)]
+    return folder, subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=120)
+
+
+def test_fit_fills_the_folder_and_shows_its_progress(fitted):
+    folder, shown = fitted
+    assert shown.returncode == 0, shown.stderr
+    result = json.loads(shown.stdout)
+    assert (result["run_dir"], result["stopped"], result["summary"]["steps"]) == (str(folder), False, 4)
+    assert result["summary"]["test"]["mae"] > 0
+    assert "training 4 of 4 steps" in shown.stderr
+    assert "evaluating" in shown.stderr
+    assert RunConfig.from_json((folder / "config.json").read_text()).model.horizon == 12
+
+
+def test_forecast_writes_the_frame_that_follows_the_data(fitted, tmp_path, capsys):
+    assert main(["forecast", str(fitted[0]), "--out", str(tmp_path / "f.csv"), "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    frame = pd.read_csv(tmp_path / "f.csv", parse_dates=["ds"])
+    assert list(frame.columns) == ["unique_id", "ds", "yhat"]
+    assert (said["rows"], len(frame), set(frame["unique_id"])) == (24, 24, {"load", "price"})
+    assert frame["ds"].min() == pd.Timestamp("2024-01-01") + pd.Timedelta(hours=400)
+    assert frame["yhat"].notna().all()
+
+
+def test_forecast_goes_on_from_a_newer_table(fitted, hourly_csv, tmp_path, capsys):
+    whole = pd.read_csv(hourly_csv)
+    whole.iloc[100:300].to_csv(tmp_path / "newer.csv", index=False)
+    words = ["forecast", str(fitted[0]), "--data", str(tmp_path / "newer.csv"), "--out", str(tmp_path / "f.csv")]
+    assert main(words) == 0
+    frame = pd.read_csv(tmp_path / "f.csv", parse_dates=["ds"])
+    assert frame["ds"].min() == pd.Timestamp("2024-01-01") + pd.Timedelta(hours=300)
+    assert f"{tmp_path / 'f.csv'}: 24 rows, 2 channels" in capsys.readouterr().out
+
+
+def test_forecast_of_the_same_table_is_the_one_that_the_run_kept(fitted, hourly_csv, tmp_path):
+    assert main(["forecast", str(fitted[0]), "--out", str(tmp_path / "kept.csv")]) == 0
+    assert main(["forecast", str(fitted[0]), "--data", str(hourly_csv), "--out", str(tmp_path / "anew.csv")]) == 0
+    kept, anew = pd.read_csv(tmp_path / "kept.csv"), pd.read_csv(tmp_path / "anew.csv")
+    pd.testing.assert_frame_equal(kept, anew, rtol=1e-4)
+
+
+def test_evaluate_anew_gives_the_scores_that_the_run_kept(fitted, capsys):
+    assert main(["evaluate", str(fitted[0]), "--stored", "--json"]) == 0
+    kept = json.loads(capsys.readouterr().out)
+    assert main(["evaluate", str(fitted[0]), "--json"]) == 0
+    anew = capsys.readouterr()
+    assert "evaluating" in anew.err
+    for before, after in zip(kept["overall"], json.loads(anew.out)["overall"], strict=True):
+        assert after["model"] == before["model"]
+        assert after["mae"] == pytest.approx(before["mae"], rel=1e-4)
+
+
+@pytest.mark.parametrize(("by", "rows"), [("overall", 3), ("channel", 6), ("step", 36)])
+def test_evaluate_shows_the_model_beside_the_baselines(fitted, capsys, by, rows):
+    assert main(["evaluate", str(fitted[0]), "--stored", "--by", by]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert {"model", "mae", "mase"} <= set(lines[0].split())
+    assert "Seasonal naive" in "\n".join(lines[1 : rows + 1])
+    assert lines[rows + 1] == ""
+    assert "baseline" in lines[rows + 2]
+
+
+def test_attention_draws_a_picture_and_writes_the_numbers(fitted, tmp_path, capsys):
+    picture, numbers = tmp_path / "a.png", tmp_path / "a.csv"
+    assert main(["attention", str(fitted[0]), "--out", str(picture), "--channel", "price", "--prototypes", "3"]) == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert "price" in capsys.readouterr().out
+    words = ["--out", str(numbers), "--head", "2", "--cutoff", "2024-01-10 00:00", "--json"]
+    assert main(["attention", str(fitted[0]), *words]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert (said["channel"], said["head"], said["window"]["end"]) == ("load", 2, "2024-01-10T00:00:00")
+    frame = pd.read_csv(numbers)
+    assert len(frame) == said["patches"]
+    weights = frame.drop(columns=["patch", "start", "end"])
+    assert weights.shape[1] == 20
+    np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["attention", "--out", "a.png", "--head", "3"], "--head 3: the run has heads 1 to 2"),
+        (["attention", "--out", "a.png", "--channel", "nothing"], "no channel 'nothing'"),
+        (["attention", "--out", "a.png", "--cutoff", "soon"], "--cutoff 'soon' is not a timestamp"),
+        (["attention", "--out", "."], "--out . is a folder"),
+        (["forecast", "--out", "nowhere/f.csv"], "there is no folder .*nowhere"),
+        (["forecast", "--out", "f.csv", "--data", "none.csv"], "none.csv"),
+    ],
+)
+def test_verb_on_a_run_says_what_is_wrong_and_writes_nothing(fitted, tmp_path, monkeypatch, capsys, words, message):
+    monkeypatch.chdir(tmp_path)
+    assert main([words[0], str(fitted[0]), *words[1:]]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("\n")) == ("", 1)
+    assert re.search(message, said.err)
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "words", [["evaluate", "--stored"], ["forecast", "--out", "f"], ["attention", "--out", "a.png"]]
+)
+def test_verb_on_a_folder_that_is_no_run_says_so(tmp_path, monkeypatch, capsys, words):
+    monkeypatch.chdir(tmp_path)
+    assert main([words[0], "nothing-here", *words[1:]]) == 2
+    assert "nothing-here holds no config.json, so it is not a run folder" in capsys.readouterr().err
