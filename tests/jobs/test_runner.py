@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 
+from timellm.errors import StoreError
 from timellm.jobs import queue
 from timellm.jobs.runner import NEVER_STARTED, drain
 from timellm.jobs.seat import runner_of
@@ -111,3 +112,19 @@ def test_two_runners_at_once_take_no_run_twice(store, config, tmp_path):
     assert said in (["False", "True"], ["True", "True"])  # the second may have come when all was done
     for run_id in runs:
         assert [event.kind for event in store.events(run_id)] == ["queued", "started", "finished"]
+
+
+def test_runner_outlives_a_store_that_cannot_be_used_for_a_while(store, config, monkeypatch, caplog):
+    run, reconcile, looks = store.create_run(config), type(store).reconcile, []
+
+    def away_at_first(self):
+        looks.append(1)
+        if len(looks) < 3:
+            raise StoreError("the server restarts")
+        return reconcile(self)
+
+    monkeypatch.setattr(type(store), "reconcile", away_at_first)
+    monkeypatch.setattr("timellm.jobs.runner.POLL_S", 0.01)
+    assert drain(store, start=worker)
+    assert store.get(run.id).state == "finished"
+    assert "looked at again when the store can be used: the server restarts" in caplog.text

@@ -13,7 +13,7 @@ import sys
 import threading
 from collections.abc import Callable
 
-from timellm.errors import JobError
+from timellm.errors import JobError, StoreError
 from timellm.jobs.cause import kind_of
 from timellm.jobs.launcher import start_process
 from timellm.jobs.process import this_process
@@ -50,18 +50,26 @@ def drain(store: Store, *, start: StartWorker = start_worker, terminated: thread
     log.info("process %s is this machine's runner", me.pid)
     workers: dict[str, subprocess.Popen] = {}
     while True:
-        store.reconcile()
-        for run_id, worker in list(workers.items()):
-            if worker.poll() is not None:
-                del workers[run_id]
-                _see_to_its_end(store, run_id, worker.returncode)
-        for run_id in store.due():
-            if run_id not in workers:
-                _start(store, run_id, start, workers)
-        if not workers and give_up_seat(store.database, me):
-            return True
+        try:
+            _look(store, start, workers)
+            if not workers and give_up_seat(store.database, me):
+                return True
+        except StoreError as error:  # runs would wait until somebody looks at the page
+            log.warning("the queue is looked at again when the store can be used: %s", error)
         if terminated.wait(POLL_S):
             return give_up_seat(store.database, me, though_runs_wait=True)
+
+
+def _look(store: Store, start: StartWorker, workers: dict[str, subprocess.Popen]) -> None:
+    """See to workers that have ended, and start those whose turn it is."""
+    store.reconcile()
+    for run_id, worker in list(workers.items()):
+        if worker.poll() is not None:
+            _see_to_its_end(store, run_id, worker.returncode)
+            del workers[run_id]
+    for run_id in store.due():
+        if run_id not in workers:
+            _start(store, run_id, start, workers)
 
 
 def _start(store: Store, run_id: str, start: StartWorker, workers: dict[str, subprocess.Popen]) -> None:
@@ -83,6 +91,8 @@ def _fail(store: Store, run_id: str, error: str, cause: CauseKind) -> None:
     log.error("run %s: %s", run_id, error)
     try:
         store.finish(run_id, "failed", error=error, cause=cause)
+    except StoreError:  # to be told again
+        raise
     except JobError as ended:  # withdrawn or deleted at this very moment; other runs still wait
         log.info("run %s: %s", run_id, ended)
 
