@@ -134,20 +134,20 @@ class Store:
         It waits for this machine, or for the cluster whose queue is named; there, `workers` processes train together.
         """
         config = with_absolute_paths(config)
+        machine = cluster or self.database.machine
         now = datetime.now(UTC)
         row = {
             "id": new_run_id(now),
-        machine = cluster or self.database.machine
             "name": (name or "").strip()[:200] or default_name(config)[:200],
             "state": "queued",
             "config": config.to_json(),
             "created": now,
             "machine": machine,
             "device": queue.queue_device(config),
+            "workers": workers,
         }
         with self.database.writing() as connection:
             row["position"] = queue.last_position(connection, machine)
-            "workers": workers,
             connection.execute(sa.insert(runs).values(row))
             add_event(connection, row["id"], "queued")
         return self.get(row["id"])
