@@ -61,10 +61,12 @@ def runs(arguments: argparse.Namespace) -> Answer:
     Raises:
         JobError: the store cannot be read.
     """
+    from timellm.jobs.cluster_runs import look_after
     from timellm.jobs.store import Store
 
     store = Store.open()
     store.reconcile()
+    look_after(store)
     found = store.runs(arguments.limit)
     fields = (
         "id",

@@ -76,9 +76,14 @@ def fit_here(run: Run, *, on_progress: OnProgress, should_stop: ShouldStop) -> F
     try:
         with tempfile.TemporaryDirectory(prefix="timellm-table-") as folder, _logging_to(run.log_file):
             table = shelf.fetch_table(run.id, Path(folder))
-            return fit(run.config, run_dir=run.run_dir, on_progress=pushes, should_stop=should_stop, table_file=table)
-    finally:
+            result = fit(run.config, run_dir=run.run_dir, on_progress=pushes, should_stop=should_stop, table_file=table)
+    except JobError:  # the run may be another worker's by now, and so is what is kept of it
+        raise
+    except Exception:
         shelf.push(run.id, run.run_dir)
+        raise
+    shelf.push(run.id, run.run_dir)
+    return result
 
 
 class _Pushes:

@@ -47,13 +47,13 @@ def trials_file(store: Store) -> Path:
 
 
 def of_run(run: Run) -> Observation | None:
-    """What a finished run took; None for one that did not finish, that came from elsewhere or from another version.
+    """What a finished run took; None for one that did not finish, that worked elsewhere, or of another version.
 
     One that was interrupted tells of its last attempt alone, so nothing is concluded from it either.
     """
     summary = run.summary
     needed = ("training_seconds", "steps", "evaluation_seconds", "test_windows", "seconds", "memory_mib")
-    if run.attempt > 1 or IMPORTED in summary:
+    if run.attempt > 1 or run.on_cluster or IMPORTED in summary:
         return None
     if run.state != "finished" or not all(summary.get(name) for name in needed):
         return None
