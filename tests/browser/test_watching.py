@@ -81,3 +81,28 @@ def test_choosing_a_cell_shows_that_run(watched, store, running):
     table.click(position={"x": 150, "y": 35 + 35 * row + 17})  # the grid is painted, so there is no row to ask for
     expect(page.get_by_role("heading", name="The other run")).to_be_visible(timeout=_SOON_MS)
     assert other.id in page.url
+
+
+def test_log_grows_without_jumping_and_is_downloaded_whole(watched, store, running):
+    running.run_dir.mkdir(parents=True, exist_ok=True)
+    running.log_file.write_text("".join(f"line {i}\n" for i in range(800)))
+    page = watched.open(f"runs?run={running.id}")
+    page.get_by_text("Log", exact=True).click()
+    box = page.locator("[data-testid=stVerticalBlock]", has=page.get_by_test_id("stCode")).last
+    expect(box).to_contain_text("line 799", timeout=_SOON_MS)
+    expect(box.get_by_text("line 799")).to_be_in_viewport()
+    page.get_by_text("Follow the end").click()
+    watched.settled()
+    box.hover()
+    page.mouse.wheel(0, -4000)  # as somebody who reads further up
+    page.wait_for_timeout(1000)
+    before = box.evaluate("element => element.scrollTop")
+    with running.log_file.open("a") as log:
+        log.write("and one more\n")
+    expect(box).to_contain_text("and one more", timeout=_SOON_MS)
+    page.wait_for_timeout(300)
+    assert abs(box.evaluate("element => element.scrollTop") - before) < 2
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download the whole log").click()
+    assert download.value.path().read_text() == running.log_file.read_text()
+    watched.assert_no_trouble_shown()

@@ -3,7 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from timellm.plots.curves import TRAIN, VALIDATION, loss_rows, loss_spec
+from timellm.jobs.comparison import MOST
+from timellm.plots.curves import TRAIN, VALIDATION, compared_rows, compared_spec, loss_rows, loss_spec
+from timellm.plots.template import RUN_DASHES, RUNS
 
 
 def test_loss_rows_leave_out_what_was_not_measured():
@@ -29,3 +31,34 @@ def test_loss_axis_spans_the_whole_run_from_the_start():
 def test_loss_spec_does_not_depend_on_the_points():
     assert loss_spec(300) == loss_spec(300)
     assert "data" not in loss_spec(300)
+
+
+def test_baseline_is_a_level_line_as_long_as_the_curve():
+    curve = pd.DataFrame({"step": [10, 20], "train_loss": [3.0, 2.0], "validation_loss": [np.nan, 1.5]})
+    rows = loss_rows(curve, ("Seasonal naive", 1.2))
+    level = rows[rows["part"] == "Seasonal naive"]
+    assert level[["step", "loss"]].to_numpy().tolist() == [[0, 1.2], [20, 1.2]]
+    assert loss_spec(300, "Seasonal naive")["encoding"]["color"]["scale"]["domain"] == [
+        TRAIN, VALIDATION, "Seasonal naive",
+    ]  # fmt: skip
+    assert loss_rows(curve.iloc[:0], ("Seasonal naive", 1.2)).empty
+
+
+def test_compared_curves_share_an_axis_and_leave_out_what_was_not_measured():
+    curves = {
+        "A": pd.DataFrame({"step": [10, 20], "train_loss": [3.0, 2.0], "validation_loss": [np.nan, 1.5]}),
+        "It's B": pd.DataFrame({"step": [40], "train_loss": [3.0], "validation_loss": [0.5]}),
+    }
+    rows = compared_rows(curves, column="validation_loss", baseline=("Seasonal naive", 1.2))
+    assert rows.to_numpy().tolist() == [
+        [20, "A", 1.5], [40, "It's B", 0.5], [0, "Seasonal naive", 1.2], [40, "Seasonal naive", 1.2],
+    ]  # fmt: skip
+    spec = compared_spec(list(curves), "Seasonal naive")
+    names, colours = (spec["encoding"]["color"]["scale"][name] for name in ("domain", "range"))
+    assert names == ["A", "It's B", "Seasonal naive"] and len(set(colours)) == 3
+    assert compared_spec(list(curves), log=True)["encoding"]["y"]["scale"] == {"type": "log"}
+
+
+def test_as_many_runs_as_can_be_compared_can_be_told_apart():
+    assert len(RUNS) == len(RUN_DASHES) == MOST
+    assert len(set(zip(RUNS, RUN_DASHES, strict=True))) == MOST

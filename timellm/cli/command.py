@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from timellm.cli import carrying, cluster, estimate, fitting, many, overview, receipt, results
+from timellm.cli import carrying, cluster, comparing, estimate, fitting, many, overview, receipt, results
 from timellm.errors import TimeLLMError
 from timellm.jobs.cause import mendable
 from timellm.workspace import is_main_process
@@ -121,6 +121,11 @@ def _parser() -> argparse.ArgumentParser:
 
     one = verb("runs", overview.runs, "List the runs of this workspace, newest first.")
     one.add_argument("--limit", type=int, default=50, metavar="N", help="at most so many (50)")
+
+    one = verb("compare", comparing.compare, "Set runs of this workspace side by side: errors, costs and settings.")
+    one.add_argument("runs", nargs="+", metavar="RUN", help="two or more ids, as 'runs' shows them")
+    one.add_argument("--all", action="store_true", help="settings that are the same, too")
+    one.add_argument("--out", type=Path, metavar="F.csv", help="write every measure and setting there")
 
     one = verb("export", carrying.export_run, "Write a run of this workspace as one archive, to be imported elsewhere.")
     one.add_argument("run", metavar="RUN", help="its id, as 'runs' shows it")

@@ -137,7 +137,8 @@ def _of_baseline(row: Row | None) -> str:
 
 def _marked(row: Row, place: int) -> str:
     value = _in_words(row.name, row.values[place])
-    if place in row.best:
+    told_apart = any(_in_words(row.name, other) != value for other in row.values if other is not None)
+    if place in row.best and told_apart:
         return f"**{value}** :green-badge[best]"
     return f":gray[{value}]" if _OF in row.name else value
 

@@ -75,8 +75,10 @@ def _curves(run: Run) -> None:
 def _log(run: Run) -> None:
     with st.expander("Log", icon=":material/terminal:", expanded=run.state == "failed"):
         written = log_of(run, lines=_LOG_LINES)
-        # Follows the end while it is in view; who has scrolled up stays where he reads.
-        with st.container(height=280, autoscroll=True):
+        follow = st.toggle(
+            "Follow the end", value=True, key=f"log-end/{run.id}", help="Off: the view stays where it is."
+        )
+        with st.container(height=280, autoscroll=follow):
             st.code(written or "Nothing has been written yet.", language=None)
         st.download_button(
             "Download the whole log", lambda: run.log_file.read_bytes(), f"{run.id}-log.txt", "text/plain",

@@ -62,8 +62,7 @@ def runs_table(listed: tuple[Listed, ...]) -> None:
             everything = first.pop() if first else list_runs(store().database)
         with st.container(horizontal=True, vertical_alignment="center"):
             search = search_bar(everything)
-            ticked = [run.id for run in everything if run.id in st.session_state.get(_TICKED, ())]
-            _link_to_comparison(ticked)
+        ticked = [run.id for run in everything if run.id in st.session_state.get(_TICKED, ())]
         shown = found(everything, search)
         if not shown:
             st.info(
@@ -73,9 +72,11 @@ def runs_table(listed: tuple[Listed, ...]) -> None:
             return
         _grid(shown, ticked)
         count = f"{len(shown):,} of {len(everything):,} runs: {plain(in_words(search))}. " if search.leaves_out else ""
-        st.caption(
-            f"{count}Choose a cell to see its run, tick rows to compare them. Runs go on when this page is closed."
-        )
+        with st.container(horizontal=True, vertical_alignment="center"):  # above, the table's tools would cover it
+            _link_to_comparison(ticked)
+            st.caption(
+                f"{count}Choose a cell to see its run, tick rows to compare them. Runs go on when this page is closed."
+            )
 
     table()
 
