@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
+import subprocess
 import sys
 import time
+from datetime import UTC, datetime, timedelta
 
+import numpy as np
+import pandas as pd
 import pytest
 import sqlalchemy as sa
 
@@ -26,7 +31,7 @@ from timellm.jobs.launcher import start_again, start_run, tend
 from timellm.jobs.run import log_tail
 from timellm.jobs.schema import runs
 from timellm.jobs.store import Store
-from timellm.workspace import Workspace
+from timellm.workspace import PROJECT, Workspace
 
 ENDLESS = {"steps": 1_000_000, "validations": 1000, "patience": 1000, "minutes": 5}
 
@@ -167,6 +172,17 @@ def test_job_that_ends_before_it_takes_its_run_fails_it_with_what_it_printed(sto
     assert "no torch on this node" in failed.error
 
 
+def test_job_that_the_cluster_does_not_know_is_given_time_and_then_fails_its_run(store, small_config, head):
+    ids = [store.create_run(small_config, cluster=Cluster(head.dashboard).queue).id for _ in range(2)]
+    for run_id, minutes in zip(ids, (0, 60), strict=True):
+        sent = {"job": f"timellm-{run_id}-never", "updated": datetime.now(UTC) - timedelta(minutes=minutes)}
+        with store.database.writing() as connection:
+            connection.execute(sa.update(runs).where(runs.c.id == run_id).values(sent))
+    old = ended(store, ids[1])
+    assert "the cluster does not know its job (any more) before it took the run" in old.error
+    assert store.get(ids[0]).state == "queued", "it may only just be on its way"
+
+
 def test_wrong_token_is_refused_and_the_run_is_kept_as_failed(store, small_config, monkeypatch):
     monkeypatch.setenv("RAY_AUTH_TOKEN", "a-wrong-one")
     with pytest.raises(JobError, match="refuses the token; set RAY_AUTH_TOKEN"):
@@ -223,3 +239,38 @@ def test_store_in_a_file_is_refused(head, small_config, monkeypatch, tmp_path):
     with pytest.raises(JobError, match="several workers need a cluster"):
         start_run(small_config, store=store, workers=2)
     store.close()
+
+
+def test_twenty_thousand_series_are_forecast_alike_by_two_workers_and_by_one_process(head, small_config, tmp_path):
+    short = {"layers": 1, "context": 16, "horizon": 4, "patch_length": 8, "stride": 8}
+    timellm.fit(small_config.updated(**short), run_dir=tmp_path / "run")
+    count, rows = 20_000, 18
+    values = np.random.default_rng(0).normal(size=(count, rows)).cumsum(axis=1)
+    frame = pd.DataFrame(
+        {
+            "unique_id": np.repeat([f"series {number:05}" for number in range(count)], rows),
+            "ds": np.tile(pd.date_range("2024-01-01", periods=rows, freq="h").to_numpy(), count),
+            "y": values.ravel(),
+        }
+    )
+    frame.to_parquet(tmp_path / "long.parquet", row_group_size=50_000)
+    verb = ["forecast-many", str(tmp_path / "run"), "--json", "--data", str(tmp_path / "long.parquet"), "--out"]
+    spread = ["--ray", head.address, "--workers", "2"]
+    for out, more in (("one", []), ("two", spread)):
+        done = in_process(head, "-m", "timellm", *verb, str(tmp_path / out), *more)
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert json.loads(done.stdout)["series"] == count
+    one, two = pd.read_parquet(tmp_path / "one"), pd.read_parquet(tmp_path / "two")
+    assert len(one) == 4 * count
+    pd.testing.assert_frame_equal(one, two, rtol=0, atol=0)
+
+
+def in_process(head, *arguments, **variables):
+    """Python as someone at the cluster starts it, with one thread, as each worker has."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        env=os.environ | head.environment | {"OMP_NUM_THREADS": "1"} | variables,
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+    )

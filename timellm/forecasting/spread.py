@@ -6,6 +6,7 @@ under way at a time, whatever the table's size. The parts are those that one pro
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ import pyarrow as pa
 from timellm.data.longtable import Chunk
 from timellm.errors import ConfigError, DataError, JobError, TimeLLMError
 from timellm.forecasting.many import Done, OnPart, Part, Task, Worker, gather, prepare, read
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -51,9 +54,16 @@ def forecast_spread(
     """
     ray = _connected(spread.address)
     task = prepare(run_dir, data, out, device=None if spread.gpus else "cpu")
+    has = ray.cluster_resources()
+    for kind, wanted in (("CPU", spread.cpus), ("GPU", spread.gpus)):
+        if has.get(kind, 0) < wanted * spread.workers:  # no error: it may be one that grows
+            log.warning(
+                "%s workers want %s %ss, and the cluster has %g now; the forecast waits until there are enough",
+                spread.workers, wanted * spread.workers, kind, has.get(kind, 0),
+            )  # fmt: skip
     try:
-        rows = ray.data.from_items([{"file": number} for number in range(len(task.files))])
-        chunks = rows.repartition(len(task.files)).map_batches(
+        files = [{"file": number} for number in range(len(task.files))]
+        chunks = ray.data.from_items(files, override_num_blocks=len(files)).map_batches(
             # Of other room than the workers': else Ray makes one step of both, and a file's chunks go to one worker.
             _read_file,
             fn_kwargs={"task": task},
