@@ -8,6 +8,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from safetensors.torch import load_file
 
 import timellm
 from tests.conftest import SMALL
+from timellm.cli import main
 from timellm.errors import CheckpointError
 from timellm.forecasting.artifacts import RunFolder
 from timellm.jobs.cause import cause_of
@@ -46,6 +48,13 @@ def children():
 @pytest.fixture(scope="module")
 def config(hourly_csv, tiny_backbone) -> timellm.RunConfig:
     return timellm.RunConfig.create(hourly_csv, backbone=str(tiny_backbone), **(SMALL | SETTINGS))
+
+
+def resume_in_child(folder: str) -> None:
+    """What a user does on the command line."""
+    torch.set_num_threads(1)
+    training_state.StateFile.due = lambda _: True
+    sys.exit(main(["resume", folder]))
 
 
 def start(children, config, folder: Path):
@@ -95,6 +104,26 @@ def test_run_that_is_killed_at_twenty_random_moments_ends_in_the_same_weights(ch
         assert_same(folder, reference)
         assert {path.name for path in folder.iterdir()} == {path.name for path in reference.iterdir()}
         runs += 1
+
+
+def test_run_that_is_killed_goes_on_from_the_command_line_to_the_same_weights(children, config, untouched, tmp_path):
+    folder, moments, kills = tmp_path / "run", random.Random(1), 0
+    process = start(children, config, folder)
+    while not training_state.has_state(folder):
+        assert process.is_alive()
+        time.sleep(0.01)
+    while True:
+        process.join(moments.uniform(0, untouched[1] / 2) if kills < 3 else None)
+        if not process.is_alive():
+            break
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        kills += 1
+        process = children.Process(target=resume_in_child, args=(str(folder),))
+        process.start()
+    assert process.exitcode == 0
+    assert kills
+    assert_same(folder, untouched[0])
 
 
 def test_run_does_not_go_on_with_other_settings(config, tmp_path, children):

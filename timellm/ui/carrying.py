@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 _NOTES = keys.view("runs", "imported")
-_FILE = keys.view("runs", "archive")
 
 
 def export(run: Run) -> None:
@@ -47,13 +46,16 @@ def export(run: Run) -> None:
 
 def import_one() -> None:
     """Bring in a run that was exported elsewhere."""
-    with st.popover("Import a run", icon=":material/upload:"):
-        file = st.file_uploader("An archive that was exported from a workbench", type="zip", key=_FILE)
-        st.caption(
-            "Everything in it is checked before it becomes a run here. Larger files: `python -m timellm import`."
-        )
-        if st.button("Import", type="primary", disabled=file is None, width="stretch") and file is not None:
-            _take_in(file)
+    if st.button("Import a run", icon=":material/upload:"):
+        _ask_for_archive()
+
+
+@st.dialog("Import a run", icon=":material/upload:")
+def _ask_for_archive() -> None:
+    file = st.file_uploader("An archive that was exported from a workbench", type="zip")
+    st.caption("All of it is checked before it becomes a run here. For a large one: `python -m timellm import`.")
+    if st.button("Import", type="primary", disabled=file is None, width="stretch") and file is not None:
+        _take_in(file)
 
 
 def show_imported() -> None:

@@ -135,7 +135,10 @@ def _ask_to_stop(run: Run) -> None:
 
 @st.dialog("Delete this run?", icon=":material/delete:")
 def _ask_to_delete(run: Run) -> None:
-    st.markdown("Its checkpoint, forecasts, metrics and log are removed from this machine. This cannot be undone.")
+    st.markdown(
+        f"The checkpoint, forecasts, metrics and log of **{plain(run.name)}** are removed. This cannot be undone;"
+        " *Export* under *More* keeps a copy."
+    )
     with st.container(horizontal=True, horizontal_alignment="right"):
         st.button("Keep it", on_click=_close)
         st.button("Delete the run", type="primary", on_click=_delete, args=(run.id,))
@@ -186,8 +189,8 @@ def _delete(run_id: str) -> None:
 
 
 def _deleted(run_id: str) -> bool:
-    store().delete(run_id)
     forget(store().get(run_id))
+    store().delete(run_id)
     return True
 
 
