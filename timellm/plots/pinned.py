@@ -43,11 +43,11 @@ def pinned_spec(window: PinnedWindow) -> dict[str, Any]:
     return {
         "height": _HEIGHT,
         "encoding": {
+            # Not in UTC: the page hands times without a zone over as the browser's own.
             "x": {
                 "field": "ds",
                 "type": "temporal",
                 "title": None,
-                "scale": {"type": "utc"},
                 "axis": {"grid": False, "format": _time_format(window), "tickCount": 6, "labelOverlap": True},
             },
             "color": {
