@@ -76,7 +76,7 @@ def test_choosing_a_cell_shows_that_run(watched, store, running):
     store.finish(other.id, "failed", error="of no interest here")
     page = watched.open(f"runs?run={running.id}")
     expect(page.get_by_role("heading", name="Watched run")).to_be_visible()
-    table = page.get_by_test_id("stDataFrame").first
+    table = page.get_by_test_id("stDataFrame").filter(visible=True).first  # hidden ones may come before it
     row = [run.id for run in store.runs()].index(other.id)
     table.click(position={"x": 150, "y": 35 + 35 * row + 17})  # the grid is painted, so there is no row to ask for
     expect(page.get_by_role("heading", name="The other run")).to_be_visible(timeout=_SOON_MS)
@@ -90,6 +90,7 @@ def test_log_grows_without_jumping_and_is_downloaded_whole(watched, store, runni
     page.get_by_text("Log", exact=True).click()
     box = page.locator("[data-testid=stVerticalBlock]", has=page.get_by_test_id("stCode")).last
     expect(box).to_contain_text("line 799", timeout=_SOON_MS)
+    box.scroll_into_view_if_needed()  # below a long table of runs
     expect(box.get_by_text("line 799")).to_be_in_viewport()
     page.get_by_text("Follow the end").click()
     watched.settled()
