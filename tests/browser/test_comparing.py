@@ -55,7 +55,7 @@ def test_runs_are_found_opened_scrubbed_and_compared(watched, two, shoot):
     page.get_by_placeholder("name, tag, note").press_sequentially("layers")
     expect(page.get_by_text(re.compile(r"^2 of \d+ runs: “layers”"))).to_be_visible(timeout=_SOON_MS)
     expect(page).to_have_url(re.compile("q=layers"))
-    table = page.get_by_test_id("stDataFrame").first
+    table = page.get_by_test_id("stDataFrame").filter(visible=True).first
     table.click(position={"x": _CELL_X, "y": 2 * _ROW + 17})
     expect(page.get_by_role("heading", name="Layers 4")).to_be_visible(timeout=_SOON_MS)
     expect(page).to_have_url(re.compile(one.id))
