@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,38 @@ SHARED = Path(__file__).resolve().parents[2] / "shared"
 def own_workspace(tmp_path, monkeypatch):
     """No test writes into the project's own runs or uploads."""
     monkeypatch.setenv("TIMELLM_HOME", str(tmp_path))
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A CSV file of 900 hours of two channels, one value missing."""
+    hours = pd.date_range("2024-01-01", periods=900, freq="h")
+    daily = np.sin(np.arange(900) * 2 * np.pi / 24)
+    frame = pd.DataFrame({"date": hours, "load": 50 + 10 * daily, "price": 20 + daily})
+    frame.loc[7, "price"] = np.nan
+    path = tmp_path / "plant.csv"
+    frame.to_csv(path, index=False)
+    return path
+
+
+@pytest.fixture
+def disk_of(tmp_path):
+    """Makes a disk of so many MiB; skips the test where none can be mounted."""
+    places: list[Path] = []
+
+    def mount(size_mib: int) -> Path:
+        place = tmp_path / f"disk{len(places)}"
+        place.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size_mib}m", "tmpfs", str(place)]
+        mounted = subprocess.run(command, capture_output=True, text=True)
+        if mounted.returncode:
+            pytest.skip(f"needs the right to mount a small disk: {mounted.stderr.strip()}")
+        places.append(place)
+        return place
+
+    yield mount
+    for place in places:
+        subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 def make_backbone(folder: Path, architecture: str, **changes) -> Path:

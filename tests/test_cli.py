@@ -33,18 +33,6 @@ VERBS = (
 )
 
 
-@pytest.fixture
-def table(tmp_path):
-    """A CSV file of 900 hours of two channels, one value missing."""
-    hours = pd.date_range("2024-01-01", periods=900, freq="h")
-    daily = np.sin(np.arange(900) * 2 * np.pi / 24)
-    frame = pd.DataFrame({"date": hours, "load": 50 + 10 * daily, "price": 20 + daily})
-    frame.loc[7, "price"] = np.nan
-    path = tmp_path / "plant.csv"
-    frame.to_csv(path, index=False)
-    return path
-
-
 def test_help_names_every_verb_without_loading_anything_heavy():
     program = (
         "import sys; from timellm.cli import main\n"

@@ -6,8 +6,6 @@ import subprocess
 import sys
 import time
 
-import numpy as np
-import pandas as pd
 import pytest
 
 import timellm
@@ -21,18 +19,6 @@ from timellm.errors import ConfigError
 from timellm.presets import PRESETS, find_preset
 from timellm.training.progress import Progress
 from timellm.workspace import PROJECT
-
-
-@pytest.fixture
-def table(tmp_path):
-    """A CSV file of 900 hours of two channels, one value missing."""
-    hours = pd.date_range("2024-01-01", periods=900, freq="h")
-    daily = np.sin(np.arange(900) * 2 * np.pi / 24)
-    frame = pd.DataFrame({"date": hours, "load": 50 + 10 * daily, "price": 20 + daily})
-    frame.loc[7, "price"] = np.nan
-    path = tmp_path / "plant.csv"
-    frame.to_csv(path, index=False)
-    return path
 
 
 def fit_configuration(*words):

@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import subprocess
 import threading
 import time
 from dataclasses import dataclass, field
@@ -34,16 +33,8 @@ def impatient(monkeypatch):
 
 
 @pytest.fixture
-def small_disk(tmp_path):
-    """A disk of 2 MiB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)]
-    mounted = subprocess.run(mount, capture_output=True, text=True)
-    if mounted.returncode:
-        pytest.skip(f"needs the right to mount a small disk: {mounted.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
+def small_disk(disk_of):
+    return disk_of(2)
 
 
 def fill(path):

@@ -35,7 +35,7 @@ def make_lean(model: nn.Module) -> None:
             _join(module.gate_proj, module.up_proj)
         if forwards[kind] is _rotary_forward:
             parts = (module.q_proj, module.k_proj, module.v_proj)
-            module.is_joined = _are_plain(parts)  # quantised ones are not
+            module.is_joined = _are_linear(parts)  # quantised ones are not
             if module.is_joined:
                 _join(*parts)
         if forwards[kind] is not None:
@@ -157,7 +157,7 @@ def _join(*parts: nn.Linear) -> None:
                 getattr(part, name).data = rows
 
 
-def _are_plain(parts: Sequence[nn.Module]) -> bool:
+def _are_linear(parts: Sequence[nn.Module | None]) -> bool:
     """Whether these are unquantised linear layers, all with a bias or all without."""
     return all(type(part) is nn.Linear for part in parts) and len({part.bias is None for part in parts}) == 1
 
@@ -174,7 +174,7 @@ def _is_plain(norm: nn.Module) -> bool:
 def _has_gate(module: nn.Module) -> bool:
     """Whether it has three plain, unquantised linear layers of the usual names."""
     parts = [getattr(module, name, None) for name in ("gate_proj", "up_proj", "down_proj")]
-    return all(type(part) is nn.Linear and part.bias is None for part in parts)
+    return _are_linear(parts) and parts[0].bias is None
 
 
 @torch.no_grad()
