@@ -100,7 +100,7 @@ def test_trial_within_a_limit_of_memory_says_that_it_ran_out(small_config):
 
 
 @pytest.mark.parametrize(
-    "settings", small_grid(), ids=lambda settings: "-".join(map(str, settings.values())) or "defaults"
+    "settings", list(small_grid()), ids=lambda settings: "-".join(map(str, settings.values())) or "defaults"
 )
 def test_estimate_is_within_a_fifth_of_the_measured_peak(settings):
     backbone = settings.get("backbone", RunConfig.create("x").model.backbone)

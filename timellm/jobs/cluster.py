@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from timellm.config import RunConfig
@@ -25,6 +25,7 @@ from timellm.workspace import PROJECT
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
 
+T = TypeVar("T")
 _ADDRESS, _CPUS, _GPUS = "TIMELLM_RAY", "TIMELLM_RAY_CPUS", "TIMELLM_RAY_GPUS"
 _OTHERS = ("RAY_API_SERVER_ADDRESS", "RAY_ADDRESS")
 _TIMEOUT_S = 15.0
@@ -114,13 +115,9 @@ class Cluster:
         Raises:
             JobError: the cluster cannot be asked.
         """
-        with self._failures():
-            try:
-                found = self._client.get_job_info(job)
-            except RuntimeError as error:
-                if _is_unknown(error):
-                    return Job("unknown", "the cluster does not know its job (any more)")
-                raise
+        found = self._ask(lambda client: client.get_job_info(job))
+        if found is None:
+            return Job("unknown", "the cluster does not know its job (any more)")
         if found.status.is_terminal():
             return Job("ended", _in_words(found.status.value, found.message))
         return Job("waits" if found.status == "PENDING" else "works", " ".join((found.message or "").split()))
@@ -131,12 +128,7 @@ class Cluster:
         Raises:
             JobError: the cluster cannot be asked.
         """
-        with self._failures():
-            try:
-                self._client.stop_job(job)
-            except RuntimeError as error:
-                if not _is_unknown(error):
-                    raise
+        self._ask(lambda client: client.stop_job(job))
 
     def log(self, job: str, *, lines: int = 200) -> str:
         """The last lines of what a job has printed; empty for an unknown one.
@@ -144,14 +136,18 @@ class Cluster:
         Raises:
             JobError: the cluster cannot be asked.
         """
+        text = self._ask(lambda client: client.get_job_logs(job)) or ""
+        return "\n".join(text[-_MOST_LOG:].splitlines()[-lines:])
+
+    def _ask(self, question: Callable[[JobSubmissionClient], T]) -> T | None:
+        """The answer to a question about a job; None when the cluster does not know the job."""
         with self._failures():
             try:
-                text = self._client.get_job_logs(job)
+                return question(self._client)
             except RuntimeError as error:
                 if _is_unknown(error):
-                    return ""
+                    return None
                 raise
-        return "\n".join(text[-_MOST_LOG:].splitlines()[-lines:])
 
     @cached_property
     def _client(self) -> JobSubmissionClient:

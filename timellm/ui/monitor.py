@@ -12,6 +12,7 @@ from timellm.jobs.run import Run
 from timellm.plots.curves import loss_rows, loss_spec
 from timellm.ui.errors import explained, show_error
 from timellm.ui.loaders import baseline_to_beat, store
+from timellm.ui.place import word_of_cluster
 from timellm.ui.words import duration, memory, number, overall_share, phase_line
 
 _TICK_S = 2.0  # every redraw takes from the two cores that train
@@ -43,6 +44,7 @@ def watch(run_id: str) -> None:
             run = store().get(run_id)
         if run.state != before.state:
             st.rerun()  # a new state changes words, links, actions and results all over the page
+        word_of_cluster(run)
         _header(run)
         _numbers(run)
         _curves(run)

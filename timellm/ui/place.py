@@ -65,12 +65,15 @@ def choose(table_id: str) -> Place:
 
 
 def of_run(run: Run) -> None:
-    """Where a cluster's run works and what it waits for; nothing for a run of a machine."""
-    if not run.on_cluster:
-        return
-    workers = f", {run.workers:,} workers" if run.workers > 1 else ""
-    st.caption(f"On the cluster {plain(run.machine.partition(':')[2])}{workers}.")
-    if run.state == "queued" and run.message:
+    """On which cluster a run is, and with how many workers; nothing for a run of a machine."""
+    if run.on_cluster:
+        workers = f", {run.workers:,} workers" if run.workers > 1 else ""
+        st.caption(f"On the cluster {plain(run.machine.partition(':')[2])}{workers}.")
+
+
+def word_of_cluster(run: Run) -> None:
+    """What a cluster's waiting run waits for, and why the cluster cannot be asked; nothing when all is well."""
+    if run.on_cluster and run.state == "queued" and run.message:
         st.caption(plain(run.message))
     if why := trouble(run):
         st.warning(
