@@ -273,12 +273,12 @@ def test_pinned_windows_are_scrubbed_through(open_page, finished):
     keep_pinned(finished, [2, 4, 6])
     app = open_page("runs", run=finished.id)
     assert not app.exception
-    said = [one.value for one in app.markdown if "seasonal naive" in one.value]
-    assert len(said) == 2 and all("error 4.00, its lowest" in one for one in said)
+    said = [one.value for one in app.caption if "seasonal naive" in one.value]
+    assert len(said) == 2 and all("Error 4.00, its lowest" in one for one in said)
     app.select_slider[0].set_value(0).run()
     assert not app.exception
-    said = [one.value for one in app.markdown if "seasonal naive" in one.value]
-    assert all("error 8.00, lowest 4.00 at step 6" in one for one in said)
+    said = [one.value for one in app.caption if "seasonal naive" in one.value]
+    assert all("Error 8.00, lowest 4.00 at step 6" in one for one in said)
 
 
 def test_new_validation_is_followed_only_when_the_newest_was_in_view(open_page, queued, store):

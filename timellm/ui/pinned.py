@@ -66,13 +66,14 @@ def _draw(window: PinnedWindow, seen: PinnedForecasts, at: int, *, key: str) -> 
     from timellm.plots.pinned import pinned_rows, pinned_spec
 
     errors = window.errors()
-    said = f"error {number(errors[at], 3)}"
+    said = f"Error {number(errors[at], 3)}"
     if not np.isnan(errors).all():
         best = int(np.nanargmin(errors))
         said += ", its lowest" if best == at else f", lowest {number(errors[best], 3)} at step {seen.step[best]:,}"
-    st.markdown(
-        f"**{plain(window.channel)}** after {moment(window.cutoff)}: {said}; "
-        f"seasonal naive {number(window.naive_error(), 3)}",
+    # Two short lines, so that the charts of a row start at one height.
+    st.markdown(f"**{plain(window.channel)}** after {moment(window.cutoff)}")
+    st.caption(
+        f"{said}; seasonal naive {number(window.naive_error(), 3)}",
         help="Mean absolute error over the horizon, in the data's own units.",
     )
     st.vega_lite_chart(
