@@ -1,33 +1,27 @@
 """One-step trial: load, train two steps and validate once in a fresh process, and see what that takes.
 
 Enters: a configuration. Leaves: a `Trial` with the measured peak and seconds. Running out of memory, crashing and being
-cancelled are results too. The process is `python -m timellm.training.trial`; it reads the configuration from standard
-input and prints one line of JSON. Importing this module is cheap.
+cancelled are results too. The process is `python -m timellm.training.trial` (timellm.training.fresh); it prints one
+line of JSON. Importing this module is cheap.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
-import subprocess
 import sys
-import tempfile
-import threading
 import time
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from timellm.config import RunConfig
 from timellm.errors import TimeLLMError
-from timellm.training.machine import let_the_kernel_end_this_first
+from timellm.training.fresh import asked_for, run_fresh
 from timellm.training.outofmemory import is_out_of_memory
 from timellm.training.progress import ShouldStop, never_stop
-from timellm.workspace import PROJECT
 
 Ending = Literal["measured", "out of memory", "failed", "cancelled"]
 _STEPS = 2  # the first one warms up
-_POLL_S = 0.1
 
 
 @dataclass(frozen=True)
@@ -49,35 +43,12 @@ class Trial:
 
 def trial(config: RunConfig, *, should_stop: ShouldStop = never_stop) -> Trial:
     """Try `config` in a fresh process until it has measured, fails, or `should_stop` says so."""
-    with tempfile.TemporaryFile("w+") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "timellm.training.trial", str(os.getpid())],
-            cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True,
-        )  # fmt: skip
-        try:
-            with contextlib.suppress(BrokenPipeError):  # it ended before it read; its exit code says why
-                process.stdin.write(config.to_json())
-                process.stdin.close()
-            while process.poll() is None:
-                if should_stop():
-                    return Trial("cancelled", cause="cancelled")
-                time.sleep(_POLL_S)
-            return _outcome(process.returncode, process.stdout.read(), log)
-        finally:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-            process.stdout.close()
-
-
-def _outcome(code: int, said: str, log: Any) -> Trial:
-    if code == 0:
-        return Trial(**json.loads(said.splitlines()[-1]))
-    if code == -9:
-        return Trial("out of memory", cause="the trial's process was killed, most likely because memory ran out")
-    log.seek(0)
-    last = (log.read().strip().splitlines() or [f"exit code {code}"])[-1]
-    return Trial("failed", cause=f"the trial's process ended early: {last}")
+    ended = run_fresh("timellm.training.trial", config, should_stop=should_stop)
+    if ended is None:
+        return Trial("cancelled", cause="cancelled")
+    if ended.cause:
+        return Trial("out of memory" if ended.killed else "failed", cause=ended.cause)
+    return Trial(**json.loads(ended.said.splitlines()[-1]))
 
 
 def _measure(config: RunConfig) -> Trial:
@@ -118,21 +89,8 @@ def _measure(config: RunConfig) -> Trial:
     )
 
 
-def _end_with(asker: int) -> None:
-    """A trial whose asker is gone has nobody to tell, and must not go on taking what it takes."""
-
-    def watch() -> None:
-        while os.getppid() == asker:
-            time.sleep(1.0)
-        os._exit(1)
-
-    threading.Thread(target=watch, name="watch-asker", daemon=True).start()
-
-
 def _main() -> None:
-    let_the_kernel_end_this_first()
-    _end_with(int(sys.argv[1]))
-    config = RunConfig.from_json(sys.stdin.read())
+    config = asked_for()
     try:
         with contextlib.redirect_stdout(sys.stderr):  # a library's greeting is not the answer
             found = _measure(config)

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -23,15 +21,13 @@ import psutil
 
 from timellm import errors
 from timellm.config import RunConfig
+from timellm.training.fresh import run_fresh
 from timellm.training.machine import processor_name
 from timellm.training.progress import ShouldStop, never_stop
 from timellm.training.receipt.contents import Machine, Precision, Receipt, ReceiptRow
-from timellm.workspace import PROJECT, cache_folder
 
 OnShare = Callable[[float, str], None]
 """Hears how much of the whole is done, 0 to 1, and what is going on."""
-
-_POLL_S = 0.2
 
 
 class _Cancelled(Exception):
@@ -59,7 +55,7 @@ def measure_receipt(
 
             try:
                 said = _in_fresh_process(
-                    config.updated(**settings), Path(folder), number, on_progress=report, should_stop=should_stop
+                    config.updated(**settings), Path(folder), on_progress=report, should_stop=should_stop
                 )
             except _Cancelled:
                 return None
@@ -117,59 +113,29 @@ class _Said:
     others_share: float
 
 
-def _in_fresh_process(
-    config: RunConfig, folder: Path, number: int, *, on_progress: OnShare, should_stop: ShouldStop
-) -> _Said:
+def _in_fresh_process(config: RunConfig, folder: Path, *, on_progress: OnShare, should_stop: ShouldStop) -> _Said:
     """Run the worker to its end, passing on what it says."""
-    out, err = folder / f"{number}.out", folder / f"{number}.err"
+
+    def pass_on(said: str) -> None:
+        if progress := _last(said, "progress"):
+            on_progress(progress["share"], progress["doing"])
+
     load = _Load.now()
-    with out.open("w") as said, err.open("w") as complaints:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "timellm.training.receipt.worker", str(folder)],
-            cwd=PROJECT,
-            # The worker runs in another folder: places that were given relative to this one go along in full.
-            env={**os.environ, "TIMELLM_CACHE": str(cache_folder())},
-            stdin=subprocess.PIPE,
-            stdout=said,
-            stderr=complaints,
-        )
-        try:
-            process.stdin.write(config.to_json().encode())
-            process.stdin.close()
-            while process.poll() is None:
-                if should_stop():
-                    raise _Cancelled
-                progress = _last(out, "progress")
-                if progress:
-                    on_progress(progress["share"], progress["doing"])
-                time.sleep(_POLL_S)
-        except BrokenPipeError:  # it ended before it had read; what it left says why
-            process.wait()
-        finally:
-            if process.poll() is None:
-                process.kill()
-            process.wait()
-    done = _last(out, "done")
-    failure = {} if done else _last(out, "failure") or _unsaid(process.returncode, err)
+    ended = run_fresh("timellm.training.receipt.worker", config, str(folder), on_said=pass_on, should_stop=should_stop)
+    if ended is None:
+        raise _Cancelled
+    done = _last(ended.said, "done")
+    failure = {} if done else _last(ended.said, "failure") or {"text": ended.cause}
     return _Said(done.get("row", {}), done.get("facts", {}), failure, _Load.now().others_since(load))
 
 
-def _last(out: Path, kind: str) -> dict[str, Any]:
+def _last(said: str, kind: str) -> dict[str, Any]:
     """The last complete line of a kind that the worker has printed; empty if there is none."""
     found: dict[str, Any] = {}
-    for line in out.read_text(errors="replace").splitlines(keepends=True):
+    for line in said.splitlines(keepends=True):
         if line.startswith(f'{{"{kind}"') and line.endswith("\n"):
             found = json.loads(line)[kind]
     return found
-
-
-def _unsaid(code: int, err: Path) -> dict[str, Any]:
-    """The cause when a worker ended without a word of its own."""
-    if code == -9:
-        return {"text": "its process was killed, most likely because memory ran out"}
-    last = (err.read_text(errors="replace").strip().splitlines() or ["it left no message"])[-1]
-    ending = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
-    return {"text": f"its process {ending}: {last[:300]}"}
 
 
 @dataclass(frozen=True)

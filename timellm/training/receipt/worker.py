@@ -1,6 +1,6 @@
-"""The fresh process behind one row of a receipt: `python -m timellm.training.receipt.worker FOLDER`.
+"""The fresh process behind one row of a receipt: `python -m timellm.training.receipt.worker ASKER FOLDER`.
 
-Enters: a configuration on standard input. Leaves: lines of JSON on standard output, `progress` and in the end `done` or
+Enters: a configuration on standard input (timellm.training.fresh). Leaves: lines of JSON on standard output, `progress` and in the end `done` or
 `failure`; and in FOLDER, if nobody has yet, the adapters, hidden states and gradients that later precisions are held
 against.
 
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import statistics
 import sys
 import time
@@ -35,6 +34,7 @@ from timellm.errors import TimeLLMError
 from timellm.model.backbone import load_backbone
 from timellm.model.network import TimeLLM
 from timellm.training.checkpoint import device_of
+from timellm.training.fresh import asked_for
 from timellm.training.loop import TrainingWindows, peak_memory_mib, train
 from timellm.training.outofmemory import is_out_of_memory
 from timellm.training.progress import Progress
@@ -95,7 +95,7 @@ def measure(config: RunConfig, folder: Path) -> dict[str, Any]:
 
 def _timed_steps(network: nn.Module, windows: TrainingWindows, config: RunConfig) -> list[float]:
     """Seconds of each training step after the first ones; in the end, one validation as a run makes it."""
-    parent, moments = os.getppid(), [time.perf_counter()]
+    moments = [time.perf_counter()]
     steps = _WARM_UP + _TIMED
     few = {"steps": steps, "minutes": None, "validations": 1, "validation_windows": 1, "patience": steps}
 
@@ -105,8 +105,6 @@ def _timed_steps(network: nn.Module, windows: TrainingWindows, config: RunConfig
             _say("progress", share=0.3 + 0.6 * progress.fraction, doing=f"step {progress.done} of {steps}")
 
     def should_stop() -> bool:
-        if os.getppid() != parent:  # whoever wanted to know is gone
-            sys.exit("nobody waits for this any more")
         enough = len(moments) > _WARM_UP + _FEWEST
         return enough and moments[-1] - moments[_WARM_UP] > _TIMED_S
 
@@ -207,9 +205,8 @@ def _say(kind: str, /, **content: Any) -> None:
     print(json.dumps({kind: content}), file=sys.__stdout__, flush=True)
 
 
-def main(folder: Path) -> None:
-    """Measure what standard input asks for; every ending is a line on standard output."""
-    config = RunConfig.from_json(sys.stdin.read())
+def main(config: RunConfig, folder: Path) -> None:
+    """Measure what is asked for; every ending is a line on standard output."""
     try:
         found = measure(config, folder)
     except _Input as wrapper:
@@ -229,4 +226,4 @@ def main(folder: Path) -> None:
 
 if __name__ == "__main__":
     with contextlib.redirect_stdout(sys.stderr):  # a library's greeting is not the answer
-        main(Path(sys.argv[1]))
+        main(asked_for(), Path(sys.argv[2]))

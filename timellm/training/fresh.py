@@ -1,0 +1,105 @@
+"""A measurement in a process of its own: its peak of memory is its own, and it may be killed without harm.
+
+The asking side is `run_fresh`: a configuration goes in, what the process printed and why it ended early come out. The
+working side begins with `asked_for`. Importing this loads no torch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from timellm.config import RunConfig
+from timellm.training.machine import let_the_kernel_end_this_first
+from timellm.training.progress import ShouldStop, never_stop
+from timellm.workspace import PROJECT, cache_folder
+
+_POLL_S = 0.1
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a process came to its end."""
+
+    said: str
+    """What it printed."""
+    cause: str = ""
+    """Why it ended early, in one line; empty when it came to its end."""
+    killed: bool = False
+    """It was killed outright, which is what the kernel does when memory runs out."""
+
+
+def run_fresh(
+    module: str,
+    config: RunConfig,
+    *arguments: str,
+    on_said: Callable[[str], None] = lambda said: None,
+    should_stop: ShouldStop = never_stop,
+) -> Ended | None:
+    """Run `python -m module` on `config` to its end; None if `should_stop` said so, and the process is gone then.
+
+    `on_said` hears again and again what has been printed so far.
+    """
+    with tempfile.TemporaryDirectory(prefix="timellm-fresh-") as folder:
+        out, complaints = Path(folder, "out"), Path(folder, "complaints")
+        with out.open("wb") as stdout, complaints.open("wb") as stderr:
+            process = subprocess.Popen(
+                [sys.executable, "-m", module, str(os.getpid()), *arguments],
+                cwd=PROJECT,
+                # It runs in another folder: places that were given relative to this one go along in full.
+                env=os.environ | {"TIMELLM_CACHE": str(cache_folder())},
+                stdin=subprocess.PIPE,
+                stdout=stdout,
+                stderr=stderr,
+            )
+        try:
+            with contextlib.suppress(BrokenPipeError):  # it ended before it had read; what it left says why
+                process.stdin.write(config.to_json().encode())
+                process.stdin.close()
+            while process.poll() is None:
+                if should_stop():
+                    return None
+                on_said(out.read_text(errors="replace"))
+                time.sleep(_POLL_S)
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+        said = out.read_text(errors="replace")
+        if process.returncode == 0:
+            return Ended(said)
+        return Ended(said, _why(process.returncode, complaints.read_text(errors="replace")), process.returncode == -9)
+
+
+def asked_for() -> RunConfig:
+    """In the fresh process: the configuration to measure. From now on this process ends with the one that asked."""
+    let_the_kernel_end_this_first()
+    _end_with(int(sys.argv[1]))
+    return RunConfig.from_json(sys.stdin.read())
+
+
+def _end_with(asker: int) -> None:
+    """Whoever measures for somebody who is gone has nobody to tell, and must not go on taking what it takes."""
+
+    def watch() -> None:
+        while os.getppid() == asker:
+            time.sleep(1.0)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="watch-asker", daemon=True).start()
+
+
+def _why(code: int, complaints: str) -> str:
+    if code == -9:
+        return "its process was killed, most likely because memory ran out"
+    last = (complaints.strip().splitlines() or ["it left no message"])[-1]
+    ending = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
+    return f"its process {ending}: {last[:300]}"
