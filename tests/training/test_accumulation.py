@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from tests.training.conftest import windows_of
 from timellm.config import ModelConfig, TrainingConfig
-from timellm.data.windows import Split, WindowSource, index_windows
+from timellm.data.windows import WindowSource
 from timellm.model.backbone import load_backbone
 from timellm.model.network import TimeLLM
 from timellm.training.loop import TrainingWindows, _accumulate, train
@@ -23,11 +24,7 @@ def windows() -> TrainingWindows:
     rows = np.arange(300)
     noise = np.random.default_rng(0).normal(0, 0.3, (300, 2))
     values = np.stack([np.sin(rows / 5), np.cos(rows / 7)], axis=1) + noise
-    split = Split.from_rows((200, 50, 50))
-    training, validation = (
-        index_windows(values, split, part=part, context=CONTEXT, horizon=HORIZON) for part in ("training", "validation")
-    )
-    return TrainingWindows(WindowSource(values, context=CONTEXT, horizon=HORIZON), training, validation)
+    return windows_of(values, (200, 50, 50), context=CONTEXT, horizon=HORIZON)
 
 
 def network(folder, dtype: str) -> TimeLLM:

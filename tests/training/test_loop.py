@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import nn
 
+from tests.training.conftest import windows_of
 from timellm.config import TrainingConfig
-from timellm.data.windows import Split, WindowSource, index_windows
 from timellm.errors import ConfigError
 from timellm.training.evaluation import forecast_windows
 from timellm.training.loop import TrainingWindows, train
@@ -23,14 +23,7 @@ CONTEXT, HORIZON = 16, 4
 def windows() -> TrainingWindows:
     rows = np.arange(300)
     values = np.stack([np.sin(rows / 5), np.cos(rows / 7)], axis=1)
-    split = Split.from_rows((200, 50, 50))
-    index = {
-        part: index_windows(values, split, part=part, context=CONTEXT, horizon=HORIZON)
-        for part in ("training", "validation")
-    }
-    return TrainingWindows(
-        WindowSource(values, context=CONTEXT, horizon=HORIZON), index["training"], index["validation"]
-    )
+    return windows_of(values, (200, 50, 50), context=CONTEXT, horizon=HORIZON)
 
 
 @pytest.fixture

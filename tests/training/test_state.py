@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
+from tests.training.conftest import windows_of
 from timellm.config import TrainingConfig
-from timellm.data.windows import Split, WindowSource, index_windows
 from timellm.errors import CheckpointError
 from timellm.training.loop import TrainingWindows, optimizer_for, train
 from timellm.training.state import STATE, Standing, StateFile
@@ -24,14 +24,7 @@ class Killed(Exception):
 @pytest.fixture
 def windows() -> TrainingWindows:
     values = np.random.default_rng(0).normal(size=(160, 2)).cumsum(axis=0)
-    split = Split.from_rows((100, 30, 30))
-    index = {
-        part: index_windows(values, split, part=part, context=CONTEXT, horizon=HORIZON)
-        for part in ("training", "validation")
-    }
-    return TrainingWindows(
-        WindowSource(values, context=CONTEXT, horizon=HORIZON), index["training"], index["validation"]
-    )
+    return windows_of(values, (100, 30, 30), context=CONTEXT, horizon=HORIZON)
 
 
 class Trained:

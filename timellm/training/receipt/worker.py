@@ -1,8 +1,8 @@
 """The fresh process behind one row of a receipt: `python -m timellm.training.receipt.worker ASKER FOLDER`.
 
-Enters: a configuration on standard input (timellm.training.fresh). Leaves: lines of JSON on standard output, `progress` and in the end `done` or
-`failure`; and in FOLDER, if nobody has yet, the adapters, hidden states and gradients that later precisions are held
-against.
+Enters: a configuration on standard input (timellm.training.fresh). Leaves: lines of JSON on standard output,
+`progress` and in the end `done` or `failure`; and in FOLDER, if nobody has yet, the adapters, hidden states and
+gradients that later precisions are held against.
 
 The memory is that of a run: load, train a few steps, validate once. Only then hidden states and gradients are taken,
 so that they cannot raise it, and so that the gradient is one after a pass without gradient.
