@@ -68,10 +68,10 @@ with summary, st.container(border=True):
             st.page_link("data.py", label="Edit it on the data page", query_params={"table": table_id})
         if not loaders.backbone_ready(config.model.backbone):
             st.caption("The backbone is fetched when the run starts; nothing is fetched before.")
-        if not missing:
-            fit.card(form, config, table)
     waiting = refill.edited_run(table_id)
-    where = place.Place() if waiting else place.choose(table_id)
+    where = place.Place(waiting.on_cluster, waiting.workers) if waiting else place.choose(table_id)
+    if config is not None and not missing:
+        fit.card(form, config, table, here=not where.on_cluster)
     go = "Save the waiting run" if waiting else "Start fine-tuning"
     started = st.button(go, type="primary", width="stretch", disabled=bool(missing), icon=":material/play_arrow:")
     if waiting:

@@ -48,6 +48,17 @@ def test_memory_and_time_are_told_and_follow_the_settings(open_page, table_id):
     assert said(app) != before
 
 
+def test_run_on_a_cluster_is_not_held_against_this_machine(open_page, table_id, monkeypatch):
+    monkeypatch.setenv("TIMELLM_RAY", "http://127.0.0.1:9")  # nothing listens there, and nothing is asked of it
+    app = large(open_page, table_id)
+    assert app.warning
+    app.segmented_control(key=f"setting/{table_id}/where").set_value("Cluster").run()
+    assert not app.exception
+    assert not app.warning
+    assert any("Each worker needs at most about **" in one.value for one in app.markdown)
+    assert not app.get("progress")
+
+
 def test_estimating_on_a_page_needs_neither_torch_nor_time(table_id):
     program = """
 import sys, time

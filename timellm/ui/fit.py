@@ -37,14 +37,18 @@ _PARTS = {
 }
 
 
-def card(form: Form, config: RunConfig, table: Table) -> None:
-    """Memory, time, and what to change if the run does not fit."""
+def card(form: Form, config: RunConfig, table: Table, *, here: bool) -> None:
+    """Memory, time, and what to change if the run does not fit; of a run that works elsewhere, memory alone."""
     facts = measuring.machine_facts()
     if facts is None:
         return
     around = Surroundings(TableSize(len(table.values), len(table.channels)), facts, measuring.past())
     try:
         found = estimate(config, around)
+        if not here:
+            st.markdown(f"Each worker needs at most about **{memory(found.memory_mib)}**.")
+            st.caption("How much the cluster's nodes have free, and how fast they are, is not known here.")
+            return
         have = budget(facts, config.training.device, freed_mib=measuring.held_by_a_run())
     except TimeLLMError as error:
         st.caption(f"Memory and time are not known: {plain(str(error))}.")
