@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 
 import huggingface_hub.constants
 import pytest
@@ -14,6 +16,7 @@ from timellm.errors import BackboneError
 from timellm.model import fetch
 from timellm.model.backbone import load_backbone
 from timellm.model.catalog import catalogue, find, is_ready, prepared_folder
+from timellm.workspace import PROJECT
 
 
 @pytest.mark.parametrize("name", ["smollm2-135m", "all-minilm-l6-v2"])
@@ -88,3 +91,26 @@ def test_pickled_weights_are_refused(tiny_backbone, tmp_path):
 def test_catalogue_names_are_distinct():
     names = [entry.name for entry in catalogue()]
     assert len(names) == len(set(names)) == 7
+
+
+_DENORMALS = """
+import sys, torch
+from timellm.config import ModelConfig
+from timellm.model.backbone import load_backbone
+torch.set_num_threads(2)
+if sys.argv[1:]:
+    load_backbone(ModelConfig(backbone=sys.argv[1], layers=2), device="cpu")
+tiny = torch.full((1_000_000,), 1e-39)  # enough for every thread to have its part
+print(int((tiny * 1).count_nonzero()))
+"""
+
+
+def test_no_thread_calculates_with_denormals_after_loading(tiny_backbone):
+    def left(*arguments: str) -> int:
+        command = [sys.executable, "-c", _DENORMALS, *arguments]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True, cwd=PROJECT).stdout)
+
+    if not torch.set_flush_denormal(True):
+        pytest.skip("this processor cannot flush denormals")
+    assert left() == 1_000_000
+    assert left(str(tiny_backbone)) == 0
