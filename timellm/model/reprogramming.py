@@ -79,7 +79,7 @@ class _ThinnedAttention(torch.autograd.Function):
     def forward(ctx, query_hRK: Tensor, key_hVK: Tensor, value_hVK: Tensor, stays_hRV: Tensor) -> Tensor:
         scores_hRV = query_hRK @ key_hVK.transpose(1, 2)
         weights_hRV = torch.softmax(scores_hRV, dim=-1, out=scores_hRV)
-        mixed_hRK = (weights_hRV * _as_numbers(stays_hRV, weights_hRV.dtype)) @ value_hVK
+        mixed_hRK = _as_numbers(stays_hRV, weights_hRV.dtype).mul_(weights_hRV) @ value_hVK
         ctx.save_for_backward(query_hRK, key_hVK, value_hVK, stays_hRV, weights_hRV, mixed_hRK)
         return mixed_hRK
 
