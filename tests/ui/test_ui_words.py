@@ -80,5 +80,6 @@ def test_phase_line_names_no_total_when_the_clock_ends_the_run():
     assert phase_line(run(phase="training", done=12, total=300)) == "Training, step 12 of 300"
     assert phase_line(run(phase="training", done=12, total=1_000_000)) == "Training, step 12"
     assert phase_line(run(phase="loading", message="Waiting for 2 workers")) == "Waiting for 2 workers"
+    assert phase_line(run(phase="loading", message="Loading my*model*")) == r"Loading my\*model\*"
     assert phase_line(run(phase="loading", message="")) == "Loading the backbone"
     assert phase_line(run(phase="fetching", done=5_000_000, total=93_000_000)) == "Fetching the backbone, 5 of 93 MB"

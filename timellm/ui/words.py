@@ -145,7 +145,7 @@ def phase_line(run: Run) -> str:
         return "Starting"
     text = PHASE_WORDS[run.phase]
     if not run.total:  # what is loaded, or that a cluster has no room yet
-        return run.message if run.phase == "loading" and run.message else text
+        return plain(run.message) if run.phase == "loading" and run.message else text
     if run.phase == "fetching":
         return f"{text}, {run.done / 1e6:,.0f} of {run.total / 1e6:,.0f} MB"
     if run.phase == "training":
