@@ -8,9 +8,7 @@ from timellm.data.windows import Split, WindowSource, index_windows
 from timellm.training.loop import TrainingWindows
 
 
-def windows_of(
-    values: np.ndarray, rows: tuple[int, int, int], *, context: int = 16, horizon: int = 4
-) -> TrainingWindows:
+def windows_of(values: np.ndarray, rows: tuple[int, int, int], *, context: int, horizon: int) -> TrainingWindows:
     """Training and validation windows of `values` [rows, channels], which is split into these numbers of rows."""
     training, validation = (
         index_windows(values, Split.from_rows(rows), part=part, context=context, horizon=horizon)
