@@ -11,8 +11,6 @@ import pytest
 
 from timellm.config import RunConfig
 
-SHARED = Path(__file__).resolve().parents[2] / "shared"
-
 
 @pytest.fixture(autouse=True)
 def own_workspace(tmp_path, monkeypatch):

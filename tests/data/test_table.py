@@ -338,6 +338,15 @@ def test_million_rows_are_read_without_a_python_call_a_row(tmp_path):
     assert pstats.Stats(profile, stream=io.StringIO()).total_calls < rows / 5
 
 
+def test_table_as_benchmarks_write_it_reads_without_settings(csv):
+    names = ("HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT")
+    hours = pd.date_range("2016-07-01", periods=48, freq="h")
+    values = np.random.default_rng(0).normal(5, 3, (48, 7)).astype("float32").astype("float64")  # 17 digits, as there
+    table = read_table(csv(pd.DataFrame(values, index=hours, columns=names).to_csv(index_label="date")))
+    assert (table.channels, table.frequency, table.notes) == (names, "h", ())
+    np.testing.assert_array_equal(table.values, values)
+
+
 @pytest.mark.skipif(not ETT.is_file(), reason="the benchmark file ETTh1.csv is not beside the project")
 def test_benchmark_file_reads_without_settings():
     table = read_table(ETT)

@@ -6,13 +6,12 @@ import pytest
 import torch
 
 from tests.gpu.conftest import DEVICE
-from tests.model.golden import ARCHITECTURES, PARITY, Golden, ours
+from tests.model.golden import ARCHITECTURES, Golden, ours
 from tests.model.test_network import build, windows
 from tests.model.test_parity import TENSORS, relative
 
 pytestmark = [
     pytest.mark.gpu,
-    pytest.mark.skipif(not PARITY.is_dir(), reason=f"the golden numbers are not at {PARITY}"),
     pytest.mark.usefixtures("exact_float32"),
 ]
 

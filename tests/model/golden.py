@@ -18,13 +18,12 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.conftest import SHARED
 from timellm.config import ModelConfig
 from timellm.model.backbone import load_backbone
 from timellm.model.network import TimeLLM
 from timellm.model.patching import instance_norm
 
-PARITY = SHARED / "parity"
+PARITY = Path(__file__).parent / "parity"
 ARCHITECTURES = ("gpt2", "bert", "llama")
 PUBLISHED_NAMES = {
     "prototypes.map": "mapping_layer",

@@ -13,10 +13,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from tests.model.golden import ARCHITECTURES, PARITY, Golden
+from tests.model.golden import ARCHITECTURES, Golden
 from timellm.model.patching import instance_norm
 
-pytestmark = pytest.mark.skipif(not PARITY.is_dir(), reason=f"the golden numbers are not at {PARITY}")
 needs_mkl = pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="the golden lags are those of MKL's FFT")
 TENSORS = ("prototypes", "patch_embedding", "attention", "reprogrammed", "backbone_last_hidden_at_patches")
 
