@@ -1,7 +1,7 @@
 """Which prototypes each patch of a window was rewritten in, read from the trained adapter alone.
 
-A run folder and a window in, the attention of `timellm.model.reprogramming` out. The backbone is not needed: patches
-meet prototypes before it.
+Inputs: a run folder and a window. Outputs: the attention of `timellm.model.reprogramming`. The backbone is not needed,
+because patches attend to prototypes before it runs.
 """
 
 from __future__ import annotations

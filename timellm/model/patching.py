@@ -16,8 +16,8 @@ NORM_EPSILON = 1e-5
 def instance_norm(context_BT: Tensor, *, as_published: bool = False) -> tuple[Tensor, Tensor, Tensor]:
     """Shift and scale every window to mean 0 and deviation 1: (normalised [B, T], mean [B, 1], deviation [B, 1]).
 
-    `as_published` takes the mean and divides in float32, as the published code does: a prompt that prints every digit
-    prints the published ones only then. Either way, a window's result does not depend on its batch.
+    `as_published` takes the mean and divides in float32, as the published code does; only then does a prompt with all
+    digits equal the published one. In both modes a window's result does not depend on its batch.
     """
     # In float64, because the order of a float32 sum depends on the batch size, the prompt prints the digits, and one
     # other digit is another forecast.

@@ -1,6 +1,6 @@
 """The prompt put before the patches: what the data is, the task, and the window's own statistics (paper section 3.1).
 
-Normalised windows in, texts out; tokens are the backbone's business.
+Inputs: normalised windows. Outputs: texts; the backbone makes tokens of them.
 
 Wording, digits and lags are settings of their own (`prompt_style`, `statistic_digits`, `lags`). With "paper", 0 and
 "circular" the text is the published one to the last digit. The defaults say the same in 34 instead of about 105 tokens
@@ -52,9 +52,10 @@ def distinct_lags(normed_BT: Tensor) -> Tensor:
 
 
 def circular_lags(normed_BT: Tensor) -> Tensor:
-    """The published lags [B, 5]: among 0 to T-1, so that 0 always leads and the others come in mirror pairs (k, T-k).
+    """The published lags [B, 5] among 0 to T-1: 0 always comes first, the others come in mirror pairs (k, T-k).
 
-    The two of a pair correlate equally; which one leads is the rounding of the float32 FFT, and so the processor's.
+    The two lags of a pair correlate equally; the rounding of the float32 FFT, and so the processor, decides which comes
+    first.
     """
     return _autocorrelation(normed_BT.float()).topk(LAGS, dim=1).indices
 

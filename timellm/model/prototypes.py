@@ -31,7 +31,7 @@ class DirectPrototypes(nn.Module):
     """The same prototypes as free weights, started where the paper's map starts.
 
     Departure from the paper: the map has V x W weights, but its image has rank D < W, so any V x D matrix is reachable
-    and V x D weights span the same functions. The optimiser's path differs.
+    and V x D weights span the same functions. The optimiser takes another path.
     """
 
     def __init__(self, word_embeddings_WD: Tensor, *, count: int):

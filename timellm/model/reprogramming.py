@@ -15,7 +15,7 @@ from torch.nn import functional as F
 class Reprogramming(nn.Module):
     """Multi-head cross-attention from patches (queries) to prototypes (keys and values).
 
-    Every head has `keys` keys; the published code sets them to d_ff rather than d_model / heads, and so do we.
+    Every head has keys of size `keys`. As in the published code that is d_ff, not d_model / heads.
     """
 
     def __init__(self, *, d_model: int, heads: int, keys: int, width: int, dropout: float):

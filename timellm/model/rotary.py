@@ -1,7 +1,8 @@
 """Rotary attention of Llama and Qwen2 behind a cached prompt, with a gradient written by hand.
 
-Autograd would copy what views of the heads share, carry the gradient on to the prompt's keys and values, where nobody
-asks for it, and turn the scores over once more for the mask that was added in place. The formulas are the library's.
+Autograd would copy memory that the views of the heads share, compute the gradient of the prompt's keys and values,
+which is not needed, and pass over the scores once more for the mask that was added in place. The formulas are the
+library's.
 
 Shapes: B batch, L tokens, h heads, g key/value heads, K size of a head, C keys (prompt and own tokens).
 """

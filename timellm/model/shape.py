@@ -1,6 +1,6 @@
 """The sizes of a backbone, read from its config.json or the catalogue without loading a weight. Cheap to import.
 
-Enters: what `ModelConfig.backbone` says. Leaves: a `BackboneShape`, from which memory and arithmetic are counted.
+Inputs: the value of `ModelConfig.backbone`. Outputs: a `BackboneShape`, from which memory and arithmetic are counted.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _FAMILIES: dict[str, Family] = {"LLaMA": "llama", "Qwen2": "llama", "GPT-2": "gp
 
 @dataclass(frozen=True)
 class BackboneShape:
-    """What of an architecture decides memory and arithmetic."""
+    """The sizes of an architecture that decide memory and arithmetic."""
 
     family: Family
     """llama: gated layers, rotary positions (LLaMA, Qwen, Mistral); gpt2: plain layers, causal; bert: not causal."""
     width: int
     layers: int
-    """Layers there are, not layers used."""
+    """Layers of the whole model, not the number in use."""
     vocabulary: int
     heads: int
     key_value_heads: int
@@ -34,7 +34,7 @@ class BackboneShape:
     inner: int
     """Width between the two halves of a layer's feed-forward part."""
     learned_positions: int = 0
-    """Rows of the position table; 0 where positions are rotated in."""
+    """Rows of the position table; 0 for rotary positions."""
 
     @property
     def causal(self) -> bool:
@@ -61,10 +61,10 @@ class BackboneShape:
 
 
 def backbone_shape(name: str) -> BackboneShape:
-    """The shape of a backbone that lies here, or that the catalogue knows.
+    """The shape of a backbone that is on this machine or in the catalogue.
 
     Raises:
-        BackboneError: it is neither here nor in the catalogue, or its config.json lacks what is needed.
+        BackboneError: it is neither on this machine nor in the catalogue, or its config.json is incomplete.
     """
     entry = find(name)
     file = _config_file(name, entry)
@@ -90,7 +90,7 @@ def backbone_shape(name: str) -> BackboneShape:
 
 
 def _config_file(name: str, entry: CatalogueEntry | None) -> Path | None:
-    """Where the config.json of a backbone lies, None if it is not on this machine."""
+    """Path of a backbone's config.json; None if it is not on this machine."""
     if entry is not None and entry.wheel is not None:
         file = prepared_folder(entry) / "config.json"
         return file if file.is_file() else None

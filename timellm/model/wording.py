@@ -1,4 +1,4 @@
-"""The words of a prompt, without the tensors behind its numbers: what `prompt` writes, and `memory` counts tokens of.
+"""The words of a prompt. `prompt` fills in a window's numbers; `memory` counts the tokens.
 
 "paper" is the published text; "compact" says the same in a third of the tokens.
 """
@@ -9,7 +9,7 @@ LAGS = 5
 
 
 def shared_words(description: str, *, context: int, horizon: int) -> str:
-    """What every prompt of a run begins with."""
+    """The text that every prompt of a run begins with."""
     return (
         f"<|start_prompt|>Dataset description: {description}"
         f"Task description: forecast the next {horizon} steps"
@@ -18,7 +18,7 @@ def shared_words(description: str, *, context: int, horizon: int) -> str:
 
 
 def statistic_words(style: str, summary: list[str], *, upward: bool, lags: list[int]) -> str:
-    """What a prompt says of its window; `summary` is its minimum, maximum and median."""
+    """What a prompt says about its window; `summary` is its minimum, maximum and median."""
     low, high, median = summary
     trend = "upward" if upward else "downward"
     if style == "paper":
