@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from timellm.config import ModelConfig
-from timellm.explain.vocabulary import nearest_words
+from timellm.explain.vocabulary import _distinct, nearest_words
 from timellm.model.backbone import load_backbone
 
 
@@ -35,3 +35,16 @@ def test_small_vocabulary_still_names_every_prototype(tiny_backbone):
     backbone = load_backbone(ModelConfig(backbone=str(tiny_backbone), layers=1), device="cpu")
     named = nearest_words(torch.randn(10, backbone.width), backbone, count=3)
     assert len(named) == 10 and all(named)
+
+
+def test_the_nearest_word_stays_first_when_a_case_variant_follows():
+    assert _distinct(["The", "price", "the", "cost"], 3) == ["The", "price", "cost"]
+    assert _distinct(["The", "price", "cost", "THE"], 2) == ["The", "price"], "it is not dropped for a later variant"
+
+
+def test_a_capital_word_s_own_embedding_is_named_by_it_first():
+    """Its lower-case variant is among the nearest too, and must not move it back."""
+    backbone = load_backbone(ModelConfig(layers=1), device="cpu")
+    ids = [backbone.tokenizer(f" {word}")["input_ids"][0] for word in ("The", "Price", "Water")]
+    named = nearest_words(backbone.word_embeddings()[ids], backbone)
+    assert [words[0] for words in named] == ["The", "Price", "Water"]

@@ -67,5 +67,8 @@ def _readable(backbone: Backbone, size: int) -> tuple[Tensor, list[str]]:
 
 
 def _distinct(spellings: list[str], count: int) -> list[str]:
-    """The first `count` spellings that differ in more than case."""
-    return list({spelling.casefold(): spelling for spelling in reversed(spellings)}.values())[::-1][:count]
+    """The first `count` spellings that differ in more than case; of case variants the nearest one, in its place."""
+    nearest: dict[str, str] = {}
+    for spelling in spellings:
+        nearest.setdefault(spelling.casefold(), spelling)
+    return list(nearest.values())[:count]
