@@ -115,7 +115,7 @@ def test_stop_now_kills_the_worker_with_what_it_started(store, config):
     worker = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
     child = psutil.Process(int(worker.stdout.readline()))
     try:
-        store.claim(run.id, process=ProcessIdentity(worker.pid, psutil.Process(worker.pid).create_time()))
+        store.claim(run.id, process=ProcessIdentity.of(worker.pid))
         store.record(run.id, Progress("training", done=3, total=10))
         begin = time.monotonic()
         stopped = stop_now(store, run.id)
@@ -137,7 +137,7 @@ def test_stop_now_does_not_kill_a_process_that_got_the_number_of_a_gone_worker(s
     run = store.create_run(config)
     bystander = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, start_new_session=True)
     try:
-        started = psutil.Process(bystander.pid).create_time()
+        started = ProcessIdentity.of(bystander.pid).started
         store.claim(run.id, process=ProcessIdentity(bystander.pid, started - 3600))
         assert stop_now(store, run.id).state == "stopped"
         assert bystander.poll() is None

@@ -4,14 +4,16 @@ import os
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime, timedelta
 
-import psutil
 import pytest
+import sqlalchemy as sa
 
 from timellm.errors import JobError
 from timellm.jobs import queue
 from timellm.jobs.actions import go_on
 from timellm.jobs.process import ProcessIdentity, this_process
+from timellm.jobs.schema import runners
 from timellm.jobs.seat import fill_seat, give_up_seat, runner_of, take_seat
 
 GONE = ProcessIdentity(os.getpid(), this_process().started - 3600)
@@ -130,6 +132,14 @@ def test_seat_of_a_dead_runner_is_filled_anew_after_some_patience(store, config)
     assert fill_seat(store.database, this_process)
 
 
+def test_seat_of_a_dead_runner_is_filled_though_the_clock_was_set_back(store, config):
+    store.create_run(config)
+    fill_seat(store.database, lambda: GONE)
+    with store.database.writing() as connection:
+        connection.execute(sa.update(runners).values(since=datetime.now(UTC) + timedelta(hours=1)))
+    assert fill_seat(store.database, this_process, patience_s=60)
+
+
 def test_runner_gives_up_its_seat_only_when_nothing_waits(store, config):
     run = store.create_run(config)
     assert take_seat(store.database, this_process())
@@ -142,7 +152,7 @@ def test_runner_gives_up_its_seat_only_when_nothing_waits(store, config):
 def test_second_runner_does_not_get_the_seat_of_a_living_one(store):
     first = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     try:
-        identity = ProcessIdentity(first.pid, psutil.Process(first.pid).create_time())
+        identity = ProcessIdentity.of(first.pid)
         assert take_seat(store.database, identity)
         assert not take_seat(store.database, this_process())
         assert runner_of(store.database) == identity

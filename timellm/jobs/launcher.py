@@ -11,8 +11,6 @@ import sys
 import threading
 from pathlib import Path
 
-import psutil
-
 from timellm.config import RunConfig
 from timellm.errors import JobError
 from timellm.jobs import cluster_runs
@@ -100,7 +98,7 @@ def start_runner(store: Store) -> ProcessIdentity:
     runner = start_process(["timellm.jobs.runner"], log=store.place.checkpoints / "runner.log", store=store)
     # Somebody has to wait for a child that ends before the server does, or it stays as a zombie.
     threading.Thread(target=runner.wait, name="reap-runner", daemon=True).start()
-    return ProcessIdentity(runner.pid, psutil.Process(runner.pid).create_time())
+    return ProcessIdentity.of(runner.pid)
 
 
 def start_process(module: list[str], *, log: Path, store: Store) -> subprocess.Popen:

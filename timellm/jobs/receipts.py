@@ -20,8 +20,6 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import psutil
-
 from timellm.config import RunConfig
 from timellm.errors import JobError, TimeLLMError
 from timellm.jobs.cause import cause_of
@@ -115,7 +113,7 @@ def start_receipt(config: RunConfig) -> None:
         _status().unlink(missing_ok=True)
         raise JobError(f"the measurement cannot be started: {error}") from error
     # It waits for its configuration, so that it cannot end before its identity has been written.
-    identity = ProcessIdentity(process.pid, psutil.Process(process.pid).create_time())
+    identity = ProcessIdentity.of(process.pid)
     _write(UnderWay(**asdict(starting) | {"process": identity}))
     with contextlib.suppress(BrokenPipeError):  # it has ended already; whoever looks next finds that out
         process.stdin.write(config.to_json().encode())

@@ -71,7 +71,7 @@ runs = Table(
     Column("heartbeat", Float),  # seconds since 1970 by the database's clock; timellm.jobs.heartbeat
     # The process that works on the run: a pid alone may be given to another process later.
     Column("pid", Integer),
-    Column("pid_started", Float),
+    Column("pid_started", Float),  # timellm.jobs.process
     Column("phase", String(16)),
     Column("done", BigInteger, nullable=False, default=0),  # bytes while fetching
     Column("total", BigInteger, nullable=False, default=0),

@@ -70,7 +70,8 @@ def _taken(connection: sa.Connection, machine: str, patience_s: float) -> bool:
     seat = _seat(connection, machine)
     if seat is None:
         return False
-    fresh = seat.since > datetime.now(UTC) - timedelta(seconds=patience_s)
+    # The clock may have been set back meanwhile: then the runner seems to start in the future, for hours perhaps.
+    fresh = timedelta() <= datetime.now(UTC) - seat.since < timedelta(seconds=patience_s)
     return fresh or ProcessIdentity(seat.pid, seat.pid_started).alive()
 
 
