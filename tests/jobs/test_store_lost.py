@@ -5,7 +5,10 @@ import signal
 import subprocess
 import sys
 
+import sqlalchemy as sa
+
 from timellm.jobs.process import ProcessIdentity, this_process
+from timellm.jobs.schema import runs
 from timellm.workspace import PROJECT
 
 
@@ -59,3 +62,16 @@ def test_reconcile_leaves_a_run_that_waits(store, config):
     run = store.create_run(config)
     assert store.reconcile() == ()
     assert store.get(run.id).state == "queued"
+
+
+def test_processes_that_work_here_are_living_ones_of_this_machine(store, config, monkeypatch):
+    monkeypatch.setenv("TIMELLM_RUNS_PER_DEVICE", "3")
+    here, gone, elsewhere = (store.create_run(config).id for _ in range(3))
+    store.claim(elsewhere)
+    with store.database.writing() as connection:
+        connection.execute(sa.update(runs).where(runs.c.id == elsewhere).values(machine="another machine"))
+    store.claim(gone, process=ProcessIdentity(os.getpid(), this_process().started - 3600))
+    assert store.working_here() == (), "neither another machine's process nor one whose pid was reused"
+    store.reconcile()
+    store.claim(here)
+    assert store.working_here() == (this_process(),)

@@ -4,9 +4,12 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
+import sqlalchemy as sa
 
 from tests.pages.conftest import config_for
+from timellm.jobs.schema import runs
 from timellm.jobs.shortage import told
 from timellm.training.machine import Budget, MachineFacts
 from timellm.training.offers import Offer
@@ -116,6 +119,18 @@ def test_machine_that_has_not_been_measured_says_so(open_page, table_id, monkeyp
     assert not app.exception
     assert any("Measuring this machine once" in caption.value for caption in app.caption)
     assert not app.get("progress")
+
+
+def test_memory_that_ending_runs_free_is_that_of_this_machine_s_workers(store, table_id):
+    run = store.create_run(config_for(table_id), name="At work")
+    store.claim(run.id)
+    own_mib = psutil.Process().memory_info().rss / 2**20
+    assert 0.5 * own_mib < measuring.held_by_a_run() < 2 * own_mib
+    assert measuring.a_run_works()
+    with store.database.writing() as connection:
+        connection.execute(sa.update(runs).values(machine="another machine"))
+    assert measuring.held_by_a_run() == 0, "there, the pid is another process's"
+    assert not measuring.a_run_works()
 
 
 def test_trial_is_told_and_corrects_the_estimate(open_page, table_id, monkeypatch):

@@ -114,6 +114,13 @@ class Store:
             row = connection.execute(columns.where(runs.c.id == run_id)).one_or_none()
         return ProcessIdentity(row.pid, row.pid_started) if row is not None and row.pid is not None else None
 
+    def working_here(self) -> tuple[ProcessIdentity, ...]:
+        """The processes of this machine that work on runs at this moment."""
+        works = (runs.c.state == "running") & (runs.c.machine == self.database.machine) & runs.c.pid.is_not(None)
+        with self.database.reading() as connection:
+            rows = connection.execute(sa.select(runs.c.pid, runs.c.pid_started).where(works)).all()
+        return tuple(one for row in rows if (one := ProcessIdentity(row.pid, row.pid_started)).alive())
+
     def events(self, run_id: str) -> tuple[Event, ...]:
         """What happened to a run, oldest first."""
         with self.database.reading() as connection:

@@ -112,17 +112,16 @@ def _past(file: str, size: int) -> tuple[Observation, ...]:
 
 
 def held_by_a_run() -> float:
-    """MiB that a working run holds now; the next one starts only when it has ended."""
+    """MiB that runs at work on this machine hold now; the next one starts only when they have ended."""
     held = 0
-    for run in store().runs(20):
-        if run.state == "running" and run.pid is not None:
-            try:
-                held += psutil.Process(run.pid).memory_info().rss
-            except psutil.NoSuchProcess:  # it has just ended
-                continue
+    for worker in store().working_here():
+        try:
+            held += psutil.Process(worker.pid).memory_info().rss
+        except psutil.NoSuchProcess:  # it has just ended
+            continue
     return held / 2**20
 
 
 def a_run_works() -> bool:
-    """Whether a run works at this moment."""
-    return any(run.state == "running" for run in store().runs(20))
+    """Whether a run works on this machine at this moment."""
+    return bool(store().working_here())
