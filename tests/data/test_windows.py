@@ -7,8 +7,9 @@ import pytest
 
 from timellm.config import RunConfig
 from timellm.data.prepared import PreparedData
+from timellm.data.source import WindowSource
 from timellm.data.table import read_table
-from timellm.data.windows import Scaler, Split, WindowSource, index_windows
+from timellm.data.windows import Scaler, Split, index_windows
 from timellm.errors import ConfigError, DataError
 
 

@@ -9,7 +9,8 @@ import torch
 from tests.gpu.conftest import DEVICE
 from tests.model.test_network import ARCHITECTURES, build, windows
 from tests.model.test_precision import TOLERANCE, gradients
-from timellm.data.windows import WindowIndex, WindowSource
+from timellm.data.source import WindowSource
+from timellm.data.windows import WindowIndex
 from timellm.forecasting.forecaster import Forecaster
 from timellm.pipeline import fit
 from timellm.training.checkpoint import device_of

@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from timellm.config import ModelConfig
-from timellm.data.windows import WindowIndex, WindowSource
+from timellm.data.source import WindowSource
+from timellm.data.windows import WindowIndex
 from timellm.errors import BackboneError
 from timellm.model.backbone import load_backbone
 from timellm.model.network import TimeLLM

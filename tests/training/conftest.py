@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from timellm.data.windows import Split, WindowSource, index_windows
+from timellm.data.source import WindowSource
+from timellm.data.windows import Split, index_windows
 from timellm.training.loop import TrainingWindows
 
 

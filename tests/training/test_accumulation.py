@@ -10,7 +10,7 @@ import torch
 
 from tests.training.conftest import windows_of
 from timellm.config import ModelConfig, TrainingConfig
-from timellm.data.windows import WindowSource
+from timellm.data.source import WindowSource
 from timellm.model.backbone import load_backbone
 from timellm.model.network import TimeLLM
 from timellm.training.loop import TrainingWindows, _accumulate, train

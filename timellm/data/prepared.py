@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from timellm.config import RunConfig
+from timellm.data.source import WindowSource
 from timellm.data.table import Table, fill_gaps
-from timellm.data.windows import Part, Scaler, Split, WindowIndex, WindowSource, index_windows
+from timellm.data.windows import Part, Scaler, Split, WindowIndex, index_windows
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ import pandas as pd
 
 from timellm.config import RunConfig
 from timellm.data.prepared import PreparedData
+from timellm.data.source import WindowSource
 from timellm.data.table import Table, fill_gaps, load_table
-from timellm.data.windows import Scaler, WindowIndex, WindowSource
+from timellm.data.windows import Scaler, WindowIndex
 from timellm.errors import DataError
 from timellm.forecasting.artifacts import RunFolder
 from timellm.model.backbone import load_backbone

@@ -29,7 +29,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from timellm.data.longtable import Chunk, Reading, chunks, grid, long_files
-from timellm.data.windows import WindowIndex, WindowSource
+from timellm.data.source import WindowSource
+from timellm.data.windows import WindowIndex
 from timellm.errors import DataError
 from timellm.forecasting.forecaster import Forecaster
 from timellm.training.checkpoint import ADAPTER

@@ -12,7 +12,8 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from timellm.data.windows import WindowIndex, WindowSource
+from timellm.data.source import WindowSource
+from timellm.data.windows import WindowIndex
 from timellm.training.memory import EVALUATION_BATCH
 from timellm.training.processes import gathered
 

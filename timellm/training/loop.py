@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from timellm.config import TrainingConfig
-from timellm.data.windows import WindowIndex, WindowSource
+from timellm.data.source import WindowSource
+from timellm.data.windows import WindowIndex
 from timellm.errors import ConfigError
 from timellm.training.allocator import keep_freed_memory
 from timellm.training.evaluation import validate
