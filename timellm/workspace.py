@@ -6,11 +6,16 @@ by every workspace of a user because they are large and never change.
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
 import os
 import re
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -53,25 +58,90 @@ def cache_folder() -> Path:
     return Path(home).resolve() if home else Path.home() / ".cache" / "timellm"
 
 
-_SCRATCH = re.compile(r"\..+\.\d+")
+_SCRATCH, _LOCK = ".writing-", ".lock"
+_WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
+_OF_EARLIER_VERSIONS = re.compile(r"\..+\.\d+|\.tmp\w{6}")
 
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    """Let `write` fill a temporary neighbour of `path`, then rename it; a killed process leaves the old file."""
+    """Let `write` fill a temporary file beside `path`, then rename it; a killed process leaves the old file.
+
+    Several threads and processes may write the same file at once: the last one to finish stays.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        write(scratch)
-        scratch.replace(path)
-    finally:
-        scratch.unlink(missing_ok=True)
+    with _scratch_folder(path.parent) as folder:
+        write(folder / path.name)
+        (folder / path.name).replace(path)
 
 
 def sweep(folder: Path) -> None:
     """Remove what `write_whole` left of files that were being written when their process was killed."""
-    for scratch in folder.glob(".*"):
-        if _SCRATCH.fullmatch(scratch.name):
-            scratch.unlink(missing_ok=True)
+    for left in folder.glob(f"{_SCRATCH}*"):
+        _remove_unless_locked(left)
+    for left in folder.glob(".*"):
+        if _OF_EARLIER_VERSIONS.fullmatch(left.name):
+            left.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _scratch_folder(parent: Path) -> Iterator[Path]:
+    """A new folder of one write, locked until the write or its process ends.
+
+    A folder, because libraries put temporary files of their own beside the file that they are told to write.
+    """
+    folder, lock = _new_scratch_folder(parent)
+    with lock:
+        try:
+            yield folder
+        finally:
+            _remove(folder)
+
+
+def _new_scratch_folder(parent: Path) -> tuple[Path, IO[str]]:
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=_SCRATCH, dir=parent))
+        try:
+            lock = (folder / _LOCK).open("x")
+        except FileNotFoundError:  # a sweep took it for an empty one that was left
+            continue
+        except OSError:
+            folder.rmdir()
+            raise
+        _lock(lock, wait=True)
+        if (folder / _LOCK).exists():
+            return folder, lock
+        lock.close()  # a sweep was faster than the lock
+
+
+def _remove_unless_locked(folder: Path) -> None:
+    try:
+        with (folder / _LOCK).open("r+") as lock:
+            if _lock(lock, wait=False):
+                _remove(folder)
+    except FileNotFoundError:
+        with contextlib.suppress(OSError):  # removed by others, or no longer empty: its writer has just made the lock
+            folder.rmdir()
+
+
+def _lock(file: IO[str], *, wait: bool) -> bool:
+    """Whether an open file is now locked by the caller; without waiting also False where there are no locks."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError as error:  # some network file systems have no locks: there, nothing is swept
+        if error.errno not in _WITHOUT_LOCKS:
+            raise
+        return False
+    return True
+
+
+def _remove(folder: Path) -> None:
+    """Remove a scratch folder, its lock last: without one it is empty or being made."""
+    with contextlib.suppress(FileNotFoundError):  # the whole run was deleted, or a sweep removed the empty folder
+        for path in sorted(folder.iterdir(), key=lambda path: path.name == _LOCK):
+            path.unlink(missing_ok=True)
+        folder.rmdir()
 
 
 def is_main_process() -> bool:

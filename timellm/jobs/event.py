@@ -5,6 +5,7 @@ Enters: open connections of timellm.jobs.store. Leaves: rows of `events` and `ar
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,9 +53,16 @@ def read_events(connection: sa.Connection, run_id: str) -> tuple[Event, ...]:
 
 
 def files_in(folder: Path) -> list[Artefact]:
-    """The files of a run's folder in the order of their names; half-written ones, whose names begin with a dot, not."""
-    found = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.name.startswith(".")]
+    """The files of a run's folder by name, without half-written ones: their name or their folder begins with a dot."""
+    found = [path for path in sorted(_visible(folder)) if path.is_file()]
     return [Artefact(path.relative_to(folder).as_posix(), path.stat().st_size) for path in found]
+
+
+def _visible(folder: Path) -> Iterator[Path]:
+    for path in folder.glob("[!.]*"):
+        yield path
+        if path.is_dir() and not path.is_symlink():
+            yield from _visible(path)
 
 
 def replace_artefacts(connection: sa.Connection, run_id: str, found: list[Artefact]) -> None:
