@@ -23,6 +23,7 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
 with explained("The list of runs cannot be read"):
     tend(store())
     listed = list_runs(store().database)
+    run_actions.say_if_gone(listed)
     if not listed:
         nothing_here(
             "There is no run yet. Choose a table and start fine-tuning; it works in the background and shows here.",
@@ -64,8 +65,10 @@ with windows:
     scrub(run)
 with settings, explained("The settings of this run cannot be read"):
     st.caption(f"Settings that differ from the defaults come first. On the command line this run is `{run.id}`.")
-    changed = differences(run.config)
-    st.dataframe(changed, hide_index=True) if changed else st.markdown("Every setting is at its default.")
+    if changed := differences(run.config):
+        st.dataframe(changed, hide_index=True)
+    else:
+        st.markdown("Every setting is at its default.")
     with st.expander("All settings"):
         everything = run.config.to_dict()
         rows = [

@@ -28,6 +28,10 @@ class JobError(TimeLLMError):
     """A background run cannot be started, stopped or found."""
 
 
+class RunNotFoundError(JobError):
+    """No run has this id: it was deleted, or the id is wrong."""
+
+
 class LostError(JobError):
     """A process or a machine that worked on a run is gone."""
 

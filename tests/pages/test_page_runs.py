@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from timellm.config import RunConfig
 from timellm.data.prepared import PreparedData
 from timellm.data.table import load_table
 from timellm.forecasting.validation import write_references
@@ -12,6 +13,7 @@ from timellm.jobs.actions import label
 from timellm.jobs.process import this_process
 from timellm.training.pinned import PINNED, PinnedWindows
 from timellm.training.progress import Progress
+from timellm.workspace import workspace
 
 
 def button(app, label):
@@ -313,3 +315,33 @@ def test_damaged_pinned_windows_leave_the_rest_of_the_page(open_page, finished):
     assert not app.exception
     assert "The pinned windows of this run cannot be shown" in app.error[0].value
     assert any(one.label == "All settings" for one in app.expander)
+
+
+def test_run_with_every_setting_at_its_default_says_so_and_prints_nothing_else(open_page, table_id, store):
+    run = store.create_run(RunConfig.create(workspace().uploads / table_id), name="Usual")
+    app = open_page("runs", run=run.id)
+    assert not app.exception
+    assert any(one.value == "Every setting is at its default." for one in app.markdown)
+    assert not app.get("help_info")
+
+
+def test_run_that_is_gone_is_named_and_the_list_is_shown(open_page, finished, failed, store):
+    store.delete(failed.id)
+    app = open_page("runs", run=failed.id)
+    assert not app.exception and not app.error
+    assert f"There is no run {failed.id} here" in app.info[0].value
+    assert app.dataframe[0].value["Run"].tolist() == ["Finished run"]
+    assert app.subheader[0].value == "Finished run"
+    store.delete(finished.id)
+    app = open_page("runs", run=finished.id)
+    assert f"There is no run {finished.id} here" in app.info[0].value
+    assert any("There is no run yet" in one.value for one in app.markdown)
+
+
+def test_run_deleted_in_another_tab_while_it_is_watched_is_named(open_page, queued, finished, store):
+    app = open_page("runs", run=queued.id)
+    store.request_stop(queued.id)
+    store.delete(queued.id)
+    app.run()
+    assert not app.exception and not app.error
+    assert f"There is no run {queued.id} here" in app.info[0].value

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from timellm.config import RunConfig
-from timellm.errors import JobError
+from timellm.errors import JobError, RunNotFoundError
 from timellm.jobs import queue
 from timellm.jobs.curve import read_curve
 from timellm.jobs.database import Database
@@ -84,12 +84,12 @@ class Store:
         """One run.
 
         Raises:
-            JobError: there is no such run.
+            RunNotFoundError: there is no such run.
         """
         with self.database.reading() as connection:
             row = connection.execute(sa.select(runs).where(runs.c.id == run_id)).mappings().one_or_none()
         if row is None:
-            raise JobError(f"there is no run '{run_id}'; it may have been deleted")
+            raise RunNotFoundError(f"there is no run '{run_id}'; it may have been deleted")
         return self._run(row)
 
     def runs(self, limit: int | None = 1000) -> tuple[Run, ...]:

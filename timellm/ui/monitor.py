@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from timellm.errors import CheckpointError
+from timellm.errors import CheckpointError, RunNotFoundError
 from timellm.jobs.cluster_runs import log_of
 from timellm.jobs.event import Artefact, Event
 from timellm.jobs.launcher import tend
@@ -41,7 +41,10 @@ def watch(run_id: str) -> None:
     def live() -> None:
         with explained("This run cannot be shown"):
             tend(store())
-            run = store().get(run_id)
+            try:
+                run = store().get(run_id)
+            except RunNotFoundError:  # deleted in another tab: the whole page says so
+                st.rerun()
         if run.state != before.state:
             st.rerun()  # a new state changes words, links, actions and results all over the page
         word_of_cluster(run)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import streamlit as st
 
-from timellm.errors import CheckpointError, ConfigError
+from timellm.errors import CheckpointError, ConfigError, RunNotFoundError
 from timellm.jobs.run import Run
 from timellm.ui import keys
 from timellm.ui.errors import show_error
@@ -32,7 +32,11 @@ def scrub(run: Run) -> None:
             show_error("The pinned windows of this run cannot be shown", str(error))
             return
         if seen is None:
-            st.caption(_why_none(store().get(run.id)))
+            try:
+                now = store().get(run.id)
+            except RunNotFoundError:  # deleted in another tab: the whole page says so
+                st.rerun()
+            st.caption(_why_none(now))
             return
         at = _slider(run, seen)
         with st.grid("auto", min_column_width=_NARROWEST):

@@ -12,6 +12,7 @@ from timellm.jobs import queue
 from timellm.jobs.actions import NOTE_LETTERS, ask_to_stop, label, rename, stop_now
 from timellm.jobs.cluster_runs import bring, forget
 from timellm.jobs.launcher import start_again, start_run
+from timellm.jobs.listing import Listed
 from timellm.jobs.run import Run
 from timellm.jobs.shortage import offers_of
 from timellm.ui import carrying, keys, refill
@@ -40,6 +41,18 @@ def chosen_run() -> Run:
         raise
     bring(run)
     return run
+
+
+def say_if_gone(listed: tuple[Listed, ...]) -> None:
+    """Say so when the URL's run is not among the runs `listed`, and take its id out of the URL."""
+    run_id = keys.chosen("run")
+    if run_id and run_id not in {run.id for run in listed}:
+        keys.choose("run", None)
+        st.info(
+            f"There is no run {plain(run_id[:40])} here. It was deleted (perhaps in another tab), or the URL is wrong."
+            + (" The newest run is shown instead; choose another one in the list." if listed else ""),
+            icon=":material/delete:",
+        )
 
 
 def buttons(run: Run) -> None:
