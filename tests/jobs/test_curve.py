@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from timellm.jobs.schema import curves
+from timellm.training.progress import Progress
 
 
 def test_long_curve_is_thinned_but_keeps_validations_first_and_last(store):
@@ -31,3 +32,31 @@ def test_short_curve_stays_whole(store):
         connection.execute(sa.insert(curves), rows)
     assert len(store.curve("r", most=50)) == 50
     assert store.curve("nobody", most=50).empty
+
+
+def test_validations_that_a_stop_made_are_forgotten_when_training_goes_on(store, config):
+    run = store.create_run(config)
+    store.claim(run.id)
+
+    def say(step, **measured):
+        store.record(run.id, Progress("training", step, 100, fraction=step / 100, **measured))
+
+    say(10, train_loss=1.0, validation_loss=0.9)
+    say(13, train_loss=0.8, validation_loss=0.5)  # made because the run was stopped
+    assert store.get(run.id).best_validation_loss == 0.5
+    say(13, train_loss=0.8, validations_to=10)
+    now = store.get(run.id)
+    assert (now.validation_loss, now.best_validation_loss) == (0.9, 0.9)
+    say(20, train_loss=0.7, validation_loss=0.6)
+    curve = store.curve(run.id)
+    assert curve["step"].tolist() == [10, 13, 20]
+    assert curve["validation_loss"].dropna().tolist() == [0.9, 0.6]
+    assert store.get(run.id).best_validation_loss == 0.6
+
+
+def test_run_stopped_before_its_first_validation_goes_on_without_a_best(store, config):
+    run = store.create_run(config)
+    store.claim(run.id)
+    store.record(run.id, Progress("training", 3, 100, fraction=0.03, train_loss=1.0, validation_loss=0.5))
+    store.record(run.id, Progress("training", 3, 100, fraction=0.03, train_loss=1.0, validations_to=0))
+    assert store.get(run.id).best_validation_loss is None

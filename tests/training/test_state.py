@@ -10,6 +10,7 @@ from torch import nn
 from tests.training.conftest import windows_of
 from timellm.config import TrainingConfig
 from timellm.errors import CheckpointError
+from timellm.training.checkpoint import read_adapter, save_adapter
 from timellm.training.loop import TrainingWindows, optimizer_for, train
 from timellm.training.state import STATE, Standing, StateFile
 
@@ -71,6 +72,72 @@ def test_training_that_was_cut_off_ends_in_the_same_weights(windows, tmp_path, m
     assert (result.steps, result.best_step, result.best_validation_loss) == (
         expected.steps, expected.best_step, expected.best_validation_loss,
     )  # fmt: skip
+
+
+def whole_and_stopped(windows, folder, stops, config=CONFIG):
+    """One training without interruption, and one that was stopped at each of `stops` and went on: results, networks,
+    best weights in the folder, validation losses by step."""
+    answers = []
+    for name, stop_at in (("whole", ()), ("stopped", stops)):
+        (folder / name).mkdir()
+        history: dict[int, float] = {}
+        for stop in (*stop_at, None):
+            torch.manual_seed(0 if stop == (*stop_at, None)[0] else 99)  # a new process starts anywhere
+            network, done = Trained().network, [0]
+
+            def on_progress(progress, done=done, history=history) -> None:
+                done[0] = progress.done
+                if progress.validations_to is not None:
+                    for step in [step for step in history if step > progress.validations_to]:
+                        del history[step]
+                if progress.validation_loss is not None:
+                    history[progress.done] = progress.validation_loss
+
+            result = train(
+                network, windows, config, on_progress=on_progress,
+                save_best=lambda name=name, network=network: save_adapter(folder / name, network),
+                should_stop=lambda done=done, stop=stop: done[0] == stop,
+                state=StateFile(folder / name, belongs_to="this training"),
+            )  # fmt: skip
+            assert result.stopped == (stop is not None)
+        answers.append((result, network, read_adapter(folder / name), history))
+    return answers
+
+
+@pytest.mark.parametrize("stops", [(5, 11, 17), (6, 7, 8), (1, 2, 3), (13, 22, 23), (9, 14, 20)])
+@pytest.mark.parametrize("rate", [0.01, 0.3])
+def test_stops_leave_no_trace_in_a_training_that_goes_on(windows, tmp_path, stops, rate):
+    config = CONFIG.model_copy(update={"learning_rate": rate})
+    whole, stopped = whole_and_stopped(windows, tmp_path, stops, config)
+    for name in ("steps", "best_step", "best_validation_loss", "early"):
+        assert getattr(stopped[0], name) == getattr(whole[0], name), name
+    assert equal(stopped[1].state_dict(), whole[1].state_dict())
+    assert equal(stopped[2], whole[2]), "the best weights in the folder"
+    assert stopped[3] == whole[3], "the validations"
+
+
+def test_stops_use_up_no_patience(windows, tmp_path):
+    config = CONFIG.model_copy(update={"learning_rate": 0.5, "patience": 2, "validations": 12})
+    whole, stopped = whole_and_stopped(windows, tmp_path, (1, 3, 5), config)
+    assert stopped[0].steps == whole[0].steps
+    assert stopped[3] == whole[3]
+
+
+def test_stopped_training_that_does_not_go_on_keeps_the_best_of_its_stop(windows, tmp_path):
+    network, losses, done = Trained().network, {}, [0]
+
+    def on_progress(progress) -> None:
+        done[0] = progress.done
+        if progress.validation_loss is not None:
+            losses[progress.done] = progress.validation_loss
+
+    result = train(
+        network, windows, CONFIG, save_best=lambda: save_adapter(tmp_path, network), on_progress=on_progress,
+        should_stop=lambda: done[0] == 10, state=StateFile(tmp_path, belongs_to="this training"),
+    )  # fmt: skip
+    assert losses.keys() == {6, 10} and losses[10] < losses[6]
+    assert (result.best_step, result.best_validation_loss) == (10, losses[10])
+    assert equal(read_adapter(tmp_path), network.state_dict())
 
 
 def test_training_that_had_ended_is_not_trained_further(windows, tmp_path):

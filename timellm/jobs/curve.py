@@ -28,6 +28,15 @@ def add_point(connection: sa.Connection, run_id: str, progress: Progress) -> Non
         connection.execute(sa.insert(curves).values(run_id=run_id, step=progress.done, **point))
 
 
+def forget_validations(connection: sa.Connection, run_id: str, *, after: int) -> tuple[float | None, float | None]:
+    """Take the validations after a step out of the curve; the last and the lowest validation loss that are left."""
+    mine = curves.c.run_id == run_id
+    connection.execute(sa.update(curves).where(mine, curves.c.step > after).values(validation_loss=None))
+    left = sa.select(curves.c.validation_loss).where(mine, curves.c.validation_loss.is_not(None))
+    last = connection.scalar(left.order_by(curves.c.step.desc()).limit(1))
+    return last, connection.scalar(sa.select(sa.func.min(curves.c.validation_loss)).where(mine))
+
+
 def read_curve(connection: sa.Connection, run_id: str, *, most: int | None = None) -> pd.DataFrame:
     """Columns step, train_loss, validation_loss, learning_rate in the order of steps; NaN where not measured.
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from timellm.errors import JobError, StoreError
-from timellm.jobs.curve import add_point
+from timellm.jobs.curve import add_point, forget_validations
 from timellm.jobs.event import add_event
 from timellm.jobs.schema import runs
 from timellm.training.progress import Progress
@@ -98,6 +98,9 @@ def write_report(connection: sa.Connection, run_id: str, progress: Progress, *, 
     if progress.validation_loss is not None and math.isfinite(progress.validation_loss):
         best, loss = runs.c.best_validation_loss, progress.validation_loss
         news["best_validation_loss"] = sa.case((best < loss, best), else_=loss)
+    if progress.validations_to is not None:
+        last, best = forget_validations(connection, run_id, after=progress.validations_to)
+        news |= {"validation_loss": last, "best_validation_loss": best}
     # The time left is the whole run's, so it stays until the phase it was measured in is over.
     eta_s = progress.eta_s
     kept_eta = sa.case((runs.c.phase == progress.phase, runs.c.eta_s), else_=None) if eta_s is None else eta_s

@@ -51,7 +51,12 @@ def load_config(run_dir: Path) -> RunConfig:
 
 def save_adapter(run_dir: Path, network: nn.Module) -> None:
     """Write every trained tensor of `network`."""
-    write_tensors(run_dir / ADAPTER, network.state_dict(), facts=companions(run_dir))
+    write_adapter(run_dir, network.state_dict())
+
+
+def write_adapter(run_dir: Path, tensors: Mapping[str, Tensor]) -> None:
+    """Write trained tensors, with what they belong to."""
+    write_tensors(run_dir / ADAPTER, tensors, facts=companions(run_dir))
 
 
 def read_adapter(run_dir: Path) -> dict[str, Tensor]:

@@ -9,7 +9,7 @@ import math
 import resource
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -83,7 +83,8 @@ def train(
     With `pinned`, some of the forecasts that every validation makes are kept.
 
     With `state`, where training stands is written now and then, and training goes on from what is found there: to the
-    same weights, bit for bit on a CPU, unless a time budget drives the schedule.
+    same weights, bit for bit on a CPU, unless a time budget drives the schedule. The validation that a stop
+    makes leaves no trace in the state.
 
     The processes of `accelerator` work through their shares of each batch, to the gradient that one process would find.
     They hold the same weights and end at the same step; the main one alone reports, saves, and hears of a stop.
@@ -103,39 +104,57 @@ def train(
     own_random_numbers(accelerator, seed=config.seed)
     now = state.restore(network, optimizer, accelerator) if state else Standing()
     if pinned and main:
-        pinned.go_on_from(now.step)
+        pinned.go_on_from(now.validated_step)
     clock = _Clock(config, now.seconds)
+    if now.step and main:
+        on_progress(replace(clock.report(now), validations_to=now.validated_step))
     batches = _batches(windows.training, config, start=now.step)
     validated = windows.validation.evenly(config.validation_windows)
+    ended_at: Standing | None = None  # where a stopped run stands, if the validation at its stop is its best
 
     def where() -> tuple[bool, float, bool]:
         """Whether to stop, how far the run is, and whether to write: by the main process's user and clock."""
         return should_stop(), clock.share(now.step), state is not None and state.due()
 
-    def write() -> None:
+    def write(**kept: dict[str, Tensor]) -> None:
         if state:
             now.seconds = clock.elapsed()
-            state.write(network, optimizer, now, accelerator)
+            state.write(network, optimizer, now, accelerator, **kept)
+
+    def validated_now() -> float:
+        """The validation error at this step, reported; the pinned forecasts are kept."""
+        loss, forecast_WH = validate(network, windows.source, validated, accelerator=accelerator)
+        _check_finite(loss, now.step, config)
+        if main:
+            on_progress(clock.report(now, validation_loss=loss))
+        if pinned and main:  # before the state: a run that is killed in between makes this validation again
+            pinned.add(now.step, forecast_WH)
+        return loss
 
     while True:
         stopped, share, late = numbers_from_main(accelerator, where, count=3)
-        # A validation is due at every k-th part of the run, however the run is measured, and whenever it ends.
+        # A validation is due at every k-th part of the run, however the run is measured, and at its end.
         due = int(share * config.validations + 1e-9)
-        if now.step and now.step != now.validated_step and (due > now.validated or share >= 1 or stopped):
+        new = now.step and now.step != now.validated_step
+        if new and (due > now.validated or share >= 1):
             now.validated, now.validated_step = due, now.step
-            loss, forecast_WH = validate(network, windows.source, validated, accelerator=accelerator)
-            _check_finite(loss, now.step, config)
-            if loss < now.best:
+            if (loss := validated_now()) < now.best:
                 now.best, now.best_step, now.without_gain = loss, now.step, 0
                 if main:
                     save_best()
             else:
                 now.without_gain += 1
-            if main:
-                on_progress(clock.report(now, validation_loss=loss))
-            if pinned and main:  # before the state: a run that is killed in between makes this validation again
-                pinned.add(now.step, forecast_WH)
             write()
+        elif new and stopped:
+            # This one is made so that the stopped run has something to show. A run that goes on must choose as if it
+            # had never been stopped: the state tells nothing of this validation, and keeps the weights it replaces.
+            if (loss := validated_now()) < now.best:
+                write(best=state.best_weights() if state and main and now.best_step else {})
+                ended_at = replace(now, best=loss, best_step=now.step)
+                if main:
+                    save_best()
+            else:
+                write()
         elif late:
             write()
         if stopped or share >= 1 or now.without_gain >= config.patience:
@@ -153,11 +172,11 @@ def train(
         now.recent = [*now.recent, loss][-_SMOOTHED_STEPS:]
         if main:
             on_progress(clock.report(now, learning_rate=learning_rate))
-    seconds = clock.elapsed()
+    seconds, shown = clock.elapsed(), ended_at or now
     return TrainingResult(
         steps=now.step,
-        best_step=now.best_step,
-        best_validation_loss=now.best if now.best_step else math.nan,
+        best_step=shown.best_step,
+        best_validation_loss=shown.best if shown.best_step else math.nan,
         seconds=seconds,
         windows_per_s=now.step * config.batch_size / seconds if seconds else math.nan,
         stopped=bool(stopped),

@@ -32,6 +32,8 @@ class Progress:
     memory_mib: float | None = None
     """Peak resident memory of the process (CPU) or allocated memory (GPU)."""
     message: str = ""
+    validations_to: int | None = None
+    """Set when training goes on: the validations after this step do not count, because a stop or a kill undid them."""
 
 
 OnProgress = Callable[[Progress], None]

@@ -11,15 +11,17 @@ import json
 import logging
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
 from timellm.errors import CheckpointError
-from timellm.training.checkpoint import check_companions, companions
+from timellm.training.checkpoint import check_companions, companions, read_adapter, write_adapter
 from timellm.training.processes import from_main, gathered, is_sharded
 from timellm.training.tensorfile import read_tensors, write_tensors
 from timellm.training.zero import moments, restore_moments
@@ -78,8 +80,13 @@ class StateFile:
         optimizer: torch.optim.Optimizer,
         standing: Standing,
         accelerator: Accelerator | None = None,
+        *,
+        best: Mapping[str, Tensor] = MappingProxyType({}),
     ) -> None:
         """Write the state; all processes of a run call this, and the main one writes.
+
+        `best` are weights to put back as the best so far when training goes on, because others take their place in the
+        run's folder until then.
 
         Raises:
             OSError: the disk is full; the state before stays.
@@ -95,6 +102,7 @@ class StateFile:
             for key, value in optimizer.state.get(parameter, {}).items():
                 tensors[f"optimizer.{key}.{name}"] = value
         tensors |= {f"random.{name}": states for name, states in random.items()}
+        tensors |= {f"best.{name}": weight for name, weight in best.items()}
         header = {"belongs_to": self._key, "standing": json.dumps(asdict(standing))}
         write_tensors(self.path, tensors, facts=header | companions(self.path.parent))
         self._written = time.monotonic()
@@ -125,7 +133,17 @@ class StateFile:
             raise CheckpointError(
                 f"{self.path} does not fit this run: {' '.join(str(error).split())[:300]}; delete it to start again"
             ) from error
+        if (best := _part(tensors, "best.")) and (accelerator is None or accelerator.is_main_process):
+            write_adapter(self.path.parent, best)
         return standing
+
+    def best_weights(self) -> dict[str, Tensor]:
+        """The best weights so far, as the run's folder keeps them.
+
+        Raises:
+            CheckpointError: the file is missing or damaged.
+        """
+        return read_adapter(self.path.parent)
 
     def _read(self) -> tuple[Standing, dict[str, Tensor]] | None:
         if not self.path.is_file():
