@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -10,6 +14,7 @@ from timellm.config import RunConfig
 from timellm.errors import CheckpointError
 from timellm.training.checkpoint import (
     ADAPTER,
+    COMPANIONS,
     CONFIG,
     load_adapter,
     load_config,
@@ -75,3 +80,56 @@ def test_damaged_config_is_refused(tmp_path, content):
 def test_folder_that_is_no_run_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match="is not a run folder"):
         load_config(tmp_path)
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """How often each file was opened for reading."""
+    counted, opened = Counter(), Path.open
+
+    def counting(self, mode="r", *arguments, **named):
+        if "r" in mode:
+            counted[self.name] += 1
+        return opened(self, mode, *arguments, **named)
+
+    monkeypatch.setattr(Path, "open", counting)
+    return counted
+
+
+def test_table_and_scale_are_read_once_for_all_checkpoints_of_a_run(tmp_path, reads):
+    for name in COMPANIONS:
+        (tmp_path / name).write_bytes(name.encode() * 100)
+    network = nn.Linear(3, 2)
+    for _ in range(5):
+        save_adapter(tmp_path, network)
+    assert {name: reads[name] for name in COMPANIONS} == dict.fromkeys(COMPANIONS, 1)
+
+
+def test_files_are_always_read_again_when_weights_are_loaded(tmp_path, reads):
+    for name in COMPANIONS:
+        (tmp_path / name).write_bytes(name.encode() * 100)
+    save_adapter(tmp_path, nn.Linear(3, 2))
+    for times in (2, 3):
+        read_adapter(tmp_path)
+        assert {name: reads[name] for name in COMPANIONS} == dict.fromkeys(COMPANIONS, times)
+
+
+def test_file_that_was_changed_without_a_trace_is_found(tmp_path):
+    """Its size, time and inode are as before; only its content differs."""
+    for name in COMPANIONS:
+        (tmp_path / name).write_bytes(b"as it was")
+    save_adapter(tmp_path, nn.Linear(3, 2))
+    table = tmp_path / COMPANIONS[0]
+    before = table.stat()
+    with table.open("r+b") as file:
+        file.write(b"as it isn")
+    os.utime(table, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(CheckpointError, match="was changed after the weights were trained"):
+        read_adapter(tmp_path)
+
+
+def test_checkpoint_of_a_changed_table_belongs_to_it(tmp_path):
+    for text in (b"one", b"another"):
+        (tmp_path / COMPANIONS[0]).write_bytes(text)
+        save_adapter(tmp_path, nn.Linear(3, 2))
+        read_adapter(tmp_path)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -76,15 +77,30 @@ def read_adapter(run_dir: Path) -> dict[str, Tensor]:
 
 
 def companions(run_dir: Path) -> dict[str, str]:
-    """What trained weights belong to: the settings, and digests of table and scale, as far as they are written."""
-    facts = {
-        name: hashlib.sha256((run_dir / name).read_bytes()).hexdigest()
-        for name in COMPANIONS
-        if (run_dir / name).is_file()
-    }
+    """What trained weights belong to: the settings, and digests of table and scale, as far as they are written.
+
+    A file is read once and again only when it was changed: this is called at every checkpoint, and tables are large.
+    """
+    facts = {name: _known_digest(run_dir / name) for name in COMPANIONS if (run_dir / name).is_file()}
     if (run_dir / CONFIG).is_file():
         facts[CONFIG] = load_config(run_dir).to_json()
     return facts
+
+
+def _known_digest(path: Path) -> str:
+    found = path.stat()
+    return _digest_of_version(path.absolute(), (found.st_ino, found.st_size, found.st_mtime_ns))
+
+
+@lru_cache(maxsize=4 * len(COMPANIONS))
+def _digest_of_version(path: Path, version: tuple[int, int, int]) -> str:
+    """`version` tells one content of the file from another."""
+    return _digest(path)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def check_companions(run_dir: Path, facts: Mapping[str, str]) -> None:
@@ -98,7 +114,7 @@ def check_companions(run_dir: Path, facts: Mapping[str, str]) -> None:
             continue
         if not (run_dir / name).is_file():
             raise CheckpointError(f"{run_dir / name} is missing, with which the weights were trained; {_REMEDY}")
-        if hashlib.sha256((run_dir / name).read_bytes()).hexdigest() != facts[name]:
+        if _digest(run_dir / name) != facts[name]:  # what lies there now, whatever was known before
             raise CheckpointError(f"{run_dir / name} was changed after the weights were trained with it; {_REMEDY}")
     if CONFIG in facts:
         _check_settings(run_dir, json.loads(facts[CONFIG]))
