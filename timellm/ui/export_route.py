@@ -37,8 +37,9 @@ def routes() -> list[Route]:
 
 def hand_out(request: Request) -> Response:
     """Answer with the archive, or with the reason why there is none."""
-    # Another site's page could not read the answer, but it could keep this server busy with asking.
-    if request.headers.get("sec-fetch-site") == "cross-site":
+    # Another page could not read the answer, but it could keep this server busy with requests. A server on another port
+    # of this machine is another origin of the same site.
+    if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
         return PlainTextResponse("this is handed out to the workbench's own pages only", status_code=403)
     from timellm.jobs.archive import write_archive
 
