@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from timellm.config import RunConfig
+from timellm.data.samples import find_sample
 from timellm.data.table import load_table
 from timellm.training.estimate import Surroundings, estimate
 from timellm.training.machine import measured_facts
 from timellm.training.memory import TableSize
 from timellm.training.trial import Trial, trial
-from timellm.workspace import samples_folder
 
-_TABLE = samples_folder() / "melbourne-pedestrians.csv"
+_TABLE = find_sample("melbourne-pedestrians").path
 _DESCRIPTION = "Pedestrians counted each hour at three places in the middle of Melbourne in 2016."
 
 

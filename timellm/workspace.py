@@ -1,4 +1,4 @@
-"""Where things lie on disk: samples, uploads, runs and prepared backbones.
+"""Where things lie on disk: uploads, runs and prepared backbones.
 
 `TIMELLM_HOME` moves the workspace (uploads and runs); `TIMELLM_CACHE` moves the prepared backbones, which are shared
 by every workspace of a user because they are large and never change.
@@ -45,11 +45,6 @@ class Workspace:
 def workspace() -> Workspace:
     """The workspace in force: `TIMELLM_HOME`, or the project's own folder."""
     return Workspace(Path(os.environ.get("TIMELLM_HOME") or PROJECT).resolve())
-
-
-def samples_folder() -> Path:
-    """Bundled sample tables, each with its provenance beside it."""
-    return PROJECT / "data" / "samples"
 
 
 def cache_folder() -> Path:

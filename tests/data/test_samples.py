@@ -7,6 +7,7 @@ from timellm.data.samples import find_sample, samples
 from timellm.data.season import suggest_lengths
 from timellm.data.table import read_table
 from timellm.errors import DataError
+from timellm.workspace import PROJECT
 
 
 @pytest.mark.parametrize("sample", samples(), ids=lambda sample: sample.key)
@@ -27,6 +28,11 @@ def test_first_sample_is_hourly_with_a_clear_day():
     assert first.frequency == "h"
     assert len(first.channels) >= 3
     assert all(values[name].autocorr(24) > 0.7 for name in first.channels)
+
+
+def test_runs_of_earlier_versions_find_samples_where_they_were():
+    for sample in samples():
+        assert (PROJECT / "data" / "samples" / sample.path.name).resolve() == sample.path
 
 
 def test_unknown_sample_is_refused_with_those_there_are():

@@ -4,16 +4,19 @@ import json
 from pathlib import Path
 
 import numpy as np
+import sqlalchemy as sa
 
 from timellm.config import RunConfig
 from timellm.data.prepared import PreparedData
+from timellm.data.samples import find_sample
 from timellm.data.table import load_table
 from timellm.forecasting.validation import write_references
 from timellm.jobs.actions import label
 from timellm.jobs.process import this_process
+from timellm.jobs.schema import runs
 from timellm.training.pinned import PINNED, PinnedWindows
 from timellm.training.progress import Progress
-from timellm.workspace import workspace
+from timellm.workspace import PROJECT, workspace
 
 
 def button(app, label):
@@ -147,6 +150,19 @@ def test_settings_of_a_run_fill_the_form(open_page, failed, table_id):
     assert numbers["Context, rows"] == failed.config.model.context == 48
     assert numbers["Horizon, rows"] == failed.config.model.horizon == 12
     assert app.query_params["table"] == table_id
+
+
+def test_settings_of_a_run_on_a_sample_where_earlier_versions_kept_it_fill_the_form(open_page, store):
+    old = PROJECT / "data" / "samples" / find_sample("seattle-weather").path.name
+    run = store.create_run(RunConfig.create(old))
+    config = json.loads(run.config.to_json())
+    config["data"]["path"] = str(old)  # a new run names the file itself
+    with store.database.writing() as connection:
+        connection.execute(sa.update(runs).values(config=json.dumps(config), state="failed"))
+    app = open_page("runs", run=run.id)
+    button(app, "Change settings and run").click().run()
+    assert not app.exception
+    assert app.query_params["table"] == "sample:seattle-weather"
 
 
 def test_run_whose_table_is_gone_says_so_instead_of_filling_the_form(open_page, failed):

@@ -82,6 +82,6 @@ def save(run: Run, config: RunConfig, name: str) -> None:
 
 def _table_of(data: DataConfig) -> str:
     for table_id in tables.titles():
-        if table_path(table_id).resolve() == Path(data.path):
+        if table_path(table_id).resolve() == Path(data.path).resolve():
             return table_id
     raise DataError(f"the table {data.path} is not among the tables here; bring it in on the data page first")

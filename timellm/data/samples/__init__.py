@@ -1,7 +1,7 @@
 """Bundled tables: real data under an open licence, each with a record of where it is from.
 
-In: `data/samples/*.json` (the record) with a CSV of the same name beside it. Out: `Sample`s for the page and the
-command line.
+In: the records in this folder (`*.json`), each with a CSV of the same name beside it; `build.py` rebuilds them. Out:
+`Sample`s for the page and the command line.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from timellm.errors import DataError
-from timellm.workspace import samples_folder
+
+_FOLDER = Path(__file__).parent
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,12 @@ class Sample:
     @property
     def path(self) -> Path:
         """The CSV file."""
-        return samples_folder() / f"{self.key}.csv"
+        return _FOLDER / f"{self.key}.csv"
 
 
 def samples() -> tuple[Sample, ...]:
     """Every bundled table, the one to begin with first."""
-    records = [_read(path) for path in samples_folder().glob("*.json")]
+    records = [_read(path) for path in _FOLDER.glob("*.json")]
     return tuple(sorted(records, key=lambda sample: (sample.frequency != "h", sample.key)))
 
 
