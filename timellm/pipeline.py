@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from timellm.model.backbone import Backbone, load_backbone
 from timellm.model.network import TimeLLM
 from timellm.training.checkpoint import load_adapter, save_adapter, save_config
 from timellm.training.loop import TrainingResult, TrainingWindows, peak_memory_mib, train
+from timellm.training.memory import evaluated_windows
 from timellm.training.pinned import PinnedWindows
 from timellm.training.processes import from_main, main_first, weights_from_main
 from timellm.training.progress import OnProgress, Progress, ShouldStop, ignore_progress, never_stop
@@ -108,7 +109,7 @@ def fit(
             TrainingWindows(prepared.source(device), windows["training"], windows["validation"]),
             config.training,
             save_best=lambda: save_adapter(folder.path, network),
-            on_progress=tracker.following(_with_evaluation_time(on_progress, len(windows["test"]))),
+            on_progress=tracker.following(_until_the_forecast(on_progress, prepared)),
             should_stop=should_stop,
             state=state,
             pinned=_pinned(folder, prepared, config) if accelerator.is_main_process else None,
@@ -126,10 +127,13 @@ def fit(
             """What the main process does alone."""
             scores = _score(forecast, prepared, folder)
             seconds = time.monotonic() - evaluating
+            forecasting = time.monotonic()
             notes = _forecast(forecaster, folder)
+            forecast_s = time.monotonic() - forecasting
             _name_prototypes(network, backbone, folder)
             summary = _summary(trained, scores) | {
                 "evaluation_seconds": seconds,
+                "forecast_seconds": forecast_s,
                 "seconds": time.monotonic() - started,
                 "memory_mib": peak_memory_mib(),
                 "processes": accelerator.num_processes,
@@ -213,14 +217,21 @@ def _pinned(folder: RunFolder, prepared: PreparedData, config: RunConfig) -> Pin
     return pinned if training.pinned_windows else None
 
 
-def _with_evaluation_time(on_progress: OnProgress, test_windows: int) -> OnProgress:
-    """Add to the time left what evaluating the test part will take: forward alone runs about three times as fast."""
+def _until_the_forecast(on_progress: OnProgress, prepared: PreparedData) -> OnProgress:
+    """Add to the time that training still takes what the test part and the forecast will take after it."""
+    ahead = evaluated_windows(len(prepared.windows("test"))) + _forecast_windows(prepared)
 
     def report(progress: Progress) -> None:
-        rate = 3 * (progress.windows_per_s or math.inf)
-        on_progress(Progress(**(asdict(progress) | {"eta_s": (progress.eta_s or 0.0) + test_windows / rate})))
+        if progress.eta_s is not None and progress.window_s is not None:
+            progress = replace(progress, eta_s=progress.eta_s + ahead * progress.window_s)
+        on_progress(progress)
 
     return report
+
+
+def _forecast_windows(prepared: PreparedData) -> int:
+    """Windows that are calculated for the forecast beyond the data: one of each channel."""
+    return evaluated_windows(len(prepared.table.channels))
 
 
 def _forecast_test_part(
@@ -243,7 +254,7 @@ def _forecast_test_part(
                 done,
                 total,
                 fraction=done / total,
-                eta_s=seconds * (total - done) / done,
+                eta_s=seconds / done * (total - done + _forecast_windows(prepared)),
                 windows_per_s=done / seconds,
                 memory_mib=peak_memory_mib(),
             )

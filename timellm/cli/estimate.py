@@ -47,6 +47,7 @@ def estimate(arguments: argparse.Namespace) -> Answer:
     offers = [] if fit else largest_that_fits(config, room, around)
     data = {
         **asdict(found),
+        "seconds": found.seconds,
         "fits": fit,
         "free_mib": have.free_mib,
         "total_mib": have.total_mib,
@@ -91,7 +92,8 @@ def _in_words(found: Estimate, have: Budget, *, fit: bool, offers: list[Offer], 
     parts = [(name, f"{value:,.0f}") for name, value in asdict(found.memory).items()]
     lines += ["", columns(("part", "MiB"), parts), ""]
     lines.append(
-        f"{found.step_s:.2g} s a step, training {_time(found.training_s)}, test part {_time(found.evaluation_s)}"
+        f"{found.step_s:.2g} s a step, loading {_time(found.loading_s)}, training {_time(found.training_s)}, "
+        f"scoring {found.test_windows:,} test windows {_time(found.evaluation_s)}, forecast {_time(found.forecast_s)}"
     )
     if fit:
         return lines

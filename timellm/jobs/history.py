@@ -7,7 +7,6 @@ since they are nobody's run and change none.
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from timellm.errors import ConfigError
 from timellm.jobs.run import IMPORTED, Run
 from timellm.jobs.store import Store
 from timellm.training.estimate import Observation
-from timellm.training.memory import EVALUATION_BATCH
+from timellm.training.memory import evaluated_windows
 from timellm.training.trial import Trial
 
 _TRIALS = "trials.jsonl"
@@ -61,12 +60,13 @@ def of_run(run: Run) -> Observation | None:
         config = run.config
     except ConfigError:
         return None
-    evaluated = math.ceil(summary["test_windows"] / EVALUATION_BATCH) * EVALUATION_BATCH
-    window_s = summary["evaluation_seconds"] / evaluated
+    window_s = summary["evaluation_seconds"] / evaluated_windows(summary["test_windows"])
     training = config.training
-    validating = training.validations * training.validation_windows * window_s
+    validating = training.validations * evaluated_windows(training.validation_windows) * window_s
     step_s = (summary["training_seconds"] - validating) / summary["steps"]
-    loading_s = summary["seconds"] - summary["training_seconds"] - summary["evaluation_seconds"]
+    # An earlier version did not say how long the forecast took.
+    others = ("training_seconds", "evaluation_seconds", "forecast_seconds")
+    loading_s = summary["seconds"] - sum(summary.get(name, 0.0) for name in others)
     return Observation(
         config,
         "run",

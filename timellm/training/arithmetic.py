@@ -8,13 +8,12 @@ Shapes: B windows, P patches, L prompt tokens, D backbone width, V prototypes, W
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from timellm.config import ModelConfig, RunConfig
 from timellm.model.shape import BackboneShape
 from timellm.training.machine import MachineFacts
-from timellm.training.memory import EVALUATION_BATCH, prompt_tokens, trained_weights
+from timellm.training.memory import EVALUATION_BATCH, evaluated_windows, prompt_tokens, trained_weights
 
 _REACHED = 0.36
 """Share of the rate of a large matrix product that a whole step reaches on a CPU (docs/measurements.md)."""
@@ -99,8 +98,6 @@ def _unpacking_s(config: RunConfig, shape: BackboneShape, facts: MachineFacts) -
 
 def training_seconds(config: RunConfig, seconds: Seconds, *, validation_windows: int) -> float:
     """Training with its validations; a time budget ends it if that comes first."""
-    looked_at = (
-        math.ceil(min(config.training.validation_windows, validation_windows) / EVALUATION_BATCH) * EVALUATION_BATCH
-    )
+    looked_at = evaluated_windows(min(config.training.validation_windows, validation_windows))
     whole = config.training.steps * seconds.step + config.training.validations * looked_at * seconds.window
     return min(whole, 60 * config.training.minutes) if config.training.minutes else whole

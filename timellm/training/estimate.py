@@ -16,7 +16,7 @@ from timellm.config import RunConfig
 from timellm.model.shape import BackboneShape, backbone_shape
 from timellm.training.arithmetic import Seconds, seconds_by_arithmetic, training_seconds
 from timellm.training.machine import MachineFacts
-from timellm.training.memory import EVALUATION_BATCH, MemoryNeed, TableSize, memory_need, test_windows
+from timellm.training.memory import MemoryNeed, TableSize, evaluated_windows, memory_need, test_windows
 
 _MOST = 5
 _FURTHEST = 3.0
@@ -55,16 +55,28 @@ class Estimate:
     memory_mib: float
     """At the worst moment, corrected by what similar runs took."""
     step_s: float
+    loading_s: float
     training_s: float
+    """With its validations."""
     evaluation_s: float
-    seconds: float
-    """The whole run, loading included."""
+    """The windows of the test part."""
+    forecast_s: float
+    test_windows: int
     rests_on: str
     """"arithmetic", "a trial of these settings", "3 past runs" ..."""
 
+    @property
+    def seconds(self) -> float:
+        """The whole run, from loading to the forecast."""
+        return self.loading_s + self.training_s + self.evaluation_s + self.forecast_s
 
-def estimate(config: RunConfig, around: Surroundings, *, shape: BackboneShape | None = None) -> Estimate:
+
+def estimate(
+    config: RunConfig, around: Surroundings, *, shape: BackboneShape | None = None, windows: int | None = None
+) -> Estimate:
     """Count what `config` needs; `shape` is looked up when not given.
+
+    `windows` are the usable windows of the test part, where they have been counted; otherwise gaps are not known of.
 
     Raises:
         BackboneError: the backbone's sizes are not known here.
@@ -76,17 +88,17 @@ def estimate(config: RunConfig, around: Surroundings, *, shape: BackboneShape | 
     ratios = [_ratios(one, around) for one in similar]
     factor = Seconds(*(_middle([ratio[i] for ratio in ratios]) for i in range(3)))
     seconds = Seconds(counted.loading * factor.loading, counted.step * factor.step, counted.window * factor.window)
-    windows = test_windows(config, around.table)
-    training = training_seconds(config, seconds, validation_windows=windows)
-    evaluation = math.ceil(windows / EVALUATION_BATCH) * EVALUATION_BATCH * seconds.window
+    windows = test_windows(config, around.table) if windows is None else windows
     beyond = memory.total - memory.process
     return Estimate(
         memory=memory,
         memory_mib=memory.process + beyond * _middle([ratio[3] for ratio in ratios]),
         step_s=seconds.step,
-        training_s=training,
-        evaluation_s=evaluation,
-        seconds=seconds.loading + training + evaluation,
+        loading_s=seconds.loading,
+        training_s=training_seconds(config, seconds, validation_windows=windows),
+        evaluation_s=evaluated_windows(windows) * seconds.window,
+        forecast_s=evaluated_windows(len(config.data.channels) or around.table.channels) * seconds.window,
+        test_windows=windows,
         rests_on=rests_on,
     )
 

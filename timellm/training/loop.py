@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import resource
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from timellm.data.source import WindowSource
 from timellm.data.windows import WindowIndex
 from timellm.errors import ConfigError
 from timellm.training.allocator import keep_freed_memory
+from timellm.training.clock import Clock
 from timellm.training.evaluation import validate
 from timellm.training.pinned import PinnedWindows
 from timellm.training.processes import (
@@ -34,7 +34,7 @@ from timellm.training.processes import (
     prepared_for_steps,
     weights_from_main,
 )
-from timellm.training.progress import OnProgress, Progress, ShouldStop
+from timellm.training.progress import OnProgress, ShouldStop
 from timellm.training.schedule import rate
 from timellm.training.state import Standing, StateFile
 
@@ -105,9 +105,9 @@ def train(
     now = state.restore(network, optimizer, accelerator) if state else Standing()
     if pinned and main:
         pinned.go_on_from(now.validated_step)
-    clock = _Clock(config, now.seconds)
+    clock = Clock(config, now.seconds)
     if now.step and main:
-        on_progress(replace(clock.report(now), validations_to=now.validated_step))
+        on_progress(replace(clock.report(now, memory_mib=peak_memory_mib()), validations_to=now.validated_step))
     batches = _batches(windows.training, config, start=now.step)
     validated = windows.validation.evenly(config.validation_windows)
     ended_at: Standing | None = None  # where a stopped run stands, if the validation at its stop is its best
@@ -123,10 +123,12 @@ def train(
 
     def validated_now() -> float:
         """The validation error at this step, reported; the pinned forecasts are kept."""
+        clock.begin()
         loss, forecast_WH = validate(network, windows.source, validated, accelerator=accelerator)
+        clock.validated(len(validated))
         _check_finite(loss, now.step, config)
         if main:
-            on_progress(clock.report(now, validation_loss=loss))
+            on_progress(clock.report(now, memory_mib=peak_memory_mib(), validation_loss=loss))
         if pinned and main:  # before the state: a run that is killed in between makes this validation again
             pinned.add(now.step, forecast_WH)
         return loss
@@ -162,16 +164,18 @@ def train(
         learning_rate = rate(share, peak=config.learning_rate, schedule=config.schedule)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate
+        clock.begin()
         network.train()
         optimizer.zero_grad()
         loss = _accumulate(accelerator, trained, windows, next(batches), config)
         accelerator.clip_grad_norm_(network.parameters(), config.clip_norm)
         optimizer.step()
+        clock.stepped()
         now.step += 1
         _check_finite(loss, now.step, config)
         now.recent = [*now.recent, loss][-_SMOOTHED_STEPS:]
         if main:
-            on_progress(clock.report(now, learning_rate=learning_rate))
+            on_progress(clock.report(now, memory_mib=peak_memory_mib(), learning_rate=learning_rate))
     seconds, shown = clock.elapsed(), ended_at or now
     return TrainingResult(
         steps=now.step,
@@ -258,32 +262,3 @@ def optimizer_for(network: nn.Module, config: TrainingConfig) -> torch.optim.Opt
     if config.optimizer == "adam":
         return torch.optim.Adam(network.parameters(), **common)
     return torch.optim.AdamW(network.parameters(), weight_decay=config.weight_decay, **common)
-
-
-class _Clock:
-    """How far the run is, by steps or by its time budget, whichever ends first."""
-
-    def __init__(self, config: TrainingConfig, spent_s: float) -> None:
-        self._config, self._start = config, time.monotonic() - spent_s
-
-    def elapsed(self) -> float:
-        return time.monotonic() - self._start
-
-    def share(self, step: int) -> float:
-        by_steps = step / self._config.steps
-        by_time = self.elapsed() / (self._config.minutes * 60) if self._config.minutes else 0.0
-        return min(1.0, max(by_steps, by_time))
-
-    def report(self, now: Standing, **measured: float) -> Progress:
-        seconds, share, step, recent = self.elapsed(), self.share(now.step), now.step, now.recent
-        return Progress(
-            phase="training",
-            done=step,
-            total=self._config.steps,
-            fraction=share,
-            eta_s=seconds * (1 - share) / share,
-            train_loss=sum(recent) / len(recent) if recent else None,
-            windows_per_s=step * self._config.batch_size / seconds if seconds else None,
-            memory_mib=peak_memory_mib(),
-            **measured,
-        )

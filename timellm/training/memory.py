@@ -144,6 +144,11 @@ def _table_bytes(config: RunConfig, table: TableSize) -> float:
     return 8 * table.rows * table.channels * 4 + 8 * test_windows(config, table) * config.model.horizon * 4
 
 
+def evaluated_windows(windows: int) -> int:
+    """Windows that are calculated without gradient to forecast so many: the last batch is filled up."""
+    return math.ceil(windows / EVALUATION_BATCH) * EVALUATION_BATCH
+
+
 def training_windows(config: RunConfig, table: TableSize) -> int:
     """Windows of the training part; 0 when it is too short for one, or nothing is known of the table."""
     return _windows(config, table, part=0, before=config.model.context)

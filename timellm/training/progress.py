@@ -29,6 +29,8 @@ class Progress:
     """MSE on z-scored validation windows; set when a validation has just been made."""
     learning_rate: float | None = None
     windows_per_s: float | None = None
+    window_s: float | None = None
+    """Seconds of one window without gradient, at the present rate."""
     memory_mib: float | None = None
     """Peak resident memory of the process (CPU) or allocated memory (GPU)."""
     message: str = ""
