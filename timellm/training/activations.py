@@ -1,7 +1,8 @@
-"""What one pass through the network holds, counted tensor by tensor: kept for the backward pass, or alive for a moment.
+"""Memory of one pass through the network, counted tensor by tensor: kept for the backward pass, or used for a moment.
 
-Frozen matrices keep no input for a backward pass, so a layer keeps what its norms, its attention and its activation
-function need. `tests/training/test_memory.py` holds these counts against what autograd really saves. Sizes in MiB.
+Frozen matrices keep no input for a backward pass, so a layer keeps only what its norms, its attention and its
+activation function need. `tests/training/test_memory.py` compares these counts with what autograd really saves. Sizes
+in MiB.
 
 Shapes: B windows, P patches, L prompt tokens, D backbone width, I inner width, V prototypes, h heads, K head size.
 """
@@ -23,7 +24,7 @@ GELU; one of a GELU in one piece."""
 
 @dataclass(frozen=True)
 class PassCount:
-    """Counts what one pass of B windows holds."""
+    """Counts the memory of one pass of B windows."""
 
     model: ModelConfig
     shape: BackboneShape
@@ -45,7 +46,7 @@ class PassCount:
 
     @property
     def _keys(self) -> int:
-        """Positions that these look at."""
+        """Positions that these attend to."""
         return self.model.patches + self._prompt
 
     def prompt_cache(self, windows: int) -> float:
@@ -64,7 +65,7 @@ class PassCount:
         return (self._kept_outside(windows) + self.model.layers * layer) / _MIB
 
     def alive(self, windows: int) -> float:
-        """What is alive for a moment inside the layer or the attention that holds most, forward or backward."""
+        """Memory used for a moment inside the largest layer or attention, forward or backward."""
         rows = self.own if self.shape.causal else self._positions
         patches = self._alive_in_layer(windows, rows=self._positions, keys=self._keys)
         prompts = self._alive_in_layer(windows, rows=rows, keys=self._prompt if self.shape.causal else self._keys)

@@ -1,7 +1,7 @@
-"""How many operations a run takes, counted from its matrix products; with this machine's rates, how long.
+"""The number of operations of a run, counted from its matrix products, and its time at this machine's speed.
 
-Enters: a configuration, the backbone's shape and what was measured of the machine. Leaves: `Seconds` by arithmetic,
-which `timellm.training.estimate` then corrects by what past runs or a trial really took.
+Inputs: a configuration, the backbone's shape and the measured speed of the machine. Outputs: `Seconds` by arithmetic,
+which `timellm.training.estimate` then corrects by the real times of past runs or of a trial.
 
 Shapes: B windows, P patches, L prompt tokens, D backbone width, V prototypes, W vocabulary, h heads, K head size.
 """
@@ -24,7 +24,7 @@ _READ_MIB_PER_S = 400.0
 
 @dataclass(frozen=True)
 class Seconds:
-    """What one unit of each phase takes."""
+    """Seconds for one unit of each phase."""
 
     loading: float
     step: float

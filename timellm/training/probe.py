@@ -1,6 +1,6 @@
-"""The process that measures this machine once: speed of matrix products and memory, and what the program itself takes.
+"""The process that measures this machine once: speed of matrix products and memory, and the program's own memory.
 
-`python -m timellm.training.probe` prints one line of JSON; `timellm.training.machine` starts it and keeps the answer.
+`python -m timellm.training.probe` prints one line of JSON; `timellm.training.machine` starts it and keeps the result.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def measure() -> dict[str, object]:
 
 
 def _train_a_little() -> None:
-    """What a first step brings into memory, whatever its size: modules of the optimiser, a thread to go backward."""
+    """Train one small step, which loads what every run needs: optimiser modules, a backward thread."""
     layer = torch.nn.Linear(8, 8)
     optimizer = torch.optim.AdamW(layer.parameters())
     layer(torch.zeros(1, 8)).sum().backward()
@@ -68,8 +68,8 @@ def _gib_per_s() -> float:
 def _seconds(work: Callable[[], object], device: torch.device) -> float:
     """The shortest of many short runs of `work`, with all threads or with one.
 
-    A short run finds a moment in which nothing else wants the cores; on a busy machine one thread finds it more often.
-    What one thread does is not multiplied: two processors may share the unit that multiplies.
+    A short run is likely to find a moment without other work on the cores; on a busy machine one thread finds it more
+    often. The rate of one thread is not multiplied by the cores, because two of them may share one multiplication unit.
     """
     threads = torch.get_num_threads()
     best = float("inf")

@@ -1,9 +1,9 @@
-"""The processes that work on one run together: which device each has, who speaks for all, and how they agree.
+"""The processes that work on one run together: their devices, the main process, and how they stay in step.
 
 Started by `torchrun` or `accelerate launch`, which say in the environment how many there are; otherwise there is one.
-The main process alone reads the table and the run's folder, writes, reports and decides; the others hear from it what
-it found. They meet in collective operations, so that what one of them does, all must do: a decision that follows from
-a clock, a file or a user is made by the main process and passed on.
+The main process alone reads the table and the run's folder, writes, reports and decides; it sends what it found to the
+others. Every collective operation needs all processes, so all must take the same path: the main process makes every
+decision that depends on a clock, a file or a user, and sends it to the others.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _PATIENCE = timedelta(hours=2)  # for a process that fetches or loads a large ba
 
 
 def join_processes(device: torch.device, *, deepspeed: DeepSpeedPlugin | None = None) -> Accelerator:
-    """Meet the other processes of this run, if a launcher has started some; each gets a device of the kind of `device`.
+    """Connect to the other processes of this run, if a launcher started some; each gets a device like `device`.
 
     `deepspeed` divides the optimiser's work between them (timellm.training.zero).
 
     Raises:
-        ConfigError: the launcher asks for something that this program does in another way.
+        ConfigError: the launcher requests something that this program does in another way.
     """
     _check_launcher()
     before = AcceleratorState._shared_state
@@ -87,7 +87,7 @@ def from_main(accelerator: Accelerator, find: Callable[[], Found]) -> Found:
 
 
 def main_first(accelerator: Accelerator, work: Callable[[], Found]) -> Found:
-    """`work` on every process, on the main one first, so that the others find what it has fetched.
+    """`work` on every process, on the main one first, so that the others find what it fetched.
 
     What it raises on the main process is raised in every one.
     """
@@ -98,7 +98,7 @@ def main_first(accelerator: Accelerator, work: Callable[[], Found]) -> Found:
 
 
 def numbers_from_main(accelerator: Accelerator, find: Callable[[], tuple[float, ...]], *, count: int) -> list[float]:
-    """As `from_main` for `count` numbers, fast enough for every step."""
+    """Like `from_main` for `count` numbers, fast enough for every step."""
     if accelerator.num_processes == 1:
         return list(find())
     numbers = find() if accelerator.is_main_process else (0.0,) * count
@@ -114,7 +114,7 @@ def weights_from_main(accelerator: Accelerator, network: nn.Module) -> None:
 def prepared_for_steps(
     accelerator: Accelerator, network: nn.Module, optimizer: torch.optim.Optimizer
 ) -> tuple[nn.Module, torch.optim.Optimizer]:
-    """What is called in training steps instead of `network` and `optimizer`; the weights are the network's own."""
+    """The objects that training steps call instead of `network` and `optimizer`; they share the network's weights."""
     if is_sharded(accelerator):
         return accelerator.prepare(network, optimizer)
     return network, accelerator.prepare(optimizer)
@@ -128,9 +128,9 @@ def is_sharded(accelerator: Accelerator) -> bool:
 def add_up_gradients(accelerator: Accelerator, network: nn.Module) -> None:
     """Give every process the sum of all processes' gradients.
 
-    Weight by weight, and not in the buckets of DistributedDataParallel, which it fills anew after the first step: a run
-    that goes on would then add three processes' numbers in another order than one that was never interrupted. What is
-    sent while others still compute would be little, as the trained parts are small and come last in backward.
+    Weight by weight, not in the buckets of DistributedDataParallel, which changes its buckets after the first step: a
+    resumed run would then add three processes' numbers in another order than an uninterrupted one. Buckets would also
+    gain little time, because the trained parts are small and come last in the backward pass.
     """
     if accelerator.num_processes > 1 and not is_sharded(accelerator):
         for weight in network.parameters():
@@ -147,7 +147,7 @@ def gathered(accelerator: Accelerator, tensor: Tensor) -> Tensor:
 
 
 def own_random_numbers(accelerator: Accelerator, *, seed: int) -> None:
-    """Let dropout differ between processes, reproducibly; the main one goes on as the only one would."""
+    """Let dropout differ between processes, reproducibly; the main one draws the same numbers as a single process."""
     if not accelerator.is_main_process:
         torch.manual_seed(int(np.random.SeedSequence([seed, accelerator.process_index]).generate_state(1)[0]))
 

@@ -1,4 +1,4 @@
-"""What a run says of itself while it works; the worker writes it to the store, the command line draws a bar of it."""
+"""The progress of a run; the worker writes it to the store, the command line draws it as a bar."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Learning-rate schedules as functions of how far the run is, 0 to 1, so that steps or the clock can drive them."""
+"""Learning-rate schedules as functions of the run's progress, 0 to 1, which steps or the clock can drive."""
 
 from __future__ import annotations
 

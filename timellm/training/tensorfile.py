@@ -1,7 +1,7 @@
-"""Tensors in a safetensors file whose header tells, by a digest, when a single bit of it was changed.
+"""Tensors in a safetensors file whose header holds a digest, so that a single changed bit is found.
 
-Enters and leaves: tensors by name, and facts about them as texts. A digest finds damage and thoughtless changes; who
-means to deceive can write another one. A file is written whole or not at all, and never unpickled.
+Inputs and outputs: tensors by name, and facts about them as texts. A digest finds damage and careless changes, not a
+forger, who can write another digest. A file is written whole or not at all, and never unpickled.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""One-step trial: load, train two steps and validate once in a fresh process, and see what that takes.
+"""One-step trial: load, train two steps and validate once in a fresh process, and measure memory and time.
 
-Enters: a configuration. Leaves: a `Trial` with the measured peak and seconds. Running out of memory, crashing and being
-cancelled are results too. The process is `python -m timellm.training.trial` (timellm.training.fresh); it prints one
+Inputs: a configuration. Outputs: a `Trial` with the measured peak and seconds. Out of memory, crashed and cancelled are
+results too. The process is `python -m timellm.training.trial` (timellm.training.fresh); it prints one
 line of JSON. Importing this module is cheap.
 """
 
@@ -26,7 +26,7 @@ _STEPS = 2  # the first one warms up
 
 @dataclass(frozen=True)
 class Trial:
-    """What two steps and one validation took; the numbers are None unless `ending` is "measured"."""
+    """Memory and time of two steps and one validation; the numbers are None unless `ending` is "measured"."""
 
     ending: Ending
     memory_mib: float | None = None
@@ -52,7 +52,7 @@ def trial(config: RunConfig, *, should_stop: ShouldStop = never_stop) -> Trial:
 
 
 def _measure(config: RunConfig) -> Trial:
-    """Runs in the fresh process; what it imports is what a worker has in memory."""
+    """Runs in the fresh process, with the same imports in memory as a worker."""
     started = time.perf_counter()
     import torch
 

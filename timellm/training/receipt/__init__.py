@@ -1,7 +1,7 @@
-"""The quantization receipt: what float32, bfloat16, 8 bit and 4 bit of one backbone cost and how true they are, here.
+"""The quantization receipt: memory, time and error of one backbone in float32, bfloat16, 8 and 4 bit, here.
 
-`measure_receipt` starts a fresh process (`worker`) for each precision and gives a `Receipt`; `verdict` puts its numbers
-into a sentence. Importing this is cheap: only the worker loads torch.
+`measure_receipt` starts a fresh process (`worker`) for each precision and returns a `Receipt`; `verdict` sums its
+numbers up in a sentence. Importing this is cheap: only the worker loads torch.
 """
 
 from timellm.training.receipt.contents import Machine, Receipt, ReceiptRow

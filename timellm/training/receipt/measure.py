@@ -1,8 +1,8 @@
-"""Measures a receipt: one fresh process for each precision, because a process's peak of memory never falls again.
+"""Measures a receipt: one fresh process for each precision, because the memory peak of a process never falls again.
 
-A configuration goes in, a `Receipt` comes out. float32 goes first and leaves its hidden states and gradients in a
-temporary folder, against which the others are held. A process that crashes or runs out of memory is a row with its
-cause. Importing this loads no torch.
+Inputs: a configuration. Outputs: a `Receipt`. float32 is measured first; its hidden states and gradients are kept in a
+temporary folder, and the other precisions are compared with them. A process that crashes or runs out of memory is a row
+with its cause. Importing this loads no torch.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ OnShare = Callable[[float, str], None]
 
 
 class _Cancelled(Exception):
-    """The caller wants no receipt any more."""
+    """The caller cancelled the measurement."""
 
 
 def measure_receipt(
@@ -39,7 +39,7 @@ def measure_receipt(
 ) -> Receipt | None:
     """Measure the backbone of `config` in each precision, on windows of its table; None if `should_stop` said so.
 
-    `quantization` and, but for 8 and 4 bits, `backbone_dtype` are what is varied; everything else is as configured.
+    `quantization` is varied, and `backbone_dtype` too, except for 8 and 4 bits; everything else is as configured.
 
     Raises:
         DataError, ConfigError, BackboneError: the table, a setting or the backbone cannot be used in any precision.
@@ -80,7 +80,7 @@ def measure_receipt(
 
 
 def this_machine(gpu: str | None = None) -> Machine:
-    """The machine at hand; `gpu` is the card in use, which only torch knows."""
+    """This machine; `gpu` is the card in use, which only torch knows."""
     from importlib.metadata import version
 
     return Machine(
@@ -93,7 +93,7 @@ def this_machine(gpu: str | None = None) -> Machine:
 
 
 def _varied(config: RunConfig) -> dict[Precision, dict[str, str]]:
-    """Settings of each row. Quantised layers calculate in what the run would, auto for the most part."""
+    """Settings of each row. Quantised layers calculate in the run's own `backbone_dtype`, mostly auto."""
     half = "float16" if config.model.backbone_dtype == "float16" else "bfloat16"
     return {
         "float32": {"quantization": "none", "backbone_dtype": "float32"},
@@ -105,7 +105,7 @@ def _varied(config: RunConfig) -> dict[Precision, dict[str, str]]:
 
 @dataclass(frozen=True)
 class _Said:
-    """What a worker had to say in the end."""
+    """The last message of a worker."""
 
     row: dict[str, Any]
     facts: dict[str, Any]
@@ -114,7 +114,7 @@ class _Said:
 
 
 def _in_fresh_process(config: RunConfig, folder: Path, *, on_progress: OnShare, should_stop: ShouldStop) -> _Said:
-    """Run the worker to its end, passing on what it says."""
+    """Run the worker to its end, and pass its messages on."""
 
     def pass_on(said: str) -> None:
         if progress := _last(said, "progress"):
@@ -140,13 +140,13 @@ def _last(said: str, kind: str) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Load:
-    """How much the processor has done so far, in seconds of one core."""
+    """Processor time used so far, in seconds of one core."""
 
     moment: float
     busy: float
-    """By everybody."""
+    """By all programs."""
     ours: float
-    """By this process and the ended ones that it started."""
+    """By this process and the ended processes that it started."""
 
     @classmethod
     def now(cls) -> _Load:
@@ -155,7 +155,7 @@ class _Load:
         return cls(time.monotonic(), busy, own.user + own.system + own.children_user + own.children_system)
 
     def others_since(self, before: _Load) -> float:
-        """Share of all cores that others took since `before`."""
+        """Share of all cores that other programs used since `before`."""
         others = (self.busy - before.busy) - (self.ours - before.ours)
         seconds = (self.moment - before.moment) * (psutil.cpu_count() or 1)
         return min(max(others / max(seconds, 1e-6), 0.0), 1.0)

@@ -22,7 +22,7 @@ def mib(amount: float) -> str:
 def verdict(receipt: Receipt, memory: Callable[[float], str] = mib) -> str:
     """How 16 bits compare with float32, and 8 and 4 bits with them; `memory` puts MiB into words.
 
-    Nothing is said of time when other work was in its way.
+    Time is left out when other work used the processor.
     """
     timed = receipt.others_share <= BUSY_SHARE
     dense, half = receipt.row("float32"), receipt.half
@@ -66,7 +66,7 @@ def _distance(row: ReceiptRow) -> str:
 
 
 def _exact(row: ReceiptRow, base: ReceiptRow) -> str:
-    """How far the gradient is off against how far that of `base` is."""
+    """Error of the gradient, compared with that of `base`."""
     if row.gradient_error is None:
         return ""
     if not base.gradient_error:  # float32 is the measure itself

@@ -1,11 +1,11 @@
 """The fresh process behind one row of a receipt: `python -m timellm.training.receipt.worker ASKER FOLDER`.
 
-Enters: a configuration on standard input (timellm.training.fresh). Leaves: lines of JSON on standard output,
-`progress` and in the end `done` or `failure`; and in FOLDER, if nobody has yet, the adapters, hidden states and
-gradients that later precisions are held against.
+Inputs: a configuration on standard input (timellm.training.fresh). Outputs: lines of JSON on standard output,
+`progress` and at the end `done` or `failure`; and in FOLDER, if it is still empty, the adapters, hidden states and
+gradients that later precisions are compared with.
 
-The memory is that of a run: load, train a few steps, validate once. Only then hidden states and gradients are taken,
-so that they cannot raise it, and so that the gradient is one after a pass without gradient.
+The memory is that of a run: load, train a few steps, validate once. Hidden states and gradients are computed after
+that, so that they cannot raise the peak, and so that the gradient follows a pass without gradient.
 
 Shapes: B batch, P patches, D backbone width.
 """
@@ -48,7 +48,7 @@ _ADAPTERS, _REFERENCE = "adapters.safetensors", "reference.safetensors"
 
 
 class _Input(Exception):
-    """What a user has to mend, found before anything was measured; the cause is the error itself."""
+    """An error in the user's input, found before anything was measured; its cause is the error itself."""
 
 
 def measure(config: RunConfig, folder: Path) -> dict[str, Any]:
@@ -94,7 +94,7 @@ def measure(config: RunConfig, folder: Path) -> dict[str, Any]:
 
 
 def _timed_steps(network: nn.Module, windows: TrainingWindows, config: RunConfig) -> list[float]:
-    """Seconds of each training step after the first ones; in the end, one validation as a run makes it."""
+    """Seconds of each training step after the first ones; one validation follows, as in a run."""
     moments = [time.perf_counter()]
     steps = _WARM_UP + _TIMED
     few = {"steps": steps, "minutes": None, "validations": 1, "validation_windows": 1, "patience": steps}
@@ -116,7 +116,7 @@ def _timed_steps(network: nn.Module, windows: TrainingWindows, config: RunConfig
 
 
 def compare(network: TimeLLM, context_BT: Tensor, target_BH: Tensor, *, reference: Path) -> dict[str, float]:
-    """Hold hidden states and the gradient at the patches against those in `reference`, or write it if nobody has.
+    """Compare hidden states and the gradient at the patches with those in `reference`; write it if it is missing.
 
     The reprogrammed patches are the reference's own, so that a difference is the backbone's and not that of prototypes
     made from rounded word embeddings. The gradient is that of the mean squared error on the z-scored targets.
@@ -174,7 +174,7 @@ def _extras(holder: object) -> list[Tensor]:
 
 
 class _Tap:
-    """Stands in for the network's reader: hands it given patches, and keeps them and the hidden states."""
+    """Replaces the network's reader: passes given patches to it, and keeps them and the hidden states."""
 
     def __init__(self, reader: Any, patches_BPD: Tensor | None):
         self.reader, self._given = reader, patches_BPD
@@ -190,7 +190,7 @@ class _Tap:
 
 
 class _Fetch:
-    """Says how far the backbone's fetch is, a hundred times at most."""
+    """Reports the progress of the backbone's fetch, at most a hundred times."""
 
     def __init__(self) -> None:
         self._percent = -1
@@ -206,7 +206,7 @@ def _say(kind: str, /, **content: Any) -> None:
 
 
 def main(config: RunConfig, folder: Path) -> None:
-    """Measure what is asked for; every ending is a line on standard output."""
+    """Measure one row; every ending is a line on standard output."""
     try:
         found = measure(config, folder)
     except _Input as wrapper:
