@@ -8,10 +8,12 @@ import pytest
 
 import timellm
 from tests.conftest import SMALL
+from timellm.data.prepared import PreparedData
 from timellm.errors import CheckpointError, DataError
 from timellm.explain.attention import attention_map
 from timellm.forecasting import metrics
 from timellm.forecasting.artifacts import RunFolder
+from timellm.forecasting.forecaster import Forecaster
 from timellm.forecasting.scores import MODEL_NAME
 from timellm.pipeline import evaluate
 
@@ -188,6 +190,29 @@ def test_stop_before_training_leaves_no_results(small_config, tmp_path):
     assert result.stopped and result.summary == {}
     with pytest.raises(CheckpointError, match="not a run folder"):
         timellm.Forecaster.load(result.run_dir)
+
+
+def test_training_that_an_earlier_version_began_on_other_windows_is_not_gone_on_with(
+    small_config, hourly_csv, tmp_path, monkeypatch
+):
+    frame = pd.read_csv(hourly_csv)
+    frame.loc[100, "load"] = np.nan
+    frame.to_csv(tmp_path / "gap.csv", index=False)
+    config = small_config.updated(path=str(tmp_path / "gap.csv"), channels=("load",))
+
+    def begun_before(config, folder):
+        with monkeypatch.context() as earlier:
+            earlier.setattr(PreparedData, "changed_rules", "")
+            asked = iter([False] * 5 + [True] * 999)
+            assert timellm.fit(config, run_dir=folder, should_stop=lambda: next(asked)).stopped
+
+    begun_before(config, tmp_path / "skip")
+    assert timellm.fit(config, run_dir=tmp_path / "skip").summary["steps"] == 8
+    filling = config.updated(missing="interpolate")
+    begun_before(filling, tmp_path / "interpolate")
+    with pytest.raises(CheckpointError, match="an earlier version began it on windows that are now cut differently"):
+        timellm.fit(filling, run_dir=tmp_path / "interpolate")
+    assert Forecaster.load(tmp_path / "interpolate").forecast().shape == (12, 3), "what it has learned stays usable"
 
 
 def test_channel_with_a_gap_at_its_end_gets_no_invented_forecast(small_config, hourly_csv, tmp_path):

@@ -68,7 +68,8 @@ class DataConfig(_Section):
     split: str = "70%/10%/20%"
     """Train/validation/test in time order, as shares ("70%/10%/20%") or as rows ("8640/2880/2880")."""
     missing: Literal["skip", "interpolate"] = "skip"
-    """skip: windows that touch a missing value are left out; interpolate: gaps are filled linearly, as you asked."""
+    """skip: windows that touch a missing value are left out; interpolate: gaps in a context are filled from its own
+    past, and windows that miss a value to forecast are left out."""
     description: str = Field("", max_length=4000)
     """What the data is, in a sentence or two; becomes the first part of the prompt."""
 

@@ -19,7 +19,7 @@ from accelerate import Accelerator
 from timellm.config import RunConfig
 from timellm.data.prepared import PreparedData
 from timellm.data.season import season_length, suggest_description
-from timellm.data.table import Table, fill_gaps, load_table
+from timellm.data.table import Table, load_table
 from timellm.explain.vocabulary import nearest_words
 from timellm.forecasting.artifacts import RunFolder, with_baselines
 from timellm.forecasting.baselines import in_sample_naive_error
@@ -84,8 +84,8 @@ def fit(
     resumed, table, config = from_main(accelerator, lambda: _enter(folder, config, table_file))
     # A run may go on where its table lies elsewhere, or where another tracker is at hand.
     anywhere = config.updated(path="", trust_remote_code=False, tracker="none")
-    state = StateFile(folder.path, belongs_to=anywhere.to_json())
     prepared = PreparedData.of(table, config)
+    state = StateFile(folder.path, belongs_to=anywhere.to_json() + prepared.changed_rules)
     windows = {part: prepared.windows(part) for part in ("training", "validation", "test")}  # refuse early, not late
     device = accelerator.device
     if device.type == "cuda":
@@ -278,14 +278,13 @@ def _score(forecast: np.ndarray, prepared: PreparedData, folder: RunFolder) -> S
 
 
 def _forecast(forecaster: Forecaster, folder: RunFolder) -> list[str]:
-    """Forecast every channel whose end is complete; says which are not, because their forecast would be invented."""
-    values = fill_gaps(forecaster.table.values, forecaster.config.data.missing)
-    whole = forecaster.complete_channels(values)
-    folder.save_future(forecaster.forecast_channels(forecaster.table, values, whole))
+    """Forecast every channel whose end is usable; says which are not, because their forecast would be invented."""
+    usable = forecaster.usable_channels(forecaster.table)
+    folder.save_future(forecaster.forecast_channels(forecaster.table, usable))
     return [
         f"There is no forecast of '{name}': values are missing in its last {forecaster.config.model.context:,} rows."
-        for name in values.columns
-        if name not in whole
+        for name in forecaster.table.channels
+        if name not in usable
     ]
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from timellm.config import DataConfig
 from timellm.data.columns import suggest_columns
-from timellm.data.table import Table, fill_gaps, load_table, read_table
+from timellm.data.table import Table, load_table, read_table
 from timellm.errors import ConfigError, DataError, TimeLLMError
 
 ETT = Path(__file__).resolve().parents[3] / "shared" / "data" / "ETTh1.csv"
@@ -136,12 +136,6 @@ def test_gaps_become_missing_rows(csv):
     assert len(table.values) == 12
     assert table.values["x"].isna().sum() == 2
     assert "2 of 12 timestamps were not in the file; they became missing rows." in table.notes
-
-
-def test_gaps_are_filled_only_inside_and_only_when_asked():
-    values = pd.DataFrame({"x": [np.nan, 1.0, np.nan, np.nan, 4.0, np.nan]})
-    np.testing.assert_array_equal(fill_gaps(values, "interpolate")["x"], [np.nan, 1, 2, 3, 4, np.nan])
-    pd.testing.assert_frame_equal(fill_gaps(values, "skip"), values)
 
 
 def test_newest_first_is_sorted_and_noted(csv):

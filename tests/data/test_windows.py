@@ -82,18 +82,24 @@ def test_channel_without_training_values_is_named():
         Scaler.fit(values, channels=("a", "b"))
 
 
-def test_part_too_short_says_how_many_rows_are_needed():
+def test_part_too_short_says_how_many_rows_are_needed(hourly_csv):
+    def prepared(split):
+        config = RunConfig.create(hourly_csv, split=split, context=16, horizon=4)
+        return PreparedData.of(read_table(hourly_csv), config)
+
     with pytest.raises(DataError, match=r"test part has 3 rows, but one window needs 4 .*lower them"):
-        index(np.zeros((100, 1)), "test", rows=(60, 37, 3))
-    with pytest.raises(DataError, match="training part has 10 rows, but one window needs 12"):
-        index(np.zeros((100, 1)), "training", rows=(10, 45, 45))
+        prepared("60/37/3").windows("test")
+    with pytest.raises(DataError, match="training part has 10 rows, but one window needs 20"):
+        prepared("10/45/45").windows("training")
 
 
-def test_part_full_of_gaps_says_what_helps():
-    values = np.zeros((100, 1))
-    values[::5] = np.nan
-    with pytest.raises(DataError, match="every window of the training part touches a missing value; fill gaps"):
-        index(values, "training")
+def test_part_full_of_gaps_says_what_helps(tmp_path):
+    rows = [f"2020-01-01 {hour:02}:00,{hour if hour % 5 else ''},1" for hour in range(24)]
+    path = tmp_path / "gaps.csv"
+    path.write_text("\n".join(["ds,a,b", *rows]))
+    config = RunConfig.create(path, context=8, patch_length=8, horizon=2, split="16/4/4", channels=("a",))
+    with pytest.raises(DataError, match="every window of the training part touches a missing value; you can fill gaps"):
+        PreparedData.of(read_table(path, channels=("a",)), config).windows("training")
 
 
 def test_split_larger_than_the_table_is_refused(hourly_csv):

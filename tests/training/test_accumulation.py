@@ -67,7 +67,7 @@ def test_any_number_of_parts_is_exact_where_rounding_does_not_hide_it(windows, p
 
     torch.manual_seed(0)
     model = torch.nn.Linear(CONTEXT, HORIZON, dtype=torch.float64)
-    values_RN = windows.source._values_NR.T.numpy()
+    values_RN = windows.source._past.values_NR.T.numpy()
     double = replace(windows, source=InDouble(values_RN, context=CONTEXT, horizon=HORIZON))
     whole, loss_of_all = gradients(model, double, loss="huber")
     divided, reported = gradients(model, double, loss="huber", accumulation=parts)

@@ -1,4 +1,4 @@
-"""Gaps in a table: how far a window can reach at each origin, with gaps left alone or filled from a window's own past.
+"""Gaps in a table: how far a window can reach at each origin, and what a window's own past puts into them.
 
 With `missing=skip` a window that touches a missing value is left out. With `missing=interpolate` the gaps of a context
 are filled by what was known before its origin, the row of its first forecast step:
@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
@@ -44,9 +44,7 @@ class Reach:
         row = np.arange(rows, dtype=np.int32)
         origin = np.arange(rows + 1, dtype=np.int32)
         ahead = np.zeros((channels, rows + 1), np.int32)
-        # From the right: the first missing row at or after each row.
-        np.minimum.accumulate(np.where(known_NR, np.int32(rows), row)[:, ::-1], axis=1, out=ahead[:, :rows][:, ::-1])
-        ahead[:, :rows] -= row
+        ahead[:, :rows] = _following(~known_NR) - row
         if missing == "skip":
             back = origin - 1 - _latest(~known_NR)
             return cls(back, np.broadcast_to(np.int32(0), back.shape), ahead)
@@ -58,6 +56,59 @@ class Reach:
         at = slice(begin, end)
         fits = (self.back[:, at] >= context) & (self.since[:, at] < context)
         return fits, self.ahead[:, at] >= horizon
+
+
+@dataclass(frozen=True)
+class Past:
+    """A table as it was known before any origin, as NumPy arrays or as tensors.
+
+    What can be read at an origin follows from that origin alone: whatever stands at or after it changes nothing.
+    """
+
+    values_NR: Any
+    """Values, with a gap between two known ones filled linearly."""
+    last_NR: Any | None
+    """Last known row up to each row, 0 before the first one; None where nothing is filled."""
+
+    @classmethod
+    def of(cls, values_RN: np.ndarray, missing: Missing) -> Self:
+        """The past of a table with NaN where a value is missing, in float64."""
+        values_NR = np.ascontiguousarray(values_RN.T)
+        gap_NR = np.isnan(values_NR)
+        if missing == "skip" or not gap_NR.any():
+            return cls(values_NR, None)
+        last_NR = _latest(~gap_NR)[:, 1:]
+        following_NR = _following(~gap_NR)
+        channel, row = np.nonzero(gap_NR & (last_NR >= 0) & (following_NR < len(values_RN)))
+        left, right = last_NR[channel, row], following_NR[channel, row]
+        share = (row - left) / (right - left)
+        filled_NR = values_NR.copy()  # the transposed table may be the table itself
+        filled_NR[channel, row] = (1 - share) * values_NR[channel, left] + share * values_NR[channel, right]
+        # Row 0 is missing where nothing is known yet, so that it reads as missing; -1 would be the table's end.
+        return cls(filled_NR, np.maximum(last_NR, 0))
+
+    def before(self, origin: Any, *, channel: Any, rows_WK: Any) -> Any:
+        """Values [W, K] of `rows_WK`, all of them before `origin` [W], of the channels `channel` [W]."""
+        return self.values_NR[channel[:, None], self.read_from(origin, channel=channel, rows_WK=rows_WK)]
+
+    def read_from(self, origin: Any, *, channel: Any, rows_WK: Any) -> Any:
+        """The rows whose values stand for `rows_WK` at `origin`, [W, K].
+
+        Rows after the last one that was known then lie in a gap whose right end came later: they repeat its value.
+        """
+        if self.last_NR is None:
+            return rows_WK
+        return rows_WK.clip(max=self.last_NR[channel, origin - 1][:, None])
+
+
+def last_context(values_R: np.ndarray, *, rows: int, missing: Missing) -> np.ndarray:
+    """The last `rows` values of a channel with their gaps filled; as they are, with NaN, where no window can end."""
+    values_R1, end = values_R[:, None], len(values_R)
+    fits, _ = Reach.of(values_R1, missing).usable(rows, horizon=0, begin=end, end=end + 1)
+    if not fits.all():
+        return values_R[-rows:]
+    rows_1T = np.arange(end - rows, end)[None]
+    return Past.of(values_R1, missing).before(np.array([end]), channel=np.array([0]), rows_WK=rows_1T)[0]
 
 
 def blocks(values_RN: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
@@ -73,3 +124,10 @@ def _latest(which_NR: np.ndarray) -> np.ndarray:
     found = np.full((channels, rows + 1), -1, np.int32)
     np.maximum.accumulate(np.where(which_NR, np.arange(rows, dtype=np.int32), np.int32(-1)), axis=1, out=found[:, 1:])
     return found
+
+
+def _following(which_NR: np.ndarray) -> np.ndarray:
+    """The first row from each row on for which `which_NR` holds, [N, R]; R if there is none."""
+    rows = np.int32(which_NR.shape[1])
+    candidates_NR = np.where(which_NR, np.arange(rows, dtype=np.int32), rows)
+    return np.minimum.accumulate(candidates_NR[:, ::-1], axis=1)[:, ::-1]

@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from timellm.data.gaps import last_context
 from timellm.errors import DataError
 
 COLUMNS = ("unique_id", "ds", "y")
@@ -37,7 +38,7 @@ class Reading:
     context: int
     frequency: str
     interpolate: bool
-    """Fill missing values between known ones, as the run was told to."""
+    """Fill the gaps of a context from its own past, as the run was told to."""
     series_a_chunk: int
 
 
@@ -210,16 +211,17 @@ def _add(chunk: Chunk, name: str, stamps: np.ndarray, values: np.ndarray, readin
     if not np.array_equal(stamps[-context:], grid(stamps[-1], reading.frequency, context)):
         chunk.left_out.append((name, f"its last {context:,} rows are not one every {reading.frequency}"))
         return
-    if reading.interpolate and np.isnan(values).any():
-        values = pd.Series(values).interpolate(method="linear", limit_area="inside").to_numpy()
-    if not np.isfinite(values[-context:]).all():
+    ending = values[-context:]
+    if reading.interpolate and np.isnan(ending).any():
+        ending = last_context(values, rows=context, missing="interpolate")
+    if not np.isfinite(ending).all():
         chunk.left_out.append((name, f"a value is missing or infinite in its last {context:,} rows"))
         return
     known = values[np.isfinite(values)]
     deviation = float(known.std())
     chunk.ids.append(name)
     chunk.ends.append(stamps[-1])
-    chunk.contexts.append(np.ascontiguousarray(values[-context:]))
+    chunk.contexts.append(np.ascontiguousarray(ending))
     chunk.means.append(float(known.mean()))
     chunk.scales.append(deviation if deviation > 0 else 1.0)
 

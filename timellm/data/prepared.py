@@ -1,17 +1,21 @@
-"""A table made ready for the network: gaps treated as asked, split in time, scaled by the training rows."""
+"""A table made ready for the network: split in time, scaled by the training rows, gaps treated as asked."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Self
 
 import numpy as np
 import torch
 
 from timellm.config import RunConfig
+from timellm.data.gaps import Past
 from timellm.data.source import WindowSource
-from timellm.data.table import Table, fill_gaps
+from timellm.data.table import Table
+from timellm.data.usable import count_windows
 from timellm.data.windows import Part, Scaler, Split, WindowIndex, index_windows
+from timellm.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -19,41 +23,78 @@ class PreparedData:
     """What training, evaluation and forecasting cut their windows from."""
 
     table: Table
+    config: RunConfig
     values: np.ndarray
-    """[R, N] in original units, gaps filled if the configuration asks for it, otherwise NaN."""
+    """[R, N] in original units, NaN where missing: gaps are filled window by window, never here."""
     split: Split
     scaler: Scaler
-    context: int
-    horizon: int
 
     @classmethod
     def of(cls, table: Table, config: RunConfig, *, scaler: Scaler | None = None) -> Self:
-        """Prepare `table`; `scaler` is fitted on its training rows unless one is given.
+        """Prepare `table`; `scaler` is fitted on the known values of its training rows unless one is given.
 
         Raises:
             ConfigError: the split asks for more rows than there are.
             DataError: a channel has no value in the training rows.
         """
-        values = fill_gaps(table.values, config.data.missing).to_numpy(np.float64)
+        values = table.values.to_numpy(np.float64)
         split = Split.from_rows(config.data.split_rows(len(values)))
         scaler = scaler or Scaler.fit(values[: split.train_end], channels=table.channels)
-        return cls(table, values, split, scaler, config.model.context, config.model.horizon)
+        return cls(table, config, values, split, scaler)
+
+    @property
+    def context(self) -> int:
+        """Rows that the network sees."""
+        return self.config.model.context
+
+    @property
+    def horizon(self) -> int:
+        """Rows that it forecasts."""
+        return self.config.model.horizon
 
     @property
     def training_values(self) -> np.ndarray:
-        """Training rows [R, N] in original units."""
+        """Training rows [R, N] in original units, NaN where missing."""
         return self.values[: self.split.train_end]
+
+    @property
+    def changed_rules(self) -> str:
+        """Rules that decide this table's windows and that earlier versions did not have; empty where none applies.
+
+        A training that they began must not go on with other windows; one that no rule touches goes on.
+        """
+        filled = self.config.data.missing == "interpolate" and np.isnan(self.values).any()
+        return "contexts are filled from their own past" if filled else ""
+
+    @cached_property
+    def past(self) -> Past:
+        """What was known before any origin, in original units."""
+        return Past.of(self.values, self.config.data.missing)
 
     def windows(self, part: Part) -> WindowIndex:
         """Every usable window of a part.
 
         Raises:
-            DataError: there is none; says why.
+            DataError: there is none; says why, and which settings would give some.
         """
-        return index_windows(self.values, self.split, part=part, context=self.context, horizon=self.horizon)
+        found = index_windows(
+            self.values,
+            self.split,
+            part=part,
+            context=self.context,
+            horizon=self.horizon,
+            missing=self.config.data.missing,
+        )
+        if not len(found):
+            raise DataError(count_windows(self.table, self.config).reason)
+        return found
 
     def source(self, device: torch.device | str = "cpu") -> WindowSource:
         """The scaled values on a device."""
         return WindowSource(
-            self.scaler.transform(self.values), context=self.context, horizon=self.horizon, device=device
+            self.scaler.transform(self.values),
+            context=self.context,
+            horizon=self.horizon,
+            device=device,
+            missing=self.config.data.missing,
         )

@@ -1,4 +1,4 @@
-"""From scaled values to batches: windows are cut on the device that trains on them.
+"""From scaled values to batches: windows are cut, and the gaps of their contexts filled, on the device they train on.
 
 Shapes: R rows, N channels, B batch, T context, H horizon.
 """
@@ -9,25 +9,49 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from timellm.data.gaps import Missing, Past
+
 
 class WindowSource:
-    """Scaled values on the device, from which windows are cut by one index operation."""
+    """Scaled values on the device, from which windows are cut by one index operation.
 
-    def __init__(self, scaled_RN: np.ndarray, *, context: int, horizon: int, device: torch.device | str = "cpu"):
-        # Channel-major, so that a window is one contiguous read. Missing values are never in an indexed window.
-        self._values_NR = torch.tensor(np.ascontiguousarray(scaled_RN.T), dtype=torch.float32, device=device)
+    With `missing="interpolate"` a context's gaps are filled from what was known before its origin (timellm.data.gaps).
+    """
+
+    def __init__(
+        self,
+        scaled_RN: np.ndarray,
+        *,
+        context: int,
+        horizon: int,
+        device: torch.device | str = "cpu",
+        missing: Missing = "skip",
+    ):
+        past = Past.of(scaled_RN, missing)
+        # Channel-major, so that a window is one contiguous read.
+        values_NR = torch.tensor(past.values_NR, dtype=torch.float32, device=device)
+        self._past = Past(values_NR, None if past.last_NR is None else torch.tensor(past.last_NR, device=device))
         self._steps = torch.arange(-context, horizon, device=device)
         self._context, self.horizon = context, horizon
 
     def gather(self, channel: np.ndarray, *, origin: np.ndarray) -> tuple[Tensor, Tensor]:
-        """Contexts [B, T] and targets [B, H] of the windows named by `channel` [B] and `origin` [B]."""
-        device = self._values_NR.device
-        rows_BL = torch.as_tensor(origin, device=device)[:, None] + self._steps
-        window_BL = self._values_NR[torch.as_tensor(channel, device=device)[:, None], rows_BL]
+        """Contexts [B, T] and targets [B, H] of the windows named by `channel` [B] and `origin` [B].
+
+        Only windows of an index may be asked for: the targets of all others may hold values that were never measured.
+        """
+        channel_B, origin_B = self._on_device(channel), self._on_device(origin)
+        rows_BL = origin_B[:, None] + self._steps
+        rows_BL[:, : self._context] = self._past.read_from(
+            origin_B, channel=channel_B, rows_WK=rows_BL[:, : self._context]
+        )
+        window_BL = self._past.values_NR[channel_B[:, None], rows_BL]
         return window_BL[:, : self._context], window_BL[:, self._context :]
 
     def contexts(self, channel: np.ndarray, *, origin: np.ndarray) -> Tensor:
         """Contexts [B, T] alone; an origin may be one past the last row."""
-        device = self._values_NR.device
-        rows_BT = torch.as_tensor(origin, device=device)[:, None] + self._steps[: self._context]
-        return self._values_NR[torch.as_tensor(channel, device=device)[:, None], rows_BT]
+        channel_B, origin_B = self._on_device(channel), self._on_device(origin)
+        rows_BT = origin_B[:, None] + self._steps[: self._context]
+        return self._past.before(origin_B, channel=channel_B, rows_WK=rows_BT)
+
+    def _on_device(self, numbers: np.ndarray) -> Tensor:
+        return torch.as_tensor(numbers, device=self._steps.device)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ from timellm.data.timeline import infer_frequency, parse_frequency, regular_grid
 from timellm.data.timestamps import parse_timestamps
 from timellm.errors import DataError
 
-__all__ = ["ColumnRoles", "Table", "fill_gaps", "load_table", "read_table", "suggest_columns"]
+__all__ = ["ColumnRoles", "Table", "load_table", "read_table", "suggest_columns"]
 
 _MOST_VALUES = 400_000_000  # 3 GiB as float64; a table beyond it is a wrong ID column more often than data
 
@@ -113,11 +113,6 @@ def load_table(config: DataConfig) -> Table:
         *_value_notes(values, entries.times.nunique()),
     )
     return Table(values, frequency, roles.time_column, roles.layout, notes)
-
-
-def fill_gaps(values: pd.DataFrame, how: Literal["skip", "interpolate"]) -> pd.DataFrame:
-    """Apply the setting `missing`: "interpolate" fills gaps linearly between known values, never at the ends."""
-    return values if how == "skip" else values.interpolate(method="linear", limit_area="inside")
 
 
 def _select_columns(sheet: Sheet, roles: ColumnRoles, wanted: tuple[str, ...]) -> tuple[str, ...]:

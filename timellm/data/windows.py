@@ -2,8 +2,8 @@
 
 Pages use this, so it imports no torch.
 
-Shapes: R rows, N channels, W windows. Every window is one channel's; it is named by its
-channel and its origin, the row of its first forecast step.
+Shapes: R rows, N channels, W windows. Every window is one channel's; it is named by its channel and its origin, the
+row of its first forecast step.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Literal, Self
 
 import numpy as np
 
+from timellm.data.gaps import Missing, Reach, blocks
 from timellm.errors import DataError
 
 Part = Literal["training", "validation", "test"]
@@ -85,7 +86,7 @@ class WindowIndex:
     origin: np.ndarray
     """[W] int64, row of the first forecast step."""
     left_out: int
-    """Windows not listed because they touch a missing value."""
+    """Windows not listed because of missing values."""
 
     def __len__(self) -> int:
         return len(self.origin)
@@ -98,29 +99,22 @@ class WindowIndex:
         return WindowIndex(self.channel[keep], self.origin[keep], self.left_out)
 
 
-def index_windows(values_RN: np.ndarray, split: Split, *, part: Part, context: int, horizon: int) -> WindowIndex:
-    """Every window whose target lies in `part`, channel after channel, each in time order.
+def index_windows(
+    values_RN: np.ndarray, split: Split, *, part: Part, context: int, horizon: int, missing: Missing = "skip"
+) -> WindowIndex:
+    """Every usable window whose target lies in `part`, channel after channel, each in time order; perhaps none.
 
-    A context may reach back before the part (as in the published benchmarks), never a target.
-
-    Raises:
-        DataError: the part holds no usable window; says by how much it is too short, or that values are missing.
+    A context may reach back before the part (as in the published benchmarks), never a target. Which windows are usable
+    says timellm.data.gaps; why there is none, timellm.data.usable.
     """
     begin, end = split.bounds(part)
-    origins = np.arange(max(begin, context), end - horizon + 1)
-    if len(origins) == 0:
-        need = horizon + (context if part == "training" else max(0, context - begin))
-        raise DataError(
-            f"the {part} part has {end - begin:,} rows, but one window needs {need:,}"
-            f" (context {context}, horizon {horizon}); lower them, change 'split', or bring more rows"
-        )
-    # Missing values in rows [a, b) are gaps[b] - gaps[a].
-    gaps = np.vstack([np.zeros((1, values_RN.shape[1]), np.int64), np.isnan(values_RN).cumsum(axis=0)])
-    whole_WN = gaps[origins + horizon] == gaps[origins - context]
-    channel, position = np.nonzero(whole_WN.T)
-    if len(position) == 0:
-        raise DataError(
-            f"every window of the {part} part touches a missing value; fill gaps with 'missing=interpolate', lower"
-            " 'context', or leave out the channels that are mostly missing"
-        )
-    return WindowIndex(channel.astype(np.int64), origins[position], int(whole_WN.size - len(position)))
+    begin = max(begin, context)
+    end = max(begin, end - horizon + 1)
+    channels, origins = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    for first, some_RN in blocks(values_RN):
+        fits, whole = Reach.of(some_RN, missing).usable(context, horizon=horizon, begin=begin, end=end)
+        channel, position = np.nonzero(fits & whole)
+        channels.append(channel + first)
+        origins.append(position + begin)
+    channel, origin = np.concatenate(channels), np.concatenate(origins)
+    return WindowIndex(channel, origin, values_RN.shape[1] * (end - begin) - len(origin))

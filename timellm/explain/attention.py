@@ -14,7 +14,8 @@ import pandas as pd
 import torch
 
 from timellm.config import ModelConfig, RunConfig
-from timellm.data.table import Table, fill_gaps
+from timellm.data.gaps import last_context
+from timellm.data.table import Table
 from timellm.errors import DataError
 from timellm.forecasting.artifacts import RunFolder
 from timellm.model.patching import PatchEmbedding, instance_norm, patch_spans
@@ -80,7 +81,7 @@ def attention_map(run_dir: str | Path, *, channel: str, cutoff: pd.Timestamp | N
 def _context(config: RunConfig, table: Table, *, channel: str, cutoff: pd.Timestamp | None) -> pd.Series:
     if channel not in table.channels:
         raise DataError(f"there is no channel '{channel}'; the run has {', '.join(table.channels)}")
-    series = fill_gaps(table.values[[channel]], config.data.missing)[channel]
+    series = table.values[channel]
     if cutoff is not None and cutoff not in series.index:
         raise DataError(
             f"there is no row at {cutoff}; the table runs from {series.index[0]} to {series.index[-1]}"
@@ -90,13 +91,13 @@ def _context(config: RunConfig, table: Table, *, channel: str, cutoff: pd.Timest
     length = config.model.context
     if len(series) < length:
         raise DataError(f"only {len(series):,} rows end at {cutoff}, a window has {length:,}; take a later time")
-    series = series.iloc[-length:]
-    if series.isna().any():
+    filled = last_context(series.to_numpy(np.float64), rows=length, missing=config.data.missing)
+    if np.isnan(filled).any():
         raise DataError(
-            f"channel '{channel}' misses {int(series.isna().sum())} values in the window that ends at"
+            f"channel '{channel}' misses {int(series.iloc[-length:].isna().sum()):,} values in the window that ends at"
             f" {series.index[-1]}; choose another one"
         )
-    return series
+    return pd.Series(filled, index=series.index[-length:], name=channel)
 
 
 @torch.inference_mode()

@@ -182,7 +182,7 @@ def _read_frame(path: Path) -> pd.DataFrame:
 
 def with_baselines(prepared: PreparedData, index: WindowIndex, *, forecast: np.ndarray) -> WindowForecasts:
     """Set the model's forecasts [W, H], in original units, beside what came and beside the baselines."""
-    # What came is never an interpolated value: a gap that was filled for the context does not count as a truth.
+    # What came is never a filled value: an earlier version's windows may have gaps in their targets.
     actual = sliding_window_view(prepared.table.values.to_numpy(np.float64), prepared.horizon, axis=0)
     place = {"channel": index.channel, "origin": index.origin, "horizon": prepared.horizon}
     return WindowForecasts(
@@ -192,7 +192,7 @@ def with_baselines(prepared: PreparedData, index: WindowIndex, *, forecast: np.n
         actual=actual[index.origin, index.channel],
         forecast={
             MODEL_NAME: forecast,
-            LAST_VALUE: last_value(prepared.values, **place),
-            SEASONAL_NAIVE: seasonal_naive(prepared.values, **place, season=season_length(prepared.table.frequency)),
+            LAST_VALUE: last_value(prepared.past, **place),
+            SEASONAL_NAIVE: seasonal_naive(prepared.past, **place, season=season_length(prepared.table.frequency)),
         },
     )

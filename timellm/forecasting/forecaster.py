@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 
 from timellm.config import RunConfig
+from timellm.data.gaps import Reach
 from timellm.data.prepared import PreparedData
 from timellm.data.source import WindowSource
-from timellm.data.table import Table, fill_gaps, load_table
+from timellm.data.table import Table, load_table
 from timellm.data.windows import Scaler, WindowIndex
 from timellm.errors import DataError
 from timellm.forecasting.artifacts import RunFolder
@@ -65,19 +66,21 @@ class Forecaster:
         """
         table = self.table if data is None else self._newer(data)
         channels = self.table.channels  # a newer table may hold more of them, or in another order
-        values = fill_gaps(table.values[list(channels)], self.config.data.missing)
-        self._check_end(values)
-        return self.forecast_channels(table, values, channels)
+        self._check_end(table)
+        return self.forecast_channels(table, channels)
 
-    def forecast_channels(self, table: Table, values: pd.DataFrame, channels: tuple[str, ...]) -> pd.DataFrame:
-        """Forecast some channels of `table`, whose context in `values` is known to be complete."""
+    def forecast_channels(self, table: Table, channels: tuple[str, ...]) -> pd.DataFrame:
+        """Forecast some channels of `table`, whose last context is known to be usable."""
         numbers = np.array([self.table.channels.index(name) for name in channels], np.int64)
-        context = self.config.model.context
-        scaled = self.scaler.transform(values[list(self.table.channels)].to_numpy(np.float64)[-context:])
+        values = table.values[list(self.table.channels)].to_numpy(np.float64)
         source = WindowSource(
-            scaled, context=context, horizon=self.config.model.horizon, device=self.network.reader.backbone.device
+            self.scaler.transform(values),
+            context=self.config.model.context,
+            horizon=self.config.model.horizon,
+            device=self.network.reader.backbone.device,
+            missing=self.config.data.missing,
         )
-        index = WindowIndex(numbers, np.full(len(numbers), context, np.int64), 0)
+        index = WindowIndex(numbers, np.full(len(numbers), len(values), np.int64), 0)
         forecast_NH = self.scaler.restore(forecast_windows(self.network, source, index), channel=numbers)
         steps = table.future_index(self.config.model.horizon)
         return pd.DataFrame(
@@ -97,10 +100,12 @@ class Forecaster:
         scaled_WH = forecast_windows(self.network, source, index, **options)
         return self.scaler.restore(scaled_WH, channel=index.channel)
 
-    def complete_channels(self, values: pd.DataFrame) -> tuple[str, ...]:
-        """Channels whose last context holds no missing value."""
-        ends = values.iloc[-self.config.model.context :]
-        return tuple(name for name in values.columns if not ends[name].isna().any())
+    def usable_channels(self, table: Table) -> tuple[str, ...]:
+        """The run's channels whose last context in `table` can be used: it has no gap, or one that can be filled."""
+        values, end = table.values[list(self.table.channels)], len(table.values)
+        reach = Reach.of(values.to_numpy(np.float64), self.config.data.missing)
+        fits, _ = reach.usable(self.config.model.context, horizon=0, begin=end, end=end + 1)
+        return tuple(name for name, usable in zip(values.columns, fits[:, 0], strict=True) if usable)
 
     def _newer(self, data: Table | str | Path) -> Table:
         settings = self.config.data
@@ -118,17 +123,21 @@ class Forecaster:
             )
         return data
 
-    def _check_end(self, values: pd.DataFrame) -> None:
+    def _check_end(self, table: Table) -> None:
         context = self.config.model.context
-        if len(values) < context:
+        if len(table.values) < context:
             raise DataError(
-                f"the table has {len(values):,} rows, but the run reads a context of {context:,}; bring more rows"
+                f"the table has {len(table.values):,} rows, but the run reads a context of {context:,}; bring more rows"
             )
-        whole = self.complete_channels(values)
-        for name in values.columns:
-            if name not in whole:
-                gap = values[name].iloc[-context:].isna()
-                raise DataError(
-                    f"channel '{name}' misses {int(gap.sum())} of its last {context:,} values, the first at"
-                    f" {gap.idxmax()}; fill them in the file, or train with missing=interpolate"
-                )
+        usable = self.usable_channels(table)
+        for name in self.table.channels:
+            if name in usable:
+                continue
+            gap = table.values[name].iloc[-context:].isna()
+            remedy = "fill them in the file"
+            if self.config.data.missing == "skip":
+                remedy += ", or train with missing=interpolate"
+            raise DataError(
+                f"channel '{name}' misses {int(gap.sum()):,} of its last {context:,} values, the first at"
+                f" {gap.idxmax()}; {remedy}"
+            )

@@ -22,6 +22,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from timellm.data.gaps import Past
 from timellm.data.season import season_length
 from timellm.errors import CheckpointError
 from timellm.forecasting.baselines import LAST_VALUE, SEASONAL_NAIVE, last_value, seasonal_naive
@@ -114,7 +115,7 @@ def write_references(folder: Path, prepared: PreparedData, *, validated: WindowI
     if not len(pinned):
         return
     channel, origin = validated.channel[pinned], validated.origin[pinned]
-    naive_PH = seasonal_naive(prepared.values, channel=channel, origin=origin, **_steps(prepared))
+    naive_PH = seasonal_naive(prepared.past, channel=channel, origin=origin, **_steps(prepared))
     spans = [slice(start - prepared.context, start + prepared.horizon) for start in origin]
     table = prepared.table.values
     rows = pa.table(
@@ -146,12 +147,13 @@ def read_baselines(folder: Path) -> dict[str, float]:
 
 def _baseline_errors(prepared: PreparedData, validated: WindowIndex) -> dict[str, float]:
     scaled_RN = prepared.scaler.transform(prepared.values)
+    past = Past.of(scaled_RN, prepared.config.data.missing)
     place = {"channel": validated.channel, "origin": validated.origin, "horizon": prepared.horizon}
     rows = validated.origin[:, None] + np.arange(prepared.horizon)
     actual_WH = scaled_RN[rows, validated.channel[:, None]]
     forecasts = {
-        LAST_VALUE: last_value(scaled_RN, **place),
-        SEASONAL_NAIVE: seasonal_naive(scaled_RN, **place, season=season_length(prepared.table.frequency)),
+        LAST_VALUE: last_value(past, **place),
+        SEASONAL_NAIVE: seasonal_naive(past, **place, season=season_length(prepared.table.frequency)),
     }
     squares = {name: (forecast_WH - actual_WH) ** 2 for name, forecast_WH in forecasts.items()}
     return {name: float(np.nanmean(square)) for name, square in squares.items() if not np.isnan(square).all()}

@@ -62,7 +62,8 @@ class Standing:
 class StateFile:
     """The state of one training in a run's folder.
 
-    `belongs_to` is a text that must be the same when training goes on: the configuration it was started with.
+    `belongs_to` is a text that must be the same when training goes on: the configuration it was started with, and what
+    else decides its windows.
     """
 
     def __init__(self, run_dir: Path, *, belongs_to: str) -> None:
@@ -116,7 +117,7 @@ class StateFile:
         With another number of processes than wrote it, dropout draws other numbers than it would have.
 
         Raises:
-            CheckpointError: the file is damaged, or belongs to a training with other settings or another table.
+            CheckpointError: the file is damaged, or belongs to a training with other settings, table or windows.
         """
         found = from_main(accelerator, self._read) if accelerator else self._read()
         if found is None:
@@ -155,8 +156,8 @@ class StateFile:
             raise CheckpointError(f"{self.path} is from another version ({error}); {_REMEDY}") from error
         if header.get("belongs_to") != self._key:
             raise CheckpointError(
-                f"{self.path} belongs to a training with other settings or another table; use a new folder, or"
-                " delete it"
+                f"{self.path} belongs to a training with other settings or another table, or an earlier version began"
+                " it on windows that are now cut differently; use a new folder, or delete it to start again"
             )
         check_companions(self.path.parent, header)
         return standing, tensors
