@@ -1,1 +1,1 @@
-"""Background runs: the store that is the one truth about them, the launcher, and the worker."""
+"""Background runs: the store, which alone holds their state, the launcher, and the worker."""

@@ -1,8 +1,8 @@
-"""Runs on a Ray cluster: sent there, looked after, ended, and what they leave brought here.
+"""Runs on a Ray cluster: send them, check on them, end them, and fetch their folders.
 
-Enters: runs whose machine is a cluster's queue. Leaves: the same rows of the store that any run has. The worker on the
-cluster writes its own progress and ending there; from here a run is only failed when its job has ended without a word.
-The cluster orders its jobs itself, so that these runs stand in no machine's queue.
+Inputs: runs whose machine is a cluster's queue. Outputs: the same rows of the store that every run has. The worker on
+the cluster writes its own progress and ending. This module only fails a run whose job ended without writing an ending.
+The cluster orders its jobs itself, so these runs are in no machine's queue.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ log = logging.getLogger(__name__)
 
 
 def check_cluster(database: Database, config: RunConfig, *, workers: int) -> Cluster:
-    """The cluster that runs can be sent to; nothing is asked of it.
+    """The cluster that runs can be sent to; no request is made.
 
     Raises:
-        JobError: none is named, its nodes cannot reach the store, or a setting has no meaning.
+        JobError: no cluster is set, its nodes cannot reach the store, or a setting has no meaning.
     """
     cluster = Cluster.configured()
     if cluster is None:
@@ -65,7 +65,7 @@ def send(run: Run, store: Store) -> None:
     """Send a queued run to its cluster.
 
     Raises:
-        JobError: the cluster refuses it or cannot be reached, or its table cannot be put where the nodes find it.
+        JobError: the cluster refuses it or cannot be reached, or the table cannot be uploaded for the nodes.
         OSError: the run's folder cannot be made.
     """
     cluster, room = _cluster_of(run), Room.of(run.config)
@@ -81,7 +81,7 @@ def send(run: Run, store: Store) -> None:
 
 
 def look_after(store: Store) -> None:
-    """Fail the runs of the cluster whose job has ended without a word. Asks it rarely; cheap while none works there."""
+    """Fail the cluster's runs whose job ended without an ending in the store. Requests are rare."""
     cluster = Cluster.configured()
     if cluster is None or not store.database.shared or not _mind(cluster).may_ask():
         return
@@ -103,7 +103,7 @@ def look_after(store: Store) -> None:
 
 
 def trouble(run: Run) -> str | None:
-    """Why the cluster of an active run could not be asked about it when that was last tried; None if it could."""
+    """Why the last request to the cluster of an active run failed; None if it succeeded."""
     if not run.on_cluster or not run.active:
         return None
     cluster = Cluster.configured()
@@ -116,14 +116,14 @@ def end_job(run: Run) -> None:
     """End the job of a run on its cluster.
 
     Raises:
-        JobError: it is another cluster than is set here, or it cannot be asked.
+        JobError: the run's cluster is not the one that is set here, or it does not answer.
     """
     if run.job:
         _cluster_of(run).stop(run.job)
 
 
 def log_of(run: Run, *, lines: int = 200) -> str:
-    """The end of a run's log; for one at work on a cluster, as the cluster has it."""
+    """The end of a run's log; for a run at work on a cluster, the cluster's own copy."""
     here = log_tail(run.log_file, lines=lines)
     if not run.on_cluster or not run.job or (here and not (run.active and Shelf.configured())):
         return here
@@ -134,11 +134,11 @@ def log_of(run: Run, *, lines: int = 200) -> str:
 
 
 def bring(run: Run, *, now: bool = False) -> None:
-    """Make a cluster run's folder here equal to the kept one, where runs are kept at a URL; rarely asked for anew.
+    """Update the local copy of a cluster run's folder from its URL, if they are kept at one; requests are rare.
 
     Raises:
         JobError: the place cannot be used.
-        CheckpointError: what lies there is not what was put there.
+        CheckpointError: the files there are not those that were uploaded.
     """
     if run.on_cluster and run.state != "queued" and (shelf := Shelf.configured()) is not None:
         moment = time.monotonic() if now else (run.state, run.ended, round(time.monotonic() / REFUSED_S))
@@ -146,7 +146,7 @@ def bring(run: Run, *, now: bool = False) -> None:
 
 
 def forget(run: Run, *, all_of_it: bool = True) -> None:
-    """Remove what is kept of a run at a URL."""
+    """Remove a run's files at the URL."""
     if run.on_cluster and (shelf := Shelf.configured()) is not None:
         shelf.delete(run.id, table=all_of_it)
 
@@ -155,7 +155,7 @@ def forget(run: Run, *, all_of_it: bool = True) -> None:
 
 
 class _Mind:
-    """What this process knows of a cluster's mood: when it was asked last, and whether it answered."""
+    """When this process last made a request to a cluster, and whether it answered."""
 
     def __init__(self) -> None:
         self.trouble: str | None = None

@@ -1,7 +1,7 @@
-"""Several workers on one run: Ray Train starts them where there is room, and they meet as `torchrun` processes would.
+"""Several workers on one run: Ray Train starts them where there is room, and connects them as `torchrun` does.
 
-Enters: a run that its job has taken. Leaves: what the main worker's fit came to, or the error that ended it. The main
-worker alone writes the run's folder, reports to the store and asks it whether to stop; the job's own process waits.
+Inputs: a run that its job has claimed. Outputs: the result of the main worker's fit, or the error that ended it. The
+main worker alone writes the run's folder, reports to the store and reads the stop request; the job's own process waits.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class _Result:
 
 
 def fit_on_workers(run: Run, *, on_progress: OnProgress, should_stop: ShouldStop) -> _Result:
-    """Fine-tune on as many workers as the run asks for.
+    """Fine-tune on the run's number of workers.
 
     Raises:
         LostError: a worker's process or node is gone.
-        TimeLLMError: as `timellm.pipeline.fit` raised it on a worker.
+        TimeLLMError: `timellm.pipeline.fit` raised it on a worker.
     """
     from ray.train import RunConfig, ScalingConfig
     from ray.train.torch import TorchConfig, TorchTrainer
@@ -65,7 +65,7 @@ def fit_on_workers(run: Run, *, on_progress: OnProgress, should_stop: ShouldStop
 
 
 def _train(settings: dict[str, Any]) -> dict[str, Any]:
-    """What each worker does; the main one's answer counts."""
+    """The work of each worker; the result of the main worker counts."""
     import ray.train
     import torch
 
@@ -87,7 +87,7 @@ def _train(settings: dict[str, Any]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _heeding(should_stop: ShouldStop) -> Iterator[None]:
-    """Let a signal to this process reach the store, where the main worker finds it."""
+    """Write a stop signal of this process to the store, where the main worker reads it."""
     over = threading.Event()
 
     def ask() -> None:
@@ -105,7 +105,7 @@ def _heeding(should_stop: ShouldStop) -> Iterator[None]:
 
 
 def _own(error: Exception) -> Exception:
-    """The error with which a worker began to fail: a user's to mend, a bug, or its disappearance."""
+    """The first error of a worker: one that the user can correct, a bug, or the loss of the worker."""
     failures = getattr(error, "worker_failures", None) or {}
     found = {rank: getattr(failure, "_base_exc", failure) for rank, failure in sorted(failures.items())}
     for failure in found.values():

@@ -1,8 +1,8 @@
-"""The process behind a run on a cluster: as `timellm.jobs.worker`, on whichever node the cluster has room.
+"""The process of a run on a cluster: like `timellm.jobs.worker`, on any node that has room.
 
-Enters: a run id and the id of the job sent for it (`python -m timellm.jobs.cluster_worker RUN_ID JOB`), and from the
-node's own environment where the store and the run folders are. Leaves: the run's row and folder. One worker trains in
-this process; of several, this process looks after them (timellm.jobs.cluster_training).
+Inputs: a run id and the id of the job sent for it (`python -m timellm.jobs.cluster_worker RUN_ID JOB`), and from the
+node's own environment the places of the store and the run folders. Outputs: the run's row and folder. A single worker
+trains in this process; with several, this process starts them and waits (timellm.jobs.cluster_training).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def node_store() -> Store:
     """The team's store as this node reaches it.
 
     Raises:
-        JobError: the node was not told where the store or the run folders are, or cannot reach them.
+        JobError: the node's environment does not name the store or the run folders, or the node cannot reach them.
     """
     here = socket.gethostname()
     if not os.environ.get("TIMELLM_STORE"):
@@ -55,10 +55,10 @@ def node_store() -> Store:
 
 
 def fit_here(run: Run, *, on_progress: OnProgress, should_stop: ShouldStop) -> FitResult:
-    """Fine-tune in this process; with a shelf, in a folder that is brought here before and kept there after.
+    """Fine-tune in this process; with a shelf, in a folder that is downloaded before and uploaded after.
 
     Raises:
-        TimeLLMError: as `timellm.pipeline.fit`, or the shelf or the run's folder cannot be used.
+        TimeLLMError: `timellm.pipeline.fit` raised it, or the shelf or the run's folder cannot be used.
     """
     from timellm.pipeline import fit
 
@@ -87,7 +87,7 @@ def fit_here(run: Run, *, on_progress: OnProgress, should_stop: ShouldStop) -> F
 
 
 class _Pushes:
-    """Keeps the run's folder on the shelf whenever its best or its state is new, so that another node can go on."""
+    """Uploads the run's folder when its best weights or its state are new, so that another node can resume."""
 
     def __init__(self, shelf: Shelf, run: Run, on_progress: OnProgress) -> None:
         self._shelf, self._run, self._on_progress = shelf, run, on_progress
@@ -112,7 +112,7 @@ class _Pushes:
 
 
 class _logging_to:
-    """What is logged while it is entered also goes to a file."""
+    """Write log messages also to a file, while this context is open."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -129,12 +129,12 @@ class _logging_to:
 
 
 def log_to_job() -> None:
-    """What is logged is printed, which the cluster keeps as the job's log."""
+    """Print log messages; the cluster keeps them as the job's log."""
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format=_FORMAT, datefmt="%F %T")
 
 
 def main(arguments: list[str]) -> int:
-    """Work on the run and job named on the command line; 0 when it finished, was stopped or was not ours to do."""
+    """Work on the run and job named on the command line; 0 when it finished, was stopped or has another process."""
     log_to_job()
     if len(arguments) != 2:
         print("usage: python -m timellm.jobs.cluster_worker RUN_ID JOB", file=sys.stderr)

@@ -1,6 +1,6 @@
-"""What happened to a run and when, and the files it left: rows added while it lives, read in their order.
+"""The events of a run and the files that it wrote: rows are added during the run and read in their order.
 
-Enters: open connections of timellm.jobs.store. Leaves: rows of `events` and `artefacts`, or frozen objects.
+Inputs: open connections of timellm.jobs.store. Outputs: rows of `events` and `artefacts`, or frozen objects.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ class Event:
 
 @dataclass(frozen=True)
 class Artefact:
-    """One file a run left; `path` is within its folder."""
+    """One file that a run wrote; `path` is within its folder."""
 
     path: str
     size_bytes: int
 
 
 def add_event(connection: sa.Connection, run_id: str, kind: Happening, detail: str = "") -> None:
-    """Write down that something happened just now."""
+    """Add an event that happened just now."""
     connection.execute(sa.insert(events).values(run_id=run_id, at=datetime.now(UTC), kind=kind, detail=detail))
 
 
 def read_events(connection: sa.Connection, run_id: str) -> tuple[Event, ...]:
-    """What happened to a run, oldest first."""
+    """The events of a run, oldest first."""
     query = sa.select(events.c.at, events.c.kind, events.c.detail)
     rows = connection.execute(query.where(events.c.run_id == run_id).order_by(events.c.id))
     return tuple(Event(*row) for row in rows)
@@ -66,7 +66,7 @@ def _visible(folder: Path) -> Iterator[Path]:
 
 
 def replace_artefacts(connection: sa.Connection, run_id: str, found: list[Artefact]) -> None:
-    """Write down which files a run has, in place of what was known before."""
+    """Replace the list of a run's files."""
     connection.execute(sa.delete(artefacts).where(artefacts.c.run_id == run_id))
     if found:
         rows = [{"run_id": run_id, "path": one.path, "size_bytes": one.size_bytes} for one in found]

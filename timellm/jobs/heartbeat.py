@@ -1,7 +1,7 @@
-"""Signs of life: a worker says every few seconds that it is there, by the database's clock.
+"""Heartbeats: a worker writes one every few seconds, with the time of the database's clock.
 
-Enters: the store's database. Leaves: heartbeats, and the runs of other machines that have not given one for long. On
-its own machine a worker is known by its process; a machine that was switched off is known only by its silence.
+Inputs: the store's database. Outputs: heartbeats, and the runs of other machines without a recent one. On its own
+machine a worker is checked by its process; a machine that was switched off is found only by its missing heartbeats.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 
 class database_clock(FunctionElement[float]):
-    """Seconds since 1970 by the database's clock: machines' own clocks differ, and are set."""
+    """Seconds since 1970 by the database's clock: the machines' own clocks differ and can be set."""
 
     type = sa.Float()
     inherit_cache = True
@@ -43,7 +43,7 @@ def _in_postgresql(*_: object, **__: object) -> str:
 
 
 def beat(database: Database, run_id: str, *, attempt: int) -> bool:
-    """Say that the run's worker is there; False if the run is no longer at work in this attempt.
+    """Write a heartbeat of the run's worker; False if the run no longer works in this attempt.
 
     Raises:
         StoreError: the store cannot be used at the moment.
@@ -54,9 +54,9 @@ def beat(database: Database, run_id: str, *, attempt: int) -> bool:
 
 
 def silent_runs(connection: sa.Connection, machine: str) -> list[sa.Row]:
-    """Runs at work on other machines than `machine` that have given no sign of life for long: id, attempt, machine.
+    """Runs at work on other machines than `machine` without a recent heartbeat: id, attempt, machine.
 
-    Those that never gave one are left out: a worker of an earlier version gives none.
+    Runs without any heartbeat are left out, because workers of earlier versions write none.
     """
     columns = sa.select(runs.c.id, runs.c.attempt, runs.c.machine)
     elsewhere = (runs.c.state == "running") & (runs.c.machine != machine)
@@ -64,7 +64,7 @@ def silent_runs(connection: sa.Connection, machine: str) -> list[sa.Row]:
 
 
 class Heart:
-    """Beats in a thread of its own while it is entered, so that no step or validation is too long for it."""
+    """Writes heartbeats in its own thread while the context is open, so that a long step or validation delays none."""
 
     def __init__(self, database: Database, run_id: str, *, attempt: int, every_s: float = BEAT_EVERY_S) -> None:
         self._database, self._run_id, self._attempt, self._every_s = database, run_id, attempt, every_s

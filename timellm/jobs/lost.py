@@ -1,9 +1,10 @@
-"""Runs whose worker is gone without a word: they are failed, with the likeliest cause.
+"""Lost runs: their worker is gone and wrote no ending. They are failed with the most likely cause.
 
-Enters: the store. Leaves: the runs that were failed. A worker of this machine is gone when its process is. One of
-another machine is gone when it has been silent for long (timellm.jobs.heartbeat). It may only have slept: its run is no
-longer its own then. It learns so when it next asks whether to stop, which it does before each step, and ends without
-writing to the store; whoever has resumed the run meanwhile works in another attempt.
+Inputs: the store. Outputs: the runs that were failed. A worker of this machine is gone when its process is gone. A
+worker of another machine is gone when it has sent no heartbeat for long (timellm.jobs.heartbeat). Its machine may only
+have slept. Then the worker finds at its next check for a stop request, which it makes before each step, that the run
+was taken from it, and ends without writing to the store. A process that resumed the run meanwhile works in another
+attempt.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def _silence(machine: str) -> dict[str, Any]:
 
 
 def _fail_if_unchanged(store: Store, row: sa.Row, ending: dict[str, Any], *, silent: bool = False) -> bool:
-    """Fail a run unless it has ended, was taken up again, or gave a sign of life since it was looked at."""
+    """Fail a run unless it has ended, was resumed, or wrote a heartbeat since it was read."""
     seen = (runs.c.id == row.id) & (runs.c.state == "running") & (runs.c.attempt == row.attempt)
     ending |= {"state": "failed", "ended": datetime.now(UTC), "eta_s": None}
     left = files_in(store.get(row.id).run_dir)

@@ -1,4 +1,4 @@
-"""Who a process is: its pid and start time together, because pids are reused and zombies look alive to `kill`.
+"""Identity of a process: pid and start time together, because pids are reused and `kill` takes zombies for alive.
 
 The start time is counted from the machine's start where the system says it (Linux): the wall clock may be set while a
 run works, and a worker must not look dead then.

@@ -1,7 +1,7 @@
-"""Whose turn it is: runs wait in an order that can be changed; each device works on one at a time, or more by setting.
+"""The queue of waiting runs: their order can be changed; a device works on one run at a time, or on more by setting.
 
-Enters: the store's database. Leaves: which runs are due, and claims of them. Every machine has a queue of its own.
-Turns are decided in a transaction that no other process interrupts, so a run is never taken twice.
+Inputs: the store's database. Outputs: the runs that are due, and claims of them. Every machine has its own queue. A run
+is claimed in a transaction that no other process can interrupt, so it is never claimed twice.
 """
 
 from __future__ import annotations
@@ -42,24 +42,24 @@ def runs_per_device() -> int:
 
 
 def queue_device(config: RunConfig) -> str:
-    """The device that a run is queued for; told from the machine's files, since nothing here loads torch."""
+    """The device that a run is queued for; read from the machine's files, because nothing here loads torch."""
     wanted = config.training.device
     return ("cuda" if _NVIDIA.exists() else "cpu") if wanted == "auto" else wanted
 
 
 def last_position(connection: sa.Connection, machine: str) -> int:
-    """The position behind every waiting run."""
+    """The position after every waiting run."""
     last = connection.scalar(sa.select(sa.func.max(runs.c.position)).where(_waits(machine)))
     return (last or 0) + 1
 
 
 def waiting(connection: sa.Connection, machine: str) -> list[str]:
-    """Ids of the runs that wait, in their order."""
+    """Ids of the waiting runs, in their order."""
     return [row.id for row in _waiting(connection, machine)]
 
 
 def due(connection: sa.Connection, machine: str) -> list[str]:
-    """Ids of the runs whose turn it is: the first that wait for each device that has room for another."""
+    """Ids of the runs to start now: the first waiting ones of each device that has room."""
     most = runs_per_device()
     works = sa.select(runs.c.device).where(runs.c.state == "running", runs.c.machine == machine)
     taken = Counter(connection.execute(works).scalars())
@@ -72,7 +72,7 @@ def due(connection: sa.Connection, machine: str) -> list[str]:
 
 
 def claim(database: Database, run_id: str, process: ProcessIdentity, *, job: str | None = None) -> bool:
-    """Take a run for a process if it is its turn; a run on a cluster, if it still waits for this `job` of it."""
+    """Claim a run for a process if it is due; a run on a cluster, if it still waits for this `job`."""
     now, begun = datetime.now(UTC), json.dumps({KILLS_BEFORE: oom_kills()})
     with database.writing() as connection:
         if job is None and run_id not in due(connection, database.machine):
@@ -95,7 +95,7 @@ def move(database: Database, run_id: str, *, places: int | None) -> None:
     """Move a waiting run by so many places, towards the front when negative; None moves it to the front.
 
     Raises:
-        JobError: it does not wait on this machine.
+        JobError: the run does not wait on this machine.
     """
     with database.writing() as connection:
         order = waiting(connection, database.machine)
@@ -112,10 +112,10 @@ def move(database: Database, run_id: str, *, places: int | None) -> None:
 
 
 def edit(database: Database, run_id: str, config: RunConfig, *, name: str) -> None:
-    """Give a waiting run other settings and keep its place.
+    """Change the settings of a waiting run; it keeps its place.
 
     Raises:
-        JobError: it does not wait any more.
+        JobError: the run no longer waits.
     """
     config = with_absolute_paths(config)
     changes = {"config": config.to_json(), "device": queue_device(config), "name": name.strip()[:200]}

@@ -1,7 +1,7 @@
-"""What a run says while it works, in words, and how often the store and the log hear it.
+"""Reports of a run while it works: their words, and how often they are written to the store and the log.
 
-Enters: `Progress` from the pipeline. Leaves: rows of the store and lines of the log; the words also serve the command
-line's bar.
+Inputs: `Progress` from the pipeline. Outputs: rows of the store and lines of the log; the command line's bar uses the
+same words.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ log = logging.getLogger(__name__)
 class Reporter:
     """Writes progress to store and log: rarely enough to cost nothing, but every validation and every phase.
 
-    A store that cannot be used for a while (a full disk, a server that is restarted) does not end a run: what it has
-    to say is kept until the store can be used again.
+    A store that cannot be used for a while (a full disk, a server that is restarted) does not end a run: its reports
+    are kept until the store can be used again.
     """
 
     def __init__(self, run_id: str, store: Store, *, attempt: int | None = None) -> None:
@@ -50,7 +50,7 @@ class Reporter:
         self._written = self._logged = self._refused = -float("inf")
 
     def __call__(self, progress: Progress) -> None:
-        """Take one report; `timellm.training.progress.OnProgress`."""
+        """Write one report; `timellm.training.progress.OnProgress`."""
         new_phase = self._last is None or progress.phase != self._last.phase
         urgent = new_phase or progress.validation_loss is not None
         new_message = bool(progress.message) and (new_phase or progress.message != self._last.message)
@@ -69,7 +69,7 @@ class Reporter:
             self._logged = now
 
     def flush(self) -> None:
-        """Write what was held back, unless the store could not be used just now.
+        """Write the reports that were kept, unless the store could not be used just now.
 
         Raises:
             JobError: the run is no longer at work in this attempt.
@@ -91,7 +91,7 @@ def write_report(connection: sa.Connection, run_id: str, progress: Progress, *, 
     """Write one report into a running run's row, its events and its curve.
 
     Raises:
-        JobError: the run does not work (any more), or not in this attempt.
+        JobError: the run does not work, or not in this attempt.
     """
     measured = ("train_loss", "validation_loss", "learning_rate", "windows_per_s", "memory_mib")
     news: dict[str, Any] = {name: value for name in measured if (value := getattr(progress, name)) is not None}

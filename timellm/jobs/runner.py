@@ -1,7 +1,8 @@
-"""The machine's runner: starts a worker for each run whose turn it is, and ends when nothing waits any more.
+"""The machine's runner: starts a worker for each run that is due, and ends when no run waits.
 
-Enters: nothing (`python -m timellm.jobs.runner`). Leaves: worker processes, which live on if it dies. It needs no
-service: whoever queues a run starts it, and whoever looks at the runs replaces it when it has died.
+Inputs: none (`python -m timellm.jobs.runner`). Outputs: worker processes, which go on if the runner dies. No service is
+needed: a process that queues a run starts the runner, and a process that reads the runs starts a new one if it has
+died.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ StartWorker = Callable[[str, Store], subprocess.Popen]
 
 
 def start_worker(run_id: str, store: Store) -> subprocess.Popen:
-    """Start the worker of a run; what it prints goes to the run's log.
+    """Start the worker of a run; its output goes to the run's log.
 
     Raises:
         OSError: the run's folder or the process cannot be made.
@@ -39,7 +40,7 @@ def start_worker(run_id: str, store: Store) -> subprocess.Popen:
 
 
 def drain(store: Store, *, start: StartWorker = start_worker, terminated: threading.Event | None = None) -> bool:
-    """Work the queue off until nothing waits; False if another process does so already.
+    """Start waiting runs until none is left; False if another process does so already.
 
     Setting `terminated` ends it early; workers go on.
     """
@@ -61,7 +62,7 @@ def drain(store: Store, *, start: StartWorker = start_worker, terminated: thread
 
 
 def _look(store: Store, start: StartWorker, workers: dict[str, subprocess.Popen]) -> None:
-    """See to workers that have ended, and start those whose turn it is."""
+    """Handle workers that have ended, and start those that are due."""
     store.reconcile()
     for run_id, worker in list(workers.items()):
         if worker.poll() is not None:
@@ -98,7 +99,7 @@ def _fail(store: Store, run_id: str, error: str, cause: CauseKind) -> None:
 
 
 def main() -> int:
-    """Drain the queue of this machine; 0 when it is empty or another runner is at it."""
+    """Drain the queue of this machine; 0 when it is empty or another runner works on it."""
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%F %T")
     terminated = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

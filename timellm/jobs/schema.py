@@ -1,7 +1,7 @@
-"""The store's tables: runs, their loss curves, what happened to them when, the files they left, and who starts them.
+"""The store's tables: runs, their loss curves, events and files, and the runner of each machine.
 
-Enters: nothing. Leaves: SQLAlchemy table definitions for the rest of this room, the same for SQLite and PostgreSQL, and
-a way to bring a store written by an earlier version up to them.
+Inputs: none. Outputs: SQLAlchemy table definitions for this package, the same for SQLite and PostgreSQL, and an upgrade
+of stores that earlier versions wrote.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ from sqlalchemy import (
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """Moments in UTC; the zone is not stored, so it is put back on the way out."""
+    """Times in UTC; the zone is not stored, so it is added when a time is read."""
 
     impl = DateTime
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: object) -> datetime | None:
-        """Drop the zone after turning to UTC."""
+        """Convert to UTC and drop the zone."""
         return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, dialect: object) -> datetime | None:
-        """Say that the moment is UTC."""
+        """Mark the time as UTC."""
         return None if value is None else value.replace(tzinfo=UTC)
 
 
 class PlainText(TypeDecorator[str]):
-    """Text without the character 0, which PostgreSQL cannot keep and an error message may carry."""
+    """Text without the character 0, which PostgreSQL cannot store and an error message can hold."""
 
     impl = Text
     cache_ok = True
 
     def process_bind_param(self, value: str | None, dialect: object) -> str | None:
-        """Leave the character out."""
+        """Remove the character."""
         return None if value is None else value.replace("\0", "")
 
 
@@ -144,7 +144,7 @@ def up_to_date(connection: sa.Connection) -> bool:
 
 
 def bring_up_to_date(connection: sa.Connection) -> None:
-    """Add the tables and columns that are missing, in the transaction of the connection; nothing is taken away."""
+    """Add the tables and columns that are missing, in the transaction of the connection; nothing is removed."""
     metadata.create_all(connection)
     for table, columns in _missing_columns(connection).items():
         for column in columns:

@@ -1,7 +1,8 @@
-"""The seat of the machine's runner: which process drains its queue. There is one seat, so there is one runner.
+"""The seat of the machine's runner: the process that drains the queue. A machine has one seat, so it has one runner.
 
-Enters: the store's database. Leaves: the runner's identity. A runner gives its seat up in the same transaction in which
-it sees that nothing waits, so a run that is queued at that moment either is seen or finds the seat free.
+Inputs: the store's database. Outputs: the runner's identity. A runner leaves its seat in the same transaction in which
+it finds that no run waits. A run that is queued at that moment is therefore either found, or the seat is free for a new
+runner.
 """
 
 from __future__ import annotations
@@ -18,16 +19,16 @@ from timellm.jobs.schema import runners
 
 
 def runner_of(database: Database) -> ProcessIdentity | None:
-    """The process on this machine's seat; it may be gone."""
+    """The process in this machine's seat; it may be gone."""
     with database.reading() as connection:
         seat = _seat(connection, database.machine)
     return None if seat is None else ProcessIdentity(seat.pid, seat.pid_started)
 
 
 def fill_seat(database: Database, start: Callable[[], ProcessIdentity], *, patience_s: float = 0.0) -> bool:
-    """Start a runner if runs wait and none is there; whether one was started.
+    """Start a runner if runs wait and there is none; True if one was started.
 
-    One that died less than `patience_s` after it was started is not replaced yet.
+    A runner that died within `patience_s` of its start is not replaced yet.
 
     Raises:
         OSError: the process cannot be made.
@@ -43,7 +44,7 @@ def fill_seat(database: Database, start: Callable[[], ProcessIdentity], *, patie
 
 
 def take_seat(database: Database, process: ProcessIdentity) -> bool:
-    """Whether `process` is this machine's runner, which it becomes if there is none."""
+    """Make `process` this machine's runner if there is none; True if it is the runner now."""
     with database.writing() as connection:
         seat = _seat(connection, database.machine)
         if seat is not None and seat.pid != process.pid and ProcessIdentity(seat.pid, seat.pid_started).alive():
@@ -53,7 +54,7 @@ def take_seat(database: Database, process: ProcessIdentity) -> bool:
 
 
 def give_up_seat(database: Database, process: ProcessIdentity, *, though_runs_wait: bool = False) -> bool:
-    """Give the seat up, unless runs wait; whether it was given up."""
+    """Leave the seat unless runs wait; True if it was left."""
     with database.writing() as connection:
         if not though_runs_wait and waiting(connection, database.machine):
             return False

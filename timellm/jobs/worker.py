@@ -1,7 +1,7 @@
-"""The process behind one run: takes it, fine-tunes, reports to the store, and ends in one terminal state.
+"""The process of one run: claims it, fine-tunes, reports to the store, and ends in one terminal state.
 
-Enters: a run id and nothing else (`python -m timellm.jobs.worker RUN_ID`). Leaves: the run's folder, its row in the
-store, and a log on standard output, which the launcher has pointed at the run's `log.txt`.
+Inputs: a run id and nothing else (`python -m timellm.jobs.worker RUN_ID`). Outputs: the run's folder, its row in the
+store, and a log on standard output, which the launcher writes to the run's `log.txt`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ log = logging.getLogger(__name__)
 
 
 class FitResult(Protocol):
-    """What a fit leaves: the summary for the store, and whether it was stopped before its end."""
+    """Result of a fit: the summary for the store, and whether it was stopped before its end."""
 
     summary: dict
     stopped: bool
@@ -58,13 +58,13 @@ class Fit(Protocol):
 def work(
     run_id: str, *, store: Store, fit: Fit, terminated: threading.Event | None = None, job: str | None = None
 ) -> State | None:
-    """Take the run, do it, and write its one ending, which is returned; None if it was not ours to do.
+    """Claim the run, fit it, and write its one ending, which is returned; None if another process has the run.
 
-    Setting `terminated` asks for a stop, as the page's button does. On a cluster, `job` is what was sent for the run.
+    Setting `terminated` requests a stop, like the page's button. On a cluster, `job` is the id of the run's job.
 
     Raises:
-        JobError: the run is unknown, or its row was ended by someone else meanwhile.
-        StoreError: the store could not be used at the end, however long it was tried.
+        JobError: the run is unknown, or another process has ended its row meanwhile.
+        StoreError: the store could not be used at the end, after many tries.
     """
     terminated = terminated or threading.Event()
     if not store.claim(run_id, job=job):
@@ -97,10 +97,10 @@ def _fit_and_end(run: Run, *, store: Store, fit: Fit, terminated: threading.Even
 
 
 def _end(run: Run, state: State, store: Store, **ending: Any) -> State:
-    """Write the run's ending; a store that cannot be used, such as one on a full disk, is tried for long.
+    """Write the run's ending; if the store cannot be used, for example on a full disk, try for a long time.
 
     Raises:
-        JobError: the run is no longer this worker's to end.
+        JobError: the run no longer belongs to this worker.
         StoreError: it was tried for `END_WITHIN_S` seconds.
     """
     give_up = time.monotonic() + END_WITHIN_S
@@ -116,7 +116,7 @@ def _end(run: Run, state: State, store: Store, **ending: Any) -> State:
 
 
 def _after_shortage(error: Exception, run: Run, peak_mib: float | None) -> list[Offer]:
-    """Settings with which the run would fit; what the failed attempt still holds is let go before they are sought."""
+    """Settings with which the run would fit; the memory of the failed attempt is freed before they are searched."""
     traceback.clear_frames(error.__traceback__)
     gc.collect()
     own_mib = psutil.Process().memory_info().rss / 2**20
@@ -124,7 +124,7 @@ def _after_shortage(error: Exception, run: Run, peak_mib: float | None) -> list[
 
 
 class StopSign:
-    """Whether someone wants the run to stop; the store is asked at most twice a second, and it need not answer."""
+    """Whether the run should stop; the store is read at most twice a second, and it may be out of use."""
 
     def __init__(self, run: Run, store: Store, terminated: threading.Event) -> None:
         self._run, self._store, self._terminated = run, store, terminated
@@ -134,7 +134,7 @@ class StopSign:
         """Look.
 
         Raises:
-            JobError: the run was ended or taken up elsewhere, so that nothing more may be written in its folder.
+            JobError: the run was ended or resumed elsewhere, so nothing more may be written in its folder.
         """
         if self._stop or (_now() < self._ask_at and not self._terminated.is_set()):
             return self._stop
@@ -157,7 +157,7 @@ class StopSign:
 
 
 def _now() -> float:
-    """Seconds of a clock that goes on while the machine sleeps, where there is one."""
+    """Seconds of a clock that runs on while the machine sleeps, where there is one."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
@@ -179,7 +179,7 @@ def _fit(config: RunConfig, **callbacks: object) -> FitResult:
 
 
 def main(arguments: list[str]) -> int:
-    """Work on the run named on the command line; 0 when it finished, was stopped or was not ours to do."""
+    """Work on the run named on the command line; 0 when it finished, was stopped or belongs to another process."""
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%F %T")
     if len(arguments) != 1:
         print("usage: python -m timellm.jobs.worker RUN_ID", file=sys.stderr)
