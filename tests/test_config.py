@@ -54,6 +54,7 @@ def test_what_is_no_configuration_is_refused(text):
 
 def test_split_counts_rows():
     assert DataConfig(path="a").split_rows(17_420) == (12_194, 1_742, 3_484)
+    assert DataConfig(path="a").split_rows(52_696) == (36_887, 5_270, 10_539), "as published for Weather"
     assert DataConfig(path="a", split="8640/2880/2880").split_rows(17_420) == (8640, 2880, 2880)
 
 

@@ -210,8 +210,12 @@ def test_training_that_an_earlier_version_began_on_other_windows_is_not_gone_on_
     assert timellm.fit(config, run_dir=tmp_path / "skip").summary["steps"] == 8
     filling = config.updated(missing="interpolate")
     begun_before(filling, tmp_path / "interpolate")
-    with pytest.raises(CheckpointError, match="an earlier version began it on windows that are now cut differently"):
-        timellm.fit(filling, run_dir=tmp_path / "interpolate")
+    odd = config.updated(split="70%/11%/19%", channels=("price",))
+    pd.read_csv(hourly_csv).iloc[:399].to_csv(tmp_path / "gap.csv", index=False)
+    begun_before(odd, tmp_path / "split")  # 399 rows: a test part of 75.81
+    for begun, name in ((filling, "interpolate"), (odd, "split")):
+        with pytest.raises(CheckpointError, match="an earlier version began it on windows that are now cut"):
+            timellm.fit(begun, run_dir=tmp_path / name)
     assert Forecaster.load(tmp_path / "interpolate").forecast().shape == (12, 3), "what it has learned stays usable"
 
 

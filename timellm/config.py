@@ -88,14 +88,15 @@ class DataConfig(_Section):
     def split_rows(self, rows: int) -> tuple[int, int, int]:
         """Rows of train, validation and test for a table of `rows` rows.
 
+        Of shares, train and test are rounded down and validation has the rest, as in the published benchmarks.
+
         Raises:
             ConfigError: the split asks for more rows than there are.
         """
         parts = self.split.split("/")
         if self.split.endswith("%"):
-            train, validation, _ = (int(part.rstrip("%")) for part in parts)
-            first, second = rows * train // 100, rows * (train + validation) // 100
-            return first, second - first, rows - second
+            train, _, test = (rows * int(part.rstrip("%")) // 100 for part in parts)
+            return train, rows - train - test, test
         counts = tuple(map(int, parts))
         if sum(counts) > rows:
             raise ConfigError(

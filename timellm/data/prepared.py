@@ -63,8 +63,15 @@ class PreparedData:
 
         A training that they began must not go on with other windows; one that no rule touches goes on.
         """
-        filled = self.config.data.missing == "interpolate" and np.isnan(self.values).any()
-        return "contexts are filled from their own past" if filled else ""
+        rules = []
+        if self.config.data.missing == "interpolate" and np.isnan(self.values).any():
+            rules.append("contexts are filled from their own past")
+        split = self.config.data.split
+        if split.endswith("%"):
+            _, _, test = (int(share.rstrip("%")) for share in split.split("/"))
+            if len(self.values) * test % 100:  # they rounded the test part up
+                rules.append("the test part is rounded down")
+        return "; ".join(rules)
 
     @cached_property
     def past(self) -> Past:
