@@ -57,7 +57,24 @@ def test_wrong_usage_exits_with_2(words, capsys):
     with pytest.raises(SystemExit) as exit:
         main(words)
     assert exit.value.code == 2
-    assert "usage:" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert "--help' shows how it is written" in said
+    assert said.count("\n") == 1
+
+
+@pytest.mark.parametrize("number", ["99999999999999999999", "-1", "0", "9" * 5000, "1e3", "two", ""])
+@pytest.mark.parametrize(
+    "words", [["runs", "--limit"], ["log", "X", "--lines"], ["attention", "X", "--out", "a.png", "--prototypes"]]
+)
+def test_number_beyond_what_an_option_takes_is_one_line(words, number, capsys):
+    with pytest.raises(SystemExit) as exit:
+        main([*words, number])
+    assert exit.value.code == 2
+    said = capsys.readouterr().err
+    assert "give a whole number from 1 to" in said
+    assert said.count("\n") == 1
+    assert len(said) < 300
 
 
 def test_error_is_one_line_on_standard_error_with_exit_code_2(tmp_path, capsys):

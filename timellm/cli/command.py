@@ -6,8 +6,9 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from timellm.cli import carrying, cluster, comparing, estimate, fitting, many, overview, receipt, results
 from timellm.errors import TimeLLMError
@@ -37,8 +38,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong with a command line in one line, as every other error is said."""
+
+    def error(self, message: str) -> NoReturn:
+        """Leave with exit code 2."""
+        self.exit(2, f"error: {' '.join(message.split())}; '{self.prog} --help' shows how it is written\n")
+
+
+def _whole(least: int, most: int) -> Callable[[str], int]:
+    """Reads a whole number of an option, from `least` to `most`."""
+
+    def number(text: str) -> int:
+        try:
+            found = int(text)
+        except ValueError:
+            found = least - 1
+        if not least <= found <= most:
+            shown = text if len(text) <= 40 else f"{text[:40]}..."
+            raise argparse.ArgumentTypeError(f"give a whole number from {least:,} to {most:,}, not {shown!r}")
+        return found
+
+    return number
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m timellm", description="Fine-tune and use Time-LLM forecasters.")
+    parser = _Parser(prog="python -m timellm", description="Fine-tune and use Time-LLM forecasters.")
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
 
     def verb(name: str, function: object, text: str) -> argparse.ArgumentParser:
@@ -111,16 +136,16 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, required=True, metavar="F.png", help="a picture, or all numbers if it ends in .csv"
     )
     one.add_argument("--channel", help="the first one when not given")
-    one.add_argument("--head", type=int, metavar="N", help="counted from 1; their mean when not given")
+    one.add_argument("--head", type=_whole(1, 64), metavar="N", help="counted from 1; their mean when not given")
     one.add_argument(
         "--cutoff", metavar="TIME", help="last timestamp of the window; the end of the data when not given"
     )
     one.add_argument(
-        "--prototypes", type=int, default=16, metavar="N", help="how many to draw, most attended first (16)"
+        "--prototypes", type=_whole(1, 1000), default=16, metavar="N", help="how many to draw, most attended first (16)"
     )
 
     one = verb("runs", overview.runs, "List the runs of this workspace, newest first.")
-    one.add_argument("--limit", type=int, default=50, metavar="N", help="at most so many (50)")
+    one.add_argument("--limit", type=_whole(1, 1_000_000), default=50, metavar="N", help="at most so many (50)")
 
     one = verb("compare", comparing.compare, "Set runs of this workspace side by side: errors, costs and settings.")
     one.add_argument("runs", nargs="+", metavar="RUN", help="two or more ids, as 'runs' shows them")
@@ -139,7 +164,9 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("table", type=Path, metavar="DATA.csv")
     one.add_argument("--name", help="what the run is called in the list")
     one.add_argument("--on", choices=("here", "cluster"), default="here", help="cluster: the one TIMELLM_RAY names")
-    one.add_argument("--workers", type=int, default=1, metavar="N", help="processes that train it together there")
+    one.add_argument(
+        "--workers", type=_whole(1, 1000), default=1, metavar="N", help="processes that train it together there"
+    )
     starting_point(one)
 
     one = verb("follow", cluster.follow, "Show how a run fares until it ends. Ctrl-C ends the looking, not the run.")
@@ -151,16 +178,16 @@ def _parser() -> argparse.ArgumentParser:
 
     one = verb("log", cluster.log, "Show the end of a run's log, wherever it works.")
     one.add_argument("run", metavar="RUN")
-    one.add_argument("--lines", type=int, default=50, metavar="N", help="at most so many (50)")
+    one.add_argument("--lines", type=_whole(1, 1_000_000), default=50, metavar="N", help="at most so many (50)")
 
     one = verb("forecast-many", many.forecast_many, "Forecast every series of files with columns unique_id, ds, y.")
     one.add_argument("run_dir", type=Path, metavar="DIR")
     one.add_argument("--data", required=True, metavar="FILES", help="a .parquet or .csv file, or a folder of them")
     one.add_argument("--out", required=True, metavar="FOLDER", help="new, or where the same forecast was interrupted")
     one.add_argument("--ray", metavar="HOST:PORT", help="spread over this Ray cluster; auto on one of its nodes")
-    one.add_argument("--workers", type=int, default=1, metavar="N", help="processes on the cluster")
-    one.add_argument("--cpus", type=int, default=1, metavar="N", help="cores of each worker (1)")
-    one.add_argument("--gpus", type=int, default=0, metavar="N", help="GPUs of each worker (0)")
+    one.add_argument("--workers", type=_whole(1, 1000), default=1, metavar="N", help="processes on the cluster")
+    one.add_argument("--cpus", type=_whole(1, 1000), default=1, metavar="N", help="cores of each worker (1)")
+    one.add_argument("--gpus", type=_whole(0, 1000), default=0, metavar="N", help="GPUs of each worker (0)")
 
     verb("backbones", overview.backbones, "List the language models offered by name.")
 
