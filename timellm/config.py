@@ -16,6 +16,9 @@ from typing import Any, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from timellm.errors import ConfigError
+from timellm.json_text import parse_json
+
+_MOST_BYTES = 8 * 2**20  # of a configuration as text, which may name many thousand channels
 
 Quantization = Literal["none", "8bit", "4bit"]
 
@@ -290,8 +293,8 @@ class RunConfig(_Section):
             ConfigError: the text is not JSON or not a configuration.
         """
         try:
-            tree = json.loads(text)
-        except json.JSONDecodeError as error:
+            tree = parse_json(text, most_bytes=_MOST_BYTES)
+        except ValueError as error:
             raise ConfigError(f"the configuration is not JSON: {error}") from None
         return cls.from_dict(tree)
 

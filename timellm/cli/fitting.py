@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import signal
 import sys
 import threading
@@ -130,6 +129,7 @@ def _starting_config(arguments: argparse.Namespace) -> tuple[RunConfig, set[str]
     """The configuration before --set, and the names of the settings that --config or --preset gives."""
     from timellm.config import RunConfig
     from timellm.errors import ConfigError
+    from timellm.json_text import read_json
     from timellm.presets import find_preset
 
     path = str(arguments.table.resolve())
@@ -139,7 +139,7 @@ def _starting_config(arguments: argparse.Namespace) -> tuple[RunConfig, set[str]
     if arguments.config is None:
         return RunConfig.create(path), set()
     try:
-        tree = json.loads(arguments.config.read_text(encoding="utf-8"))
+        tree = read_json(arguments.config)
     except (OSError, ValueError) as error:
         raise ConfigError(f"--config {arguments.config} cannot be read: {error}") from None
     if isinstance(tree, dict) and isinstance(tree.get("data", {}), dict):

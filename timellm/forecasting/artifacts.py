@@ -35,6 +35,7 @@ from timellm.data.windows import Scaler, WindowIndex
 from timellm.errors import CheckpointError
 from timellm.forecasting.baselines import LAST_VALUE, SEASONAL_NAIVE, last_value, seasonal_naive
 from timellm.forecasting.scores import MODEL_NAME, Scores, WindowForecasts
+from timellm.json_text import read_json
 from timellm.training.checkpoint import load_config
 from timellm.training.tensorfile import read_tensors, write_tensors
 from timellm.workspace import write_whole
@@ -156,7 +157,7 @@ class RunFolder:
         write_whole(self.path / name, lambda path: path.write_text(text, encoding="utf-8"))
 
     def _read_json(self, name: str, make: Callable[[Any], T], *, what: str) -> T:
-        return self._read(name, lambda path: make(json.loads(path.read_text(encoding="utf-8"))), what=what)
+        return self._read(name, lambda path: make(read_json(path)), what=what)
 
     def _read(self, name: str, read: Callable[[Path], T], *, what: str) -> T:
         path = self.path / name

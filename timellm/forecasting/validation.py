@@ -26,6 +26,7 @@ from timellm.data.gaps import Past
 from timellm.data.season import season_length
 from timellm.errors import CheckpointError
 from timellm.forecasting.baselines import LAST_VALUE, SEASONAL_NAIVE, last_value, seasonal_naive
+from timellm.json_text import read_json
 from timellm.training.pinned import PINNED
 from timellm.workspace import write_whole
 
@@ -140,7 +141,7 @@ def read_baselines(folder: Path) -> dict[str, float]:
     if not path.is_file():
         return {}
     try:
-        return {str(name): float(error) for name, error in json.loads(path.read_text(encoding="utf-8")).items()}
+        return {str(name): float(error) for name, error in read_json(path, constants=True).items()}
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path} is damaged ({error}); start the run again") from error
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from timellm.errors import CheckpointError, ConfigError, JobError
 from timellm.forecasting.scores import MODEL_NAME
 from timellm.jobs.run import Run
 from timellm.jobs.store import Store
+from timellm.json_text import read_json
 
 MOST = 8
 """More runs than these are no longer told apart side by side."""
@@ -192,7 +192,7 @@ def _scores(run: Run, warnings: list[str]) -> dict[str, dict[str, Any]]:
 
 def _read_scores(path: Path) -> dict[str, dict[str, Any]]:
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))["overall"]
+        rows = read_json(path)["overall"]
         return {str(row["model"]): dict(row) for row in rows}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path} is damaged ({error})") from error

@@ -14,6 +14,7 @@ from timellm.config import RunConfig
 from timellm.errors import ConfigError
 from timellm.jobs.run import IMPORTED, Run
 from timellm.jobs.store import Store
+from timellm.json_text import parse_json
 from timellm.training.estimate import Observation
 from timellm.training.memory import evaluated_windows
 from timellm.training.trial import Trial
@@ -84,7 +85,7 @@ def _trials(store: Store) -> list[Observation]:
     found = []
     for line in reversed(file.read_text(encoding="utf-8").splitlines()[-_MOST_TRIALS:]):
         try:
-            row = json.loads(line)
+            row = parse_json(line, constants=True)
             config, measured = RunConfig.from_dict(row["config"]), Trial(**row["trial"])
         except (ValueError, KeyError, TypeError, ConfigError):  # half a line, or another version's
             continue

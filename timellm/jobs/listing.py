@@ -7,7 +7,7 @@ time than it takes to draw them, so the search is done here and not in two diale
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from timellm.jobs.database import Database
 from timellm.jobs.run import ACTIVE, CauseKind, State
 from timellm.jobs.schema import runs
+from timellm.json_text import parse_json
 from timellm.training.progress import Phase
 
 Order = Literal["newest", "oldest", "validation", "skill", "name"]
@@ -126,15 +127,25 @@ def _listed(*row: Any) -> Listed:
     values = dict(zip(_COLUMNS, row, strict=True))
     table, backbone, quantization = _settings(values.pop("config"))
     values["tags"] = tuple(values["tags"].split("\n")) if values["tags"] else ()
-    skill = json.loads(values.pop("summary")).get("skill")
+    skill = _skill(values.pop("summary"))
     return Listed(**values, skill=skill, table=table, backbone=backbone, quantization=quantization)
+
+
+@lru_cache(maxsize=16_384)
+def _skill(summary: str) -> float | None:
+    """How much better than the baseline; None where it is not known, or where the row is damaged."""
+    try:
+        skill = parse_json(summary, constants=True)["skill"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return float(skill) if isinstance(skill, int | float) and math.isfinite(skill) else None
 
 
 @lru_cache(maxsize=16_384)  # a list is read again every few seconds, and the settings in it hardly ever change
 def _settings(config: str) -> tuple[str, str, str]:
     """Table, backbone and quantization; not validated, because a list may hold runs of other versions."""
     try:
-        tree = json.loads(config)
+        tree = parse_json(config)
         data, model = tree["data"], tree["model"]
         backbone = Path(model["backbone"])
         name = backbone.name if backbone.is_absolute() else str(backbone)  # a hub id keeps its owner

@@ -25,6 +25,7 @@ from timellm.errors import JobError, TimeLLMError
 from timellm.jobs.cause import cause_of
 from timellm.jobs.process import ProcessIdentity, this_process
 from timellm.jobs.run import log_tail, with_absolute_paths
+from timellm.json_text import read_json
 from timellm.training.receipt import Receipt, measure_receipt
 from timellm.workspace import PROJECT, cache_folder, workspace, write_whole
 
@@ -72,7 +73,7 @@ def failure(config: RunConfig) -> str | None:
 def under_way() -> UnderWay | None:
     """The measurement that is being made now; one whose process is gone is written down as failed."""
     try:
-        tree = json.loads(_status().read_text(encoding="utf-8"))
+        tree = read_json(_status(), constants=True)
         found = UnderWay(**tree | {"process": ProcessIdentity(**tree["process"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from timellm.errors import CheckpointError, JobError
 from timellm.jobs.event import files_in
 from timellm.jobs.run import RUN_ID
+from timellm.json_text import parse_json
 from timellm.workspace import write_whole
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ class Shelf:
         except FileNotFoundError:
             return {}
         try:
-            found = json.loads(text)
+            found = parse_json(text)
         except ValueError as error:
             raise CheckpointError(f"{path} is damaged ({error}); delete it, and start the run again") from None
         if not isinstance(found, dict):

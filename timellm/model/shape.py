@@ -5,13 +5,13 @@ Inputs: the value of `ModelConfig.backbone`. Outputs: a `BackboneShape`, from wh
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from timellm.errors import BackboneError
+from timellm.json_text import read_json
 from timellm.model.catalog import CatalogueEntry, find, prepared_folder
 
 Family = Literal["llama", "gpt2", "bert"]
@@ -70,7 +70,7 @@ def backbone_shape(name: str) -> BackboneShape:
     file = _config_file(name, entry)
     if file is not None:
         try:
-            settings = json.loads(file.read_text(encoding="utf-8"))
+            settings = read_json(file, constants=True)
         except (OSError, ValueError) as error:
             raise BackboneError(f"the config.json of {name} cannot be read: {error}") from error
         return _read(settings, name)

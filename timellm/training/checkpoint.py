@@ -8,7 +8,6 @@ digests of theirs: weights are not read beside a table, scale or setting that th
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -117,13 +116,13 @@ def check_companions(run_dir: Path, facts: Mapping[str, str]) -> None:
         if _digest(run_dir / name) != facts[name]:  # what lies there now, whatever was known before
             raise CheckpointError(f"{run_dir / name} was changed after the weights were trained with it; {_REMEDY}")
     if CONFIG in facts:
-        _check_settings(run_dir, json.loads(facts[CONFIG]))
+        _check_settings(run_dir, facts[CONFIG])
 
 
-def _check_settings(run_dir: Path, trained_with: dict) -> None:
+def _check_settings(run_dir: Path, trained_with: str) -> None:
     found = load_config(run_dir)
     try:
-        changed = found.differences(RunConfig.from_dict(trained_with))
+        changed = found.differences(RunConfig.from_json(trained_with))
     except ConfigError as error:
         raise CheckpointError(f"{run_dir / ADAPTER} is from another version: {error}; train the run again") from error
     for name, (now, then) in changed.items():

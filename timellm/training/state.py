@@ -21,6 +21,7 @@ from accelerate import Accelerator
 from torch import Tensor, nn
 
 from timellm.errors import CheckpointError
+from timellm.json_text import parse_json
 from timellm.training.checkpoint import check_companions, companions, read_adapter, write_adapter
 from timellm.training.processes import from_main, gathered, is_sharded
 from timellm.training.tensorfile import read_tensors, write_tensors
@@ -151,7 +152,7 @@ class StateFile:
             return None
         tensors, header = read_tensors(self.path, remedy=_REMEDY)
         try:
-            standing = Standing(**json.loads(header["standing"]))
+            standing = Standing(**parse_json(header["standing"], constants=True))
         except (KeyError, TypeError, ValueError) as error:
             raise CheckpointError(f"{self.path} is from another version ({error}); {_REMEDY}") from error
         if header.get("belongs_to") != self._key:

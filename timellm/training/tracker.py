@@ -27,6 +27,7 @@ from accelerate.tracking import GeneralTracker, MLflowTracker, TensorBoardTracke
 
 from timellm.config import RunConfig
 from timellm.errors import ConfigError
+from timellm.json_text import read_json
 from timellm.training.processes import from_main
 from timellm.training.progress import OnProgress, Progress
 from timellm.workspace import workspace, write_whole
@@ -187,7 +188,7 @@ def _begun(name: str, config: RunConfig, run_dir: Path) -> GeneralTracker:
 def _known(run_dir: Path, name: str) -> str | None:
     """The tracker's run that this run began with, if it has begun."""
     try:
-        kept = json.loads((run_dir / TRACKED).read_text(encoding="utf-8"))
+        kept = read_json(run_dir / TRACKED)
         return str(kept["run"]) if kept["tracker"] == name else None
     except FileNotFoundError:
         return None

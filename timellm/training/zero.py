@@ -9,7 +9,6 @@ DeepSpeed is optional: requirements-deepspeed.txt.
 from __future__ import annotations
 
 import importlib.util
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from timellm.config import TrainingConfig
 from timellm.errors import CheckpointError, ConfigError
+from timellm.json_text import read_json
 from timellm.training.checkpoint import device_of
 from timellm.training.processes import gathered, join_processes
 
@@ -44,7 +44,7 @@ def read_deepspeed(path: Path) -> dict[str, Any]:
     """
     where = f"setting 'deepspeed': {path}"
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
     except (OSError, ValueError) as error:
         raise ConfigError(f"{where} cannot be read: {error}") from None
     if not isinstance(content, dict):

@@ -13,11 +13,14 @@ from typing import Any, Literal
 
 import streamlit as st
 
+from timellm.json_text import parse_json
+
 Id = Literal["table", "run"]
 IDS: tuple[Id, ...] = ("table", "run")
 # What is looked for in the list of runs. Widgets that are bound to the URL have these as their session keys, too.
 SEARCH, SEARCH_ORDER = "q", "sort"
 SEARCH_CHOICES = ("state", "tag", "backbone", "data")
+_MOST_ROLES = 20_000  # bytes of what the URL says about a table
 COMPARED = "runs"  # ids of the runs on the page that compares them
 ROLES = "roles"  # what the user corrected about the table (column roles, description), as JSON in the URL
 
@@ -59,8 +62,8 @@ def compare(ids: Iterable[str]) -> None:
 def roles() -> dict[str, Any]:
     """Corrected `DataConfig` settings of the chosen table; empty when the URL has none or has nonsense."""
     try:
-        found = json.loads(st.query_params.get(ROLES, "{}"))
-    except json.JSONDecodeError:
+        found = parse_json(st.query_params.get(ROLES, "{}"), most_bytes=_MOST_ROLES)
+    except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
 

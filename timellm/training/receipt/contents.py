@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Literal, Self
 
+from timellm.json_text import parse_json
+
 Precision = Literal["float32", "bfloat16", "float16", "8bit", "4bit"]
 """How the frozen layers are stored; the first three also calculate in it."""
 
@@ -93,7 +95,7 @@ class Receipt:
         Raises:
             ValueError, TypeError, KeyError: the text is damaged, or another version has written it.
         """
-        tree = json.loads(text)
+        tree = parse_json(text, constants=True)
         return cls(
             **tree
             | {
