@@ -29,6 +29,7 @@ from timellm.jobs.importing import import_run
 from timellm.jobs.store import Store
 from timellm.jobs.worker import work
 from timellm.pipeline import fit
+from timellm.training.progress import Progress
 from timellm.workspace import Workspace
 
 
@@ -292,7 +293,13 @@ def test_archive_with_another_manifest_is_refused(archive, assert_refused, manif
         {"state": "running"}, {"name": ""}, {"name": "a\0b"}, {"more": 1}, {"curve": [[1, 1, 1, 1], [1, 2, 2, 2]]},
         {"summary": {"skill": "high"}}, {"events": [["yesterday", "queued", ""]]}, {"done": -1},
         {"created": "2024-01-01"},
+        {"fraction": float("nan")}, {"fraction": 1.5}, {"worked_s": -1.0}, {"train_loss": float("inf")},
+        {"learning_rate": -0.1}, {"summary": {"seconds": -5}}, {"summary": {"more": float("nan")}},
+        {"created": "0001-01-01T00:00:00+14:00"}, {"curve": [[2**31, 1, 1, 1]]}, {"name": "a\u202egpj.exe"},
+        {"tags": ["one"] * 101}, {"note": "n" * 100_001}, {"summary": {"more": "m" * 2**20}},
+        {"summary": json.loads("[" * 900 + "]" * 900)},
         {"config_text": "{"},
+        {"config_text": "[" * 50_000},
         {"config_text": '{"data": {"path": "x"}, "model": {"layers": 0}}'},
     ],
 )  # fmt: skip
@@ -301,6 +308,50 @@ def test_archive_with_a_row_that_no_run_has_is_refused(archive, assert_refused, 
         import_run(Store.open(), rewritten(archive, row=row))
     if "config_text" not in row:
         assert_refused(rewritten(archive, row=row), r"run\.json in the archive is damaged or from another version")
+
+
+def test_archive_with_a_loss_beyond_the_runs_steps_is_refused(archive, assert_refused):
+    row = {"curve": [[1, 1, 1, 1], [9, 1, 1, 1]]}
+    assert_refused(rewritten(archive, row=row), "a loss at step 9, and the run had at most 8 steps")
+
+
+def test_member_of_an_archive_that_is_nested_without_end_is_refused(archive, assert_refused):
+    deep = b"[" * 10**6
+    assert_refused(rewritten(archive, but={ROW: deep}), "nested more than 64 levels")
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(out, "w") as new:
+        for name in old.namelist():
+            new.writestr(name, deep if name == MANIFEST else old.read(name))
+    assert_refused(out, "nested more than 64 levels")
+    for name in ("words.json", "summary.json"):
+        assert_refused(rewritten(archive, but={f"files/{name}": deep}), f"{name} is damaged .*nested more than 64")
+
+
+def test_curve_of_very_many_points_is_thinned_on_its_way_in(archive, left, store):
+    steps = 250_000
+    config = left[1].config.updated(steps=steps).to_json()
+    files = {"files/config.json": None, "files/adapter.safetensors": None, "files/training_state.safetensors": None}
+    row = {"curve": [[i, 0.5, 0.25, 1e-3] for i in range(1, steps + 1)], "config_text": config}
+    found = import_run(store, rewritten(archive, row=row, but=files))
+    assert "Of the 250,000 points of its curve, about 100,000 are kept." in found.notes
+    kept = store.curve(found.run.id)
+    assert len(kept) < 100_001
+    assert kept["step"].iloc[0] == 1
+    shown = store.curve(found.run.id, most=1500)
+    assert len(shown) < 3100, "every point is a validation, and all were drawn"
+
+
+def test_run_that_diverged_can_be_exported(left, tmp_path):
+    here = Store.open(Workspace(tmp_path))
+    run = here.create_run(left[1].config, name="a\tb\u202ec")
+    assert run.name == "a b c"
+    assert here.claim(run.id)
+    here.record(run.id, Progress("training", done=1, total=8, train_loss=float("inf"), validation_loss=float("inf")))
+    here.finish(run.id, "failed", error="diverged", summary={"best_validation_loss": float("inf")})
+    out = io.BytesIO()
+    write_archive(here, run.id, out, with_table=False)
+    there = Store.open(Workspace(tmp_path / "there"))
+    assert import_run(there, out).run.train_loss is None
 
 
 def test_archive_whose_weights_do_not_fit_its_table_is_refused(archive, left, assert_refused):

@@ -20,7 +20,7 @@ from timellm.jobs.cluster_runs import end_job
 from timellm.jobs.event import Happening, add_event, files_in, replace_artefacts
 from timellm.jobs.process import ProcessIdentity
 from timellm.jobs.queue import last_position
-from timellm.jobs.run import Run, State
+from timellm.jobs.run import Run, State, one_line
 from timellm.jobs.schema import curves, runs
 from timellm.jobs.store import Store
 
@@ -42,7 +42,7 @@ def rename(store: Store, run_id: str, name: str) -> Run:
     Raises:
         JobError: there is no such run, or the name is empty.
     """
-    name = " ".join(name.split())[:200]
+    name = one_line(name)[:200].strip()
     if not name:
         raise JobError("a run needs a name; write one")
     before = store.get(run_id)
@@ -57,7 +57,7 @@ def label(store: Store, run_id: str, *, tags: list[str], note: str) -> Run:
     Raises:
         JobError: there is no such run, or there are too many tags, too long ones, or too long a note.
     """
-    wanted = tuple(dict.fromkeys(" ".join(tag.split()) for tag in tags if tag.strip()))
+    wanted = tuple(dict.fromkeys(filter(None, map(one_line, tags))))
     if len(wanted) > MOST_TAGS or any(len(tag) > TAG_LETTERS for tag in wanted):
         raise JobError(f"a run may have {MOST_TAGS} tags of {TAG_LETTERS} letters; leave some out")
     if len(note) > NOTE_LETTERS:

@@ -11,6 +11,8 @@ Enters: an ended run. Leaves: a zip archive of plain files, none of which is eve
 from __future__ import annotations
 
 import hashlib
+import json
+import math
 import re
 import stat
 import zipfile
@@ -18,14 +20,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Annotated, BinaryIO, Literal, Self
+from typing import Annotated, Any, BinaryIO, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+import numpy as np
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from timellm import __version__
 from timellm.errors import JobError
 from timellm.jobs.event import files_in
-from timellm.jobs.run import CauseKind, Run
+from timellm.jobs.run import ODD_LETTERS, CauseKind, Run, one_line
 from timellm.jobs.store import Store
 from timellm.training.progress import Phase
 
@@ -39,14 +42,22 @@ _PACKED = (".json", ".jsonl", ".txt", ".csv")  # the others hold numbers that ha
 _UPLOADED = re.compile(r"[0-9a-f]{12}-")
 _CHUNK = 2**20
 
+MOST_POINTS, MOST_EVENTS, MOST_TAGS, MOST_SUMMARY = 100_000, 10_000, 100, 2**20
+"""Points of a curve, events, tags, and bytes of a summary that a run may bring."""
+
 Text = Annotated[str, Field(max_length=100_000)]
-Line = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
+# Neither control characters nor those that turn the direction of writing: both let a line look like another one.
+Line = Annotated[str, Field(min_length=1, max_length=200, pattern=rf"^[^{ODD_LETTERS}]+$")]
 Count = Annotated[int, Field(ge=0, le=2**53)]
-Loss = float | None
+Amount = Annotated[float, Field(ge=0, le=1e300)]
+Seconds = Annotated[float, Field(ge=0, le=1e10)]
+Loss = Amount | None
+# Any clock was set to something in between, and every date in between can be shown in any time zone.
+Moment = Annotated[AwareDatetime, Field(ge=datetime(1970, 1, 1, tzinfo=UTC), le=datetime(2200, 1, 1, tzinfo=UTC))]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Entry(_Strict):
@@ -69,18 +80,18 @@ class Manifest(_Strict):
 class Summary(BaseModel):
     """What the pages read of a run's outcome has the type that they expect; whatever else there is stays as it is."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
     steps: Count | None = None
     best_step: Count | None = None
-    best_validation_loss: float | None = None
-    training_seconds: float | None = None
-    evaluation_seconds: float | None = None
-    seconds: float | None = None
-    windows_per_s: float | None = None
-    memory_mib: float | None = None
+    best_validation_loss: Loss = None
+    training_seconds: Seconds | None = None
+    evaluation_seconds: Seconds | None = None
+    seconds: Seconds | None = None
+    windows_per_s: Amount | None = None
+    memory_mib: Amount | None = None
     test_windows: Count | None = None
-    test: dict[str, float | None] = {}
+    test: dict[str, Loss] = {}
     skill: float | None = None
     verdict: Text = ""
     notes: tuple[Text, ...] = ()
@@ -92,30 +103,32 @@ class Row(_Strict):
 
     name: Line
     state: Literal["finished", "stopped", "failed"]
-    config_text: Text
-    created: AwareDatetime
-    started: AwareDatetime | None
-    updated: AwareDatetime | None
-    ended: AwareDatetime | None
+    config_text: Annotated[str, Field(max_length=8 * 2**20)]
+    created: Moment
+    started: Moment | None
+    updated: Moment | None
+    ended: Moment | None
     phase: Phase | None
     done: Count
     total: Count
-    fraction: float
-    train_loss: float | None
-    validation_loss: float | None
-    best_validation_loss: float | None
-    learning_rate: float | None
-    windows_per_s: float | None
-    memory_mib: float | None
+    fraction: Annotated[float, Field(ge=0, le=1)]
+    train_loss: Loss
+    validation_loss: Loss
+    best_validation_loss: Loss
+    learning_rate: Amount | None
+    windows_per_s: Amount | None
+    memory_mib: Amount | None
     message: Text
     error: Text | None
     cause: CauseKind | None
     summary: Summary
-    tags: tuple[Line, ...]
+    tags: Annotated[tuple[Line, ...], Field(max_length=MOST_TAGS)]
     note: Text
     attempt: Annotated[int, Field(ge=0, le=10**6)]
-    worked_s: float
-    events: tuple[tuple[AwareDatetime, Annotated[str, Field(pattern="^[a-z ]{1,24}$")], Text], ...]
+    worked_s: Seconds
+    events: Annotated[
+        tuple[tuple[Moment, Annotated[str, Field(pattern="^[a-z ]{1,24}$")], Text], ...], Field(max_length=MOST_EVENTS)
+    ]
     curve: tuple[tuple[Annotated[int, Field(ge=0, lt=2**31)], Loss, Loss, Loss], ...]
     """Step, training loss, validation loss, learning rate."""
 
@@ -124,6 +137,13 @@ class Row(_Strict):
         if len({point[0] for point in self.curve}) < len(self.curve):
             raise ValueError("the curve has a step twice")
         return self
+
+    @field_validator("summary", mode="before")
+    @classmethod
+    def _is_small(cls, summary: Any) -> Any:
+        if len(json.dumps(summary, default=str)) > MOST_SUMMARY:
+            raise ValueError(f"is larger than the {MOST_SUMMARY:,} bytes that a run's outcome may have")
+        return summary
 
 
 @dataclass(frozen=True)
@@ -224,11 +244,28 @@ def _pieces(content: bytes | Path) -> Iterator[bytes]:
 
 
 def _row(run: Run, store: Store) -> Row:
-    values = {name: getattr(run, name) for name in Row.model_fields if name not in ("events", "curve")}
-    curve = store.curve(run.id)
+    values = {name: _finite(getattr(run, name)) for name in Row.model_fields if name not in ("events", "curve")}
+    values |= {"name": one_line(run.name) or run.id, "tags": tuple(filter(None, map(one_line, run.tags)))}
+    curve = store.curve(run.id, most=MOST_POINTS // 2).replace([np.inf, -np.inf], np.nan)
     steps = curve[["step", "train_loss", "validation_loss", "learning_rate"]].astype(object)
-    return Row(
-        **values,
-        events=tuple((event.at, event.kind, event.detail) for event in store.events(run.id)),
-        curve=tuple(steps.where(steps.notna(), None).itertuples(index=False, name=None)),
-    )
+    values |= {
+        "curve": tuple(steps.where(steps.notna(), None).itertuples(index=False, name=None)),
+        "events": tuple((event.at, event.kind, event.detail) for event in store.events(run.id)[-MOST_EVENTS:]),
+    }
+    try:
+        return Row(**values)
+    except ValidationError as error:
+        what, why = error.errors()[0]["loc"], error.errors()[0]["msg"]
+        raise JobError(
+            f"run '{run.id}' cannot be exported: its {'.'.join(map(str, what))} is not as a run's is ({why});"
+            " copy its folder instead"
+        ) from None
+
+
+def _finite(value: Any) -> Any:
+    """NaN and infinity become None, as in JSON: a training that diverged has them."""
+    if isinstance(value, dict):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_finite(one) for one in value)
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -40,7 +40,7 @@ def forget_validations(connection: sa.Connection, run_id: str, *, after: int) ->
 def read_curve(connection: sa.Connection, run_id: str, *, most: int | None = None) -> pd.DataFrame:
     """Columns step, train_loss, validation_loss, learning_rate in the order of steps; NaN where not measured.
 
-    Of a long training, about `most` evenly spaced rows, besides every validation, the first and the last.
+    Of a long training, about `most` evenly spaced rows, besides the first, the last and at most as many validations.
     """
     import pandas as pd  # here, so that workers that only wait for their turn stay small
 
@@ -48,12 +48,17 @@ def read_curve(connection: sa.Connection, run_id: str, *, most: int | None = Non
     mine = curves.c.run_id == run_id
     query = sa.select(*(curves.c[name] for name in columns)).where(mine).order_by(curves.c.step)
     if most is not None:
-        count = connection.scalar(sa.select(sa.func.count()).where(mine)) or 0
+        counts = sa.select(sa.func.count(), sa.func.count(curves.c.validation_loss)).where(mine)
+        count, validations = connection.execute(counts).one()
         if (every := -(-count // most)) > 1:
+            validated = curves.c.validation_loss.is_not(None)
             place = sa.func.row_number().over(order_by=curves.c.step).label("place")
-            numbered = sa.select(*(curves.c[name] for name in columns), place).where(mine).subquery()
+            among = sa.func.row_number().over(order_by=curves.c.step, partition_by=validated).label("among")
+            numbered = sa.select(*(curves.c[name] for name in columns), place, among).where(mine).subquery()
             kept = (numbered.c.place % every == 1) | (numbered.c.place == count)
-            kept |= numbered.c.validation_loss.is_not(None)
+            # All of them in what is trained here; a curve from elsewhere may have one at every step.
+            every_validation = max(1, -(-validations // most))
+            kept |= numbered.c.validation_loss.is_not(None) & ((numbered.c.among - 1) % every_validation == 0)
             query = sa.select(*(numbered.c[name] for name in columns)).where(kept).order_by(numbered.c.step)
     frame = pd.DataFrame([tuple(row) for row in connection.execute(query)], columns=columns)
     return frame.astype({name: "int64" if name == "step" else "float64" for name in columns})

@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ import sqlalchemy as sa
 from timellm.config import RunConfig
 from timellm.data.uploads import adopt_upload
 from timellm.errors import CheckpointError
-from timellm.jobs.archive import FILES, TABLE, Manifest, Row
+from timellm.jobs.archive import FILES, MOST_POINTS, ROW, TABLE, Manifest, Row
 from timellm.jobs.event import add_event, files_in, replace_artefacts
 from timellm.jobs.queue import queue_device
 from timellm.jobs.run import IMPORTED, Run, new_run_id
@@ -98,6 +98,13 @@ def _config(staged: Path, row: Row, manifest: Manifest) -> tuple[RunConfig, list
         notes.append(f"Its backbone is the folder {backbone}, which is not here; new forecasts need it.")
     if not any(name.startswith(TABLE) for name in manifest.files) and not Path(config.data.path).is_file():
         notes.append("Its table stayed behind; what it has worked out and what it learned from are here.")
+    if row.curve and max(point[0] for point in row.curve) > config.training.steps:
+        raise CheckpointError(
+            f"{ROW} in the archive has a loss at step {max(point[0] for point in row.curve):,}, and the run had at most"
+            f" {config.training.steps:,} steps; export it again"
+        )
+    if len(row.curve) > MOST_POINTS:
+        notes.append(f"Of the {len(row.curve):,} points of its curve, about {MOST_POINTS:,} are kept.")
     return config, notes
 
 
@@ -165,9 +172,19 @@ def _add_past(connection: sa.Connection, run_id: str, arrival: _Arrival) -> None
     if row.curve:
         names = ("step", "train_loss", "validation_loss", "learning_rate")
         connection.execute(
-            sa.insert(curves), [{"run_id": run_id, **dict(zip(names, p, strict=True))} for p in row.curve]
+            sa.insert(curves), [{"run_id": run_id, **dict(zip(names, p, strict=True))} for p in _thinned(row.curve)]
         )
     add_event(connection, run_id, "imported", f"was {arrival.manifest.run}, of version {arrival.manifest.written_by}")
+
+
+def _thinned(curve: Sequence[tuple]) -> list[tuple]:
+    """About `MOST_POINTS` of a curve's points, evenly spaced, and its validations, unless these alone are too many."""
+    every = max(1, -(-len(curve) // MOST_POINTS))
+    validated = sum(point[2] is not None for point in curve)
+    every_validation = 1 if validated <= MOST_POINTS else every
+    return [
+        point for i, point in enumerate(curve) if i % every == 0 or (point[2] is not None and i % every_validation == 0)
+    ]
 
 
 def _put_path(files: Path, config: RunConfig) -> None:

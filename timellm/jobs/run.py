@@ -31,6 +31,8 @@ TRAINING_STATE = "training_state.safetensors"
 """As timellm.training.state names it, which would bring torch in here."""
 IMPORTED = "imported"
 """In the summary of a run that came from elsewhere: what it took says nothing about this machine."""
+ODD_LETTERS = r"\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069"
+"""Control characters, line ends, and marks that turn the direction of writing; as part of a regular expression."""
 _ID_LETTERS = string.ascii_lowercase + string.digits
 
 
@@ -139,9 +141,14 @@ def new_run_id(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y%m%d-%H%M}-{tail}"
 
 
+def one_line(text: str) -> str:
+    """The text as one line without characters that change how others look."""
+    return " ".join(re.sub(f"[{ODD_LETTERS}]", " ", text).split())
+
+
 def default_name(config: RunConfig) -> str:
     """Table and backbone, for a run that nobody named."""
-    return f"{Path(config.data.path).stem}, {Path(config.model.backbone).name}"
+    return one_line(f"{Path(config.data.path).stem}, {Path(config.model.backbone).name}")
 
 
 def with_absolute_paths(config: RunConfig) -> RunConfig:

@@ -41,9 +41,11 @@ from timellm.jobs.run import (
     State,
     default_name,
     new_run_id,
+    one_line,
     with_absolute_paths,
 )
 from timellm.jobs.schema import artefacts, bring_up_to_date, curves, events, runs, up_to_date
+from timellm.json_text import parse_json
 from timellm.training.progress import Progress
 from timellm.workspace import Workspace, workspace
 
@@ -145,7 +147,7 @@ class Store:
         now = datetime.now(UTC)
         row = {
             "id": new_run_id(now),
-            "name": (name or "").strip()[:200] or default_name(config)[:200],
+            "name": one_line(name or "")[:200].strip() or default_name(config)[:200],
             "state": "queued",
             "config": config.to_json(),
             "created": now,
@@ -288,6 +290,18 @@ class Store:
         values = dict(row)
         del values["pid_started"], values["heartbeat"]
         values["config_text"] = values.pop("config")
-        values["summary"] = json.loads(values["summary"])
+        values["summary"] = _outcome(values["summary"])
         values["tags"] = tuple(values["tags"].split("\n")) if values["tags"] else ()
         return Run(**values, run_dir=self.place.checkpoints / row["id"])
+
+
+def _outcome(text: str) -> dict[str, Any]:
+    """What a run's row says about its outcome; a damaged text becomes a note, so that it hides no other run."""
+    try:
+        found = parse_json(text, constants=True)
+        if isinstance(found, dict):
+            return found
+        why = "it is no JSON object"
+    except ValueError as error:
+        why = str(error)
+    return {"notes": [f"The outcome of this run cannot be read from the store: {why}"]}

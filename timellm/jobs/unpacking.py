@@ -7,7 +7,6 @@ declares is held against limits before anything is unpacked: names, kinds, numbe
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import stat
 import zipfile
@@ -33,6 +32,7 @@ from timellm.jobs.archive import (
     Row,
 )
 from timellm.jobs.run import RUN_ID
+from timellm.json_text import parse_json
 
 _MOST_DESCRIPTION = 64 * 2**20  # bytes of manifest.json and of run.json
 _MOST_SHRUNK, _SHRINKS_FREELY = 200, 64 * 2**20
@@ -104,13 +104,14 @@ def _described(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], na
     with archive.open(entries[name]) as file:
         text = file.read(_MOST_DESCRIPTION + 1)
     try:
-        if kind is Manifest and (found := json.loads(text)).get("version") != VERSION and found.get("format") == FORMAT:
+        found = parse_json(text, most_bytes=_MOST_DESCRIPTION)
+        if kind is Manifest and found.get("version") != VERSION and found.get("format") == FORMAT:
             raise CheckpointError(
                 f"the archive has version {found.get('version')!r} and this workbench reads {VERSION}; use the version"
                 " that wrote it, or a newer one"
             )
-        return kind.model_validate_json(text)
-    except (ValidationError, ValueError, AttributeError, RecursionError) as error:
+        return kind.model_validate(found)
+    except (ValidationError, ValueError, AttributeError) as error:
         found = " ".join(str(error).split())[:300]
         raise CheckpointError(f"{name} in the archive is damaged or from another version: {found}") from None
 
