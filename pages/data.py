@@ -8,11 +8,14 @@ from timellm.plots.series import MOST_SMALL, all_channels, gaps, one_channel, th
 from timellm.plots.template import CONFIG
 from timellm.ui import keys, loaders, tables
 from timellm.ui.errors import explained, show_error
+from timellm.ui.uploaded import uploaded_tables
 from timellm.ui.words import moment, plain
 
 st.title("Data")
 
 table_id = tables.source()
+with explained("The uploaded tables cannot be listed"):
+    uploaded_tables()
 if table_id is None:
     with st.container(border=True):
         st.markdown("Bring a CSV file or choose a sample to see its series here, and then fine-tune on it.")

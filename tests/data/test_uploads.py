@@ -6,7 +6,7 @@ import os
 import pytest
 
 from timellm.data.samples import samples
-from timellm.data.uploads import save_upload, table_path, uploads
+from timellm.data.uploads import delete_upload, save_upload, table_path, table_title, uploads
 from timellm.errors import DataError
 from timellm.workspace import workspace
 
@@ -25,7 +25,8 @@ def test_upload_is_kept_under_hash_and_name_and_found_again():
     assert path.name == "949103ca15e9-my-sales-2020.csv"
     assert path.read_bytes() == CONTENT
     assert table_path(path.name) == path
-    assert [(upload.id, upload.name) for upload in uploads()] == [(path.name, "my-sales-2020")]
+    assert [(upload.id, upload.name) for upload in uploads()] == [(path.name, "My Sales 2020")]
+    assert uploads()[0].size_bytes == len(CONTENT)
 
 
 def test_same_content_is_kept_once_and_other_content_apart():
@@ -33,6 +34,29 @@ def test_same_content_is_kept_once_and_other_content_apart():
     other = save_upload("a.csv", content=CONTENT + b"2020-01-02,2\n")
     assert first == again != other
     assert len(uploads()) == 2
+
+
+def test_name_on_disk_stands_in_for_a_title_that_is_missing_or_damaged():
+    path = save_upload("My Sales 2020.csv", content=CONTENT)
+    assert table_title(path) == "My Sales 2020"
+    path.with_suffix(".json").write_text("{")
+    assert table_title(path) == "my-sales-2020"
+    path.with_suffix(".json").unlink()
+    assert table_title(path) == "my-sales-2020"
+    assert table_title(workspace().root / "Own file.csv") == "Own file"
+
+
+def test_title_is_one_line_without_control_characters():
+    path = save_upload("../a\n\u202eb\x00" + "x" * 500 + ".csv", content=CONTENT)
+    assert table_title(path).startswith("a b xxx") and len(table_title(path)) == 120
+
+
+def test_deleted_upload_is_gone_with_its_title():
+    path = save_upload("a.csv", content=CONTENT)
+    delete_upload(path.name)
+    assert list(path.parent.iterdir()) == []
+    with pytest.raises(DataError, match="there is no table"):
+        delete_upload(path.name)
 
 
 def test_newest_upload_comes_first():
@@ -63,7 +87,7 @@ def test_upload_name_cannot_leave_the_folder(home, name):
     assert path.resolve().parent == workspace().uploads
     assert len(path.name) < 90
     assert table_path(path.name) == path
-    assert [file for file in home.rglob("*") if file.is_file()] == [path]
+    assert {file for file in home.rglob("*") if file.is_file()} == {path, path.with_suffix(".json")}
 
 
 @pytest.mark.parametrize(

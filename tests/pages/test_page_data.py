@@ -6,6 +6,10 @@ from timellm.data.samples import samples
 from timellm.workspace import workspace
 
 
+def button(app, label):
+    return next(one for one in app.button if one.label == label)
+
+
 def test_uploading_a_table_keeps_it_and_puts_its_id_into_the_url(open_page, hourly_csv):
     app = open_page("data")
     app.file_uploader[0].upload("Plant load.csv", hourly_csv()).run()
@@ -86,8 +90,30 @@ def test_edited_description_is_still_there_after_a_reload(open_page, table_id):
 
 def test_edited_description_reaches_the_set_up(open_page, table_id):
     app = open_page("data", table=table_id)
-    assert "plant-load" in app.text_area[0].value
+    assert "Plant load" in app.text_area[0].value
     app.text_area[0].set_value("Load of one plant in MW.").run()
     app.switch_page("finetune.py").run()
     assert not app.exception
     assert any("Load of one plant in MW" in part.value for part in app.markdown)
+
+
+def test_uploaded_table_keeps_its_name_and_is_deleted_after_a_question(open_page, table_id, finished):
+    app = open_page("data", table=table_id)
+    assert app.subheader[0].value == "Plant load"
+    assert any(one.label.startswith("Uploaded tables: 1, ") for one in app.expander)
+    button(app, "Delete").click().run()
+    assert (workspace().uploads / table_id).is_file()
+    button(app, "Delete the table").click().run()
+    assert not app.exception and not app.error
+    assert not (workspace().uploads / table_id).exists()
+    assert not any(one.label.startswith("Uploaded tables") for one in app.expander)
+    assert open_page("forecast", run=finished.id).get("plotly_chart"), "the run has its own copy"
+
+
+def test_table_that_a_waiting_run_needs_is_not_deleted(open_page, table_id, queued):
+    app = open_page("data", table=table_id)
+    button(app, "Delete").click().run()
+    button(app, "Delete the table").click().run()
+    assert not app.exception
+    assert "still needed by 'Waiting run'" in app.error[0].value
+    assert (workspace().uploads / table_id).is_file()

@@ -33,7 +33,7 @@ def test_start_writes_the_run_that_the_form_shows_and_goes_to_watch_it(open_page
     assert (run.config.model.horizon, run.config.training.steps) == (24, 7)
     assert run.config.model.quantization == "4bit"
     assert run.config.data.channels == ("load",)
-    assert "plant-load" in run.config.data.description
+    assert "Plant load" in run.config.data.description
     assert app.query_params["run"] == run.id
     assert app.title[0].value == "Runs"
 

@@ -1,26 +1,30 @@
-"""Tables brought in by the user: kept under a name that tells their content, found again by an id from a URL.
+"""Uploaded tables: kept under a name that identifies their content, found again by an id from a URL.
 
 In: bytes and a file name, neither to be trusted. Out: paths inside the workspace's upload folder. A table's id is its
-file name there, or `sample:<key>` for a bundled one.
+file name there, or `sample:<key>` for a bundled one. The name under which a user uploaded it lies beside the table.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
 import tempfile
 import unicodedata
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from timellm.data.samples import find_sample
 from timellm.errors import DataError
-from timellm.workspace import workspace
+from timellm.workspace import workspace, write_whole
 
 _ID = re.compile(r"[0-9a-f]{12}-[a-z0-9][a-z0-9_-]*\.csv")
 _SAMPLE = "sample:"
+_HASH = re.compile(r"[0-9a-f]{12}-")
+_TITLE_LETTERS = 120
 
 
 @dataclass(frozen=True)
@@ -29,11 +33,13 @@ class Upload:
 
     id: str
     path: Path
+    size_bytes: int
+    uploaded: datetime
 
     @property
     def name(self) -> str:
-        """The name it came under, made safe, without the hash."""
-        return self.path.stem.partition("-")[2]
+        """The name of the file that was uploaded, without its ending."""
+        return table_title(self.path)
 
 
 def save_upload(name: str, *, content: bytes) -> Path:
@@ -47,6 +53,7 @@ def save_upload(name: str, *, content: bytes) -> Path:
     folder = workspace().uploads
     path = folder / f"{hashlib.sha256(content).hexdigest()[:12]}-{_safe(name)}.csv"
     if path.is_file():
+        _keep_title(path, name)
         return path
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -61,7 +68,38 @@ def save_upload(name: str, *, content: bytes) -> Path:
     except OSError as error:
         Path(temporary).unlink(missing_ok=True)
         raise DataError(f"{path} cannot be written ({error.strerror}); free some space or set TIMELLM_HOME") from None
+    _keep_title(path, name)
     return path
+
+
+def delete_upload(table_id: str) -> None:
+    """Remove an uploaded table and its name.
+
+    Raises:
+        DataError: no upload has this id, or it cannot be removed.
+    """
+    if table_id.startswith(_SAMPLE):
+        raise DataError("a sample table belongs to the workbench and cannot be deleted")
+    path = table_path(table_id)
+    try:
+        path.unlink()
+        _title_file(path).unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(f"the table {table_title(path)!r} cannot be deleted ({error.strerror})") from None
+
+
+def table_title(path: Path) -> str:
+    """A table's name for people, without hash and ending.
+
+    The name of the uploaded file, if it is kept and readable: a table of an earlier version, of an imported run, or a
+    deleted one has none. Otherwise the name on disk.
+    """
+    if _HASH.match(path.name) is None:
+        return path.stem
+    try:
+        return _readable(str(json.loads(_title_file(path).read_text(encoding="utf-8"))["title"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return _HASH.sub("", path.stem, count=1)
 
 
 def adopt_upload(file: Path, *, sha256: str, folder: Path) -> tuple[Path, bool]:
@@ -83,7 +121,8 @@ def uploads() -> tuple[Upload, ...]:
     if not folder.is_dir():
         return ()
     found = [path for path in folder.iterdir() if _ID.fullmatch(path.name) and path.is_file()]
-    return tuple(Upload(path.name, path) for path in sorted(found, key=lambda p: p.stat().st_mtime_ns, reverse=True))
+    found.sort(key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    return tuple(map(_upload, found))
 
 
 def table_path(table_id: str) -> Path:
@@ -103,9 +142,37 @@ def table_path(table_id: str) -> Path:
     return path
 
 
+def _upload(path: Path) -> Upload:
+    facts = path.stat()
+    return Upload(path.name, path, facts.st_size, datetime.fromtimestamp(facts.st_mtime, UTC))
+
+
+def _keep_title(path: Path, name: str) -> None:
+    content = json.dumps({"title": _readable(_stem(name))}, ensure_ascii=False)
+    try:
+        write_whole(_title_file(path), lambda file: file.write_text(content, encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path} cannot be written ({error.strerror}); free some space or set TIMELLM_HOME") from None
+
+
+def _title_file(path: Path) -> Path:
+    return path.with_suffix(".json")
+
+
+def _readable(title: str) -> str:
+    """A title of one line without control characters."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in title)
+    return " ".join(printable.split())[:_TITLE_LETTERS] or "table"
+
+
+def _stem(name: str) -> str:
+    """A file name's last part without its ending."""
+    last = re.split(r"[/\\]", name)[-1]
+    return last.rpartition(".")[0] or last
+
+
 def _safe(name: str) -> str:
     """Letters, digits, - and _ of a file name's last part, at most 60."""
-    last = re.split(r"[/\\]", name)[-1]
-    stem = last.rpartition(".")[0] or last
+    stem = _stem(name)
     plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode().lower()
     return re.sub(r"[^a-z0-9_-]+", "-", plain).strip("-_")[:60].strip("-_") or "table"

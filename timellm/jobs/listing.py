@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from timellm.data.uploads import table_title
 from timellm.jobs.database import Database
 from timellm.jobs.run import ACTIVE, CauseKind, State
 from timellm.jobs.schema import runs
@@ -45,7 +46,7 @@ class Listed:
     best_validation_loss: float | None
     skill: float | None
     table: str
-    """The table's file without its ending; empty where the settings cannot be read, as for the next two."""
+    """The table's name; empty where the settings cannot be read, as for the next two."""
     backbone: str
     quantization: str
     tags: tuple[str, ...]
@@ -149,6 +150,6 @@ def _settings(config: str) -> tuple[str, str, str]:
         data, model = tree["data"], tree["model"]
         backbone = Path(model["backbone"])
         name = backbone.name if backbone.is_absolute() else str(backbone)  # a hub id keeps its owner
-        return Path(data["path"]).stem, name, str(model["quantization"])
+        return table_title(Path(data["path"])), name, str(model["quantization"])
     except (ValueError, KeyError, TypeError):
         return "", "", ""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from timellm.config import RunConfig
+from timellm.data.uploads import table_title
 from timellm.training.progress import Phase
 
 State = Literal["queued", "running", "finished", "stopped", "failed"]
@@ -148,7 +149,7 @@ def one_line(text: str) -> str:
 
 def default_name(config: RunConfig) -> str:
     """Table and backbone, for a run that nobody named."""
-    return one_line(f"{Path(config.data.path).stem}, {Path(config.model.backbone).name}")
+    return one_line(f"{table_title(Path(config.data.path))}, {Path(config.model.backbone).name}")
 
 
 def with_absolute_paths(config: RunConfig) -> RunConfig:

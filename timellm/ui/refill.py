@@ -10,7 +10,7 @@ from pathlib import Path
 import streamlit as st
 
 from timellm.config import DataConfig, RunConfig
-from timellm.data.uploads import table_path
+from timellm.data.uploads import table_path, table_title
 from timellm.errors import DataError, JobError
 from timellm.jobs import queue
 from timellm.jobs.run import Run
@@ -84,4 +84,6 @@ def _table_of(data: DataConfig) -> str:
     for table_id in tables.titles():
         if table_path(table_id).resolve() == Path(data.path).resolve():
             return table_id
-    raise DataError(f"the table {data.path} is not among the tables here; bring it in on the data page first")
+    raise DataError(
+        f"the table '{table_title(Path(data.path))}' is not among the tables here; upload it on the Data page first"
+    )

@@ -114,6 +114,13 @@ def memory(mib: float | None) -> str:
     return f"{mib * 1.048576:,.0f} MB" if mib < 1000 else f"{mib * 1.048576 / 1000:,.1f} GB"
 
 
+def file_size(size_bytes: float) -> str:
+    """The size of a file in kB or MB."""
+    if size_bytes < 1e6:
+        return f"{max(size_bytes / 1e3, 0.1):,.1f} kB"
+    return f"{size_bytes / 1e6:,.1f} MB"
+
+
 def moment(stamp: pd.Timestamp) -> str:
     """A timestamp without the zeros that say nothing."""
     return f"{stamp:%Y-%m-%d}" if stamp == stamp.normalize() else f"{stamp:%Y-%m-%d %H:%M}"
