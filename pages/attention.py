@@ -26,7 +26,7 @@ def choice(name: str) -> dict[str, str]:
 
 pick_run, where = st.columns([3, 2])
 with pick_run:
-    results = pick_results("attention", what="An attention heatmap")
+    results = pick_results("attention", what="attention heatmap")
 with explained("The attention of this run cannot be shown"):
     table, context = results.table(), results.run.config.model.context
     with where:

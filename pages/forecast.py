@@ -14,7 +14,7 @@ st.title("Forecast")
 
 what, where, view = st.columns([3, 2, 2])
 with what:
-    results = pick_results("forecast", what="A forecast")
+    results = pick_results("forecast", what="forecast")
 with explained("The forecast of this run cannot be shown"):
     table, config = results.table(), results.run.config
     with where:

@@ -14,7 +14,7 @@ st.title("Metrics")
 
 what, which = st.columns([3, 2], vertical_alignment="bottom")
 with what:
-    results = pick_results("metrics", what="A result")
+    results = pick_results("metrics", what="metrics")
 with which:
     metric = st.selectbox(
         "Metric", list(METRICS), format_func=METRICS.get, key=keys.view("metrics", "metric"), persist_state="session"

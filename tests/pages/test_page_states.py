@@ -82,7 +82,15 @@ def test_result_page_of_a_damaged_run_stays_usable(open_page, finished, page):
 def test_page_of_a_run_that_is_gone_says_so_once(open_page, finished, page):
     app = open_page(page, run="20200101-0000-zzzzz")
     assert not app.exception
-    assert "There is no run" in app.error[0].value.replace("\\", "")
+    assert "There is no run" in (app.info if page == "runs" else app.error)[0].value.replace("\\", "")
     app.run()  # the id is forgotten, so the next visit shows the newest run
     assert not app.error
     assert app.query_params["run"] == finished.id
+
+
+@pytest.mark.parametrize(("page", "what"), [("forecast", "forecast"), ("metrics", "metrics"), ("attention", "heatmap")])
+def test_sentence_on_what_is_missing_is_a_sentence(open_page, failed, queued, page, what):
+    said = text(open_page(page, run=failed.id))
+    assert f"so it has no {'attention ' * (page == 'attention')}{what}" in said
+    said = text(open_page(page, run=queued.id))
+    assert f"shows the {'attention ' * (page == 'attention')}{what} when the run has ended" in said

@@ -61,7 +61,10 @@ def _title(run: Run) -> str:
 
 
 def pick_results(page: str, *, what: str) -> Results:
-    """The chosen run's results; a run without any gets a sentence on why and what to do, and the page ends here."""
+    """The chosen run's results; for a run without any, a sentence says why and what to do, and the page ends here.
+
+    `what` names what the page shows, without an article.
+    """
     run = pick_run(page)
     if not has_results(run):
         _say_why_not(run, what)
@@ -74,12 +77,12 @@ def pick_results(page: str, *, what: str) -> Results:
 def _say_why_not(run: Run, what: str) -> None:
     label = "See its log"
     if run.active:
-        st.markdown(f"{state_badge(run)} {phase_line(run)}. {what} will be here when the run has ended.")
+        st.markdown(f"{state_badge(run)} {phase_line(run)}. This page shows the {what} when the run has ended.")
         label = "Watch the run"
     elif run.state == "failed":
-        show_error(f"This run failed, so there is no {what.lower()}", run.error or "The cause was not recorded.")
+        show_error(f"This run failed, so it has no {what}", run.error or "The cause was not recorded.")
     else:
-        st.info(f"This run was stopped before its first checkpoint, so there is no {what.lower()}. Choose another run.")
+        st.info(f"This run was stopped before its first checkpoint, so it has no {what}. Choose another run.")
     st.page_link("runs.py", label=label, icon=":material/arrow_forward:", query_params={"run": run.id})
 
 
