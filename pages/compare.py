@@ -5,7 +5,7 @@ import streamlit as st
 from timellm.jobs.comparison import compare
 from timellm.jobs.launcher import tend
 from timellm.ui import comparing
-from timellm.ui.errors import explained, nothing_here
+from timellm.ui.errors import explained, nothing_here, without_server_paths
 from timellm.ui.loaders import store
 from timellm.ui.words import plain
 
@@ -40,7 +40,7 @@ def side_by_side() -> None:
         comparison = compare(store(), chosen)
     comparing.heads(comparison)
     for warning in comparison.warnings:
-        st.warning(plain(warning), icon=":material/warning:")
+        st.warning(plain(without_server_paths(warning)), icon=":material/warning:")
     st.subheader("At their best", anchor=False)
     comparing.measures(comparison)
     st.subheader("Losses", anchor=False)

@@ -4,7 +4,7 @@ import streamlit as st
 
 from timellm.data.samples import samples
 from timellm.jobs.launcher import tend
-from timellm.ui.errors import explained
+from timellm.ui.errors import explained, without_server_paths
 from timellm.ui.loaders import store
 from timellm.ui.machine import machine_line
 from timellm.ui.pickers import has_results
@@ -49,7 +49,9 @@ if runs:
             said = skill_words(run.summary.get("skill")) if has_results(run) else phase_line(run)
             st.page_link("runs.py", label=f"**{plain(run.name)}**", query_params={"run": run.id})
             st.markdown(state_badge(run), width="content")
-            st.markdown(said if run.state != "failed" else plain(run.error or "failed"), width="stretch")
+            if run.state == "failed":
+                said = plain(without_server_paths(run.error or "failed"))
+            st.markdown(said, width="stretch")
             st.caption(ago(run.started or run.created), width="content")
 
 st.caption(f":material/computer: {machine_line()}")

@@ -2,7 +2,6 @@
 
 import streamlit as st
 
-from timellm.config import RunConfig
 from timellm.jobs.launcher import tend
 from timellm.jobs.listing import list_runs
 from timellm.ui import carrying, keys, queue, run_actions
@@ -12,7 +11,7 @@ from timellm.ui.monitor import file_rows, history_rows, watch
 from timellm.ui.pickers import has_results
 from timellm.ui.pinned import scrub
 from timellm.ui.runs_table import runs_table
-from timellm.ui.settings import differences, label, shown
+from timellm.ui.settings import as_file, differences, label, shown
 from timellm.ui.words import ago, plain, state_badge
 
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
@@ -78,10 +77,10 @@ with settings, explained("The settings of this run cannot be read"):
         ]
         st.dataframe(rows, hide_index=True)
         st.download_button(
-            "Download as JSON", RunConfig.to_json(run.config), f"{run.id}.json", "application/json", on_click="ignore"
+            "Download as JSON", as_file(run.config), f"{run.id}.json", "application/json", on_click="ignore"
         )
 with history, explained("The history of this run cannot be read"):
     st.dataframe(history_rows(store().events(run.id)), hide_index=True, placeholder="")
     if files := store().artefacts(run.id):
         st.dataframe(file_rows(files), hide_index=True)
-        st.caption(f"Files in `{run.run_dir}`.")
+        st.caption(f"Files in the folder `checkpoints/{run.id}` of the workspace.")

@@ -74,7 +74,17 @@ def test_other_horizon_is_said_and_no_error_is_called_best(store, ended):
     found = compare(store, [one.id, other.id])
     assert "not scored on the same windows: horizon is 24 / 12" in found.warnings[0]
     assert not found.same_windows
-    assert not any(measure(found, name).best for name in ("mae", "best_validation_loss", "skill"))
+    assert not any(row.best for row in found.measures), "costs of other windows are other work"
+
+
+def test_table_is_named_without_its_folder(store, ended):
+    one, other = ended("A", scored(1.0)), ended("B", scored(0.5, naive=1.0), path="/elsewhere/table.csv")
+    found = compare(store, [one.id, other.id])
+    assert "the table is table / table (different files of this name)" in found.warnings[0]
+    assert "/elsewhere" not in found.to_csv() and ["setting", "path", "table", "table"] in list(
+        csv.reader(io.StringIO(found.to_csv()))
+    )
+    assert not measure(found, "windows_per_s").best
 
 
 def test_moved_table_does_not_matter_when_the_baselines_say_that_it_is_the_same(store, ended):
@@ -86,7 +96,7 @@ def test_moved_table_does_not_matter_when_the_baselines_say_that_it_is_the_same(
 def test_changed_table_is_noticed_by_its_baselines(store, ended):
     one, other = ended("A", scored(1.0)), ended("B", scored(1.5, naive=2.1))
     found = compare(store, [one.id, other.id])
-    assert "the table has changed in between" in found.warnings[0]
+    assert "the table was changed in between" in found.warnings[0]
     assert measure(found, "mae").best == set()
 
 

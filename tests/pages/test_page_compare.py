@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.pages.conftest import config_for, fill
+from tests.pages.conftest import config_for, fill, hourly_csv
+from timellm.data.uploads import save_upload
 from timellm.forecasting.artifacts import RunFolder
+from timellm.ui.errors import without_server_paths
 
 
 @pytest.fixture
@@ -84,3 +86,32 @@ def test_failed_run_is_shown_beside_a_finished_one(open_page, finished, failed):
     assert not app.exception
     assert "Failed run" in app.table[0].value.columns
     assert any("None of these runs has been trained far enough" in one.value for one in app.caption)
+
+
+def every_text(app):
+    """All that the page shows, tables and downloads included."""
+    return "\n".join(
+        [one.value for kind in ("markdown", "caption", "warning", "error", "info") for one in app.get(kind)]
+        + [one.value.to_csv() for kind in ("table", "dataframe") for one in app.get(kind)]
+    )
+
+
+def test_tables_are_named_without_the_server_s_paths_and_nothing_is_best(open_page, finished, another, store, home):
+    other = save_upload("Other Plant.csv", content=hourly_csv(rows=300))
+    run = store.create_run(config_for(other.name), name="Other table")
+    fill(RunFolder(run.run_dir), run.config)
+    store.finish(run.id, "finished", summary={"skill": 0.5})
+    app = compare(open_page, finished, run)
+    assert not app.exception
+    assert "the table is Plant load / Other Plant" in app.warning[0].value
+    settings = app.table[1].value.set_index("Setting")
+    assert settings.loc["Table"].tolist() == ["Plant load", "Other Plant"]
+    assert str(home) not in every_text(app)
+    assert not any("best]" in cell for column in app.table[0].value for cell in app.table[0].value[column])
+
+
+def test_error_names_files_from_the_workspace_on(home):
+    text = f"{home}/checkpoints/x/scores.json is damaged; {home} is full; {home}-other/file stays; /{home.name}"
+    assert without_server_paths(text) == (
+        f"checkpoints/x/scores.json is damaged; the workbench's folder is full; {home}-other/file stays; /{home.name}"
+    )

@@ -361,3 +361,11 @@ def test_run_deleted_in_another_tab_while_it_is_watched_is_named(open_page, queu
     app.run()
     assert not app.exception and not app.error
     assert f"There is no run {queued.id} here" in app.info[0].value
+
+
+def test_settings_and_files_of_a_run_show_no_server_path(open_page, finished, home):
+    app = open_page("runs", run=finished.id)
+    shown = [one.value for kind in ("markdown", "caption") for one in app.get(kind)]
+    shown += [one.value.to_csv() for one in app.dataframe]
+    assert any("Plant load" in one for one in shown)
+    assert not any(str(home) in one for one in shown)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from timellm.config import SECTIONS
+from timellm.data.uploads import table_title
 from timellm.errors import CheckpointError, ConfigError, JobError
 from timellm.forecasting.scores import MODEL_NAME
 from timellm.jobs.run import Run
@@ -28,6 +29,7 @@ TEST_METRICS = ("mae", "mse", "rmse", "smape", "mase", "mse_scaled", "mae_scaled
 _WINDOWS = ("path", "layout", "time_column", "id_column", "value_column", "channels", "frequency", "split", "missing",
             "horizon")  # fmt: skip
 """Settings that decide which windows are scored."""
+_WORDS = {"path": "the table", "missing": "the treatment of missing values"}
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Comparison:
         lines.writerow(["run", "name", *(run.name for run in self.runs)])
         lines.writerow(["run", "state", *(run.state for run in self.runs)])
         for kind, rows in (("measure", self.measures), ("setting", self.settings)):
-            lines.writerows([kind, row.name, *map(_cell, row.values)] for row in rows)
+            lines.writerows([kind, row.name, *(shown_value(row.name, value) for value in row.values)] for row in rows)
         return text.getvalue()
 
 
@@ -125,10 +127,10 @@ def _measures(
     for metric in TEST_METRICS:
         rows.append(row(metric, (one.get(MODEL_NAME, {}).get(metric) for one in scores), lower))
         rows += [row(f"{metric} of {name}", (one.get(name, {}).get(metric) for one in scores)) for name in baselines]
-    rows += [
-        row("seconds", (None if run.active else run.seconds for run in compared), "lower"),
-        row("windows_per_s", (run.windows_per_s for run in compared), "higher"),
-        row("memory_mib", (run.memory_mib for run in compared), "lower"),
+    rows += [  # costs of other windows are other work
+        row("seconds", (None if run.active else run.seconds for run in compared), lower),
+        row("windows_per_s", (run.windows_per_s for run in compared), higher),
+        row("memory_mib", (run.memory_mib for run in compared), lower),
     ]
     return tuple(one for one in rows if any(value is not None for value in one.values))
 
@@ -144,17 +146,32 @@ def _why_not_comparable(trees: Sequence[dict], scores: Sequence[dict], warnings:
     # A run that asks for all channels, and one that names them, may mean the same; unequal scores say otherwise.
     differing = [name for name in _WINDOWS if any(tree and tree[name] != trees[0].get(name) for tree in trees)]
     if differing:
-        said = "; ".join(f"{name} is {' / '.join(_cell(tree.get(name)) or 'not set' for tree in trees)}"
-                         for name in differing)  # fmt: skip
-        warnings.append(f"These runs are not scored on the same windows: {said}. Their errors do not compare.")
+        said = "; ".join(f"{_WORDS.get(name, name)} is {_values(name, trees)}" for name in differing)
+        warnings.append(f"These runs are not scored on the same windows: {said}. Their errors cannot be compared.")
         return False
     if all(known):
         warnings.append(
-            "These runs are not scored on the same windows, although data, split and horizon are the same: the table"
-            " has changed in between, or a longer context leaves out other windows. Their errors do not compare."
+            "These runs are not scored on the same windows, although table, split and horizon are the same: the table"
+            " was changed in between, or a longer context leaves out more windows. Their errors cannot be compared."
         )
         return False
-    return True
+    return all(trees)  # without its settings, nobody knows on which windows a run is scored
+
+
+def _values(name: str, trees: Sequence[dict]) -> str:
+    """A setting's value in each run; two tables of one name are said to be two."""
+    values = [shown_value(name, tree.get(name)) or "not set" for tree in trees]
+    same = " (different files of this name)" if len(set(values)) == 1 else ""
+    return " / ".join(values) + same
+
+
+def shown_value(name: str, value: Any) -> str:
+    """A setting as text; of a table or a backbone's folder the name alone, since the path is the server's affair."""
+    if name == "path" and value:
+        return table_title(Path(value))
+    if name == "backbone" and value and Path(value).is_absolute():
+        return Path(value).name
+    return _cell(value)
 
 
 def _same_validation(trees: Sequence[dict], warnings: list[str]) -> bool:
@@ -163,8 +180,8 @@ def _same_validation(trees: Sequence[dict], warnings: list[str]) -> bool:
         return True
     said = " / ".join(map(_cell, looked_at))
     warnings.append(
-        f"Validation looked at different windows (validation_windows is {said}), so validation losses do not compare;"
-        " the errors on the test part do."
+        f"The runs were validated on different windows (validation_windows is {said}), so their validation losses"
+        " cannot be compared; their errors on the test part can."
     )
     return False
 

@@ -13,10 +13,12 @@ import annotated_types
 import streamlit as st
 
 from timellm.config import SECTIONS, RunConfig, section_of, setting_help
+from timellm.jobs.comparison import shown_value
 from timellm.ui import keys
 from timellm.ui.words import QUANTIZATION
 
 LABELS = {
+    "path": "Table",
     "backbone_dtype": "Backbone arithmetic",
     "trust_remote_code": "Run the backbone's code",
     "d_model": "Patch embedding width",
@@ -153,6 +155,8 @@ def shown(name: str, value: Any) -> str:
     """A setting's value as text."""
     if name == "quantization":
         return QUANTIZATION[value]
+    if name in ("path", "backbone") and value:
+        return shown_value(name, value)
     if value is None or value in ((), [], ""):
         return "not set"
     if isinstance(value, bool):
@@ -164,6 +168,11 @@ def shown(name: str, value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(str, value))
     return str(value)
+
+
+def as_file(config: RunConfig) -> str:
+    """A run's settings as JSON for `fit --config`, which is given the table; here only its name is said."""
+    return config.updated(path=shown_value("path", config.data.path) + ".csv").to_json()
 
 
 def differences(config: RunConfig) -> list[dict[str, str]]:
