@@ -6,11 +6,12 @@ command line call `fit` alike; only what they do with progress and stop differs.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -27,10 +28,12 @@ from timellm.forecasting.forecaster import Forecaster
 from timellm.forecasting.scores import MODEL_NAME, Scores, score
 from timellm.forecasting.validation import write_references
 from timellm.model.backbone import Backbone, load_backbone
+from timellm.model.catalog import check_cache
 from timellm.model.network import TimeLLM
 from timellm.training.checkpoint import load_adapter, save_adapter, save_config
 from timellm.training.loop import TrainingResult, TrainingWindows, peak_memory_mib, train
 from timellm.training.memory import evaluated_windows
+from timellm.training.occupancy import occupied
 from timellm.training.pinned import PinnedWindows
 from timellm.training.processes import from_main, main_first, weights_from_main
 from timellm.training.progress import OnProgress, Progress, ShouldStop, ignore_progress, never_stop
@@ -71,17 +74,42 @@ def fit(
     it was then, to the weights it would have had.
 
     Raises:
-        CheckpointError: the folder's training state is damaged, or belongs to a run with other settings.
+        CheckpointError: the folder's training state is damaged, or belongs to a run with other settings; or another
+            process works in the folder.
         DataError: the table cannot be used, or is too short for the windows.
-        ConfigError: two settings contradict each other, training diverged, or the tracker cannot begin.
+        ConfigError: two settings contradict each other, training diverged, the tracker cannot begin, or the folder
+            cannot be written.
         BackboneError: the backbone cannot be had, or prompt and patches do not fit its positions.
     """
     folder = RunFolder(Path(run_dir))
-    started = time.monotonic()
     accelerator = processes_of(config.training)
     if not accelerator.is_main_process:  # it does what the main one decides
         on_progress, should_stop = ignore_progress, never_stop
-    resumed, table, config = from_main(accelerator, lambda: _enter(folder, config, table_file))
+    with contextlib.ExitStack() as held:
+
+        def enter() -> _Start:
+            held.enter_context(occupied(folder.path))
+            return _enter(folder, config, table_file)
+
+        start = from_main(accelerator, enter)
+        return _fit(start, folder, accelerator, on_progress=on_progress, should_stop=should_stop)
+
+
+class _Start(NamedTuple):
+    """What a run begins with."""
+
+    resumed: bool
+    """Whether it goes on."""
+    table: Table
+    config: RunConfig
+    """With what was found in the table."""
+
+
+def _fit(
+    start: _Start, folder: RunFolder, accelerator: Accelerator, *, on_progress: OnProgress, should_stop: ShouldStop
+) -> Result:
+    started = time.monotonic()
+    resumed, table, config = start
     # A run may go on where its table lies elsewhere, or where another tracker is at hand.
     anywhere = config.updated(path="", trust_remote_code=False, tracker="none")
     prepared = PreparedData.of(table, config)
@@ -148,14 +176,15 @@ def fit(
         return Result(folder.path, from_main(accelerator, finish), stopped=trained.stopped)
 
 
-def _enter(folder: RunFolder, config: RunConfig, table_file: Path | None) -> tuple[bool, Table, RunConfig]:
-    """Whether the run goes on, its table, and its settings with what was found in the table."""
+def _enter(folder: RunFolder, config: RunConfig, table_file: Path | None) -> _Start:
+    """What a run begins with; whatever can be refused at once is refused here."""
     check_tracker(config.training.tracker)
+    check_cache(config.model.backbone)
     sweep(folder.path)
     resumed = has_state(folder.path)
     reading = config.data.model_copy(update={"path": str(table_file)}) if table_file else config.data
     table = folder.table() if resumed else load_table(reading)
-    return resumed, table, in_force(config, table)
+    return _Start(resumed, table, in_force(config, table))
 
 
 def evaluate(
@@ -166,13 +195,16 @@ def evaluate(
     `trust_remote_code` is as in `Forecaster.load`.
 
     Raises:
-        CheckpointError: the folder is incomplete or damaged.
+        CheckpointError: the folder is incomplete or damaged, or another process works in it.
         BackboneError: the backbone cannot be had on this machine.
+        ConfigError: the folder cannot be written.
     """
     folder = RunFolder(Path(run_dir))
-    forecaster = Forecaster.load(run_dir, trust_remote_code=trust_remote_code)
-    prepared = folder.prepared()
-    return _score(_forecast_test_part(forecaster, prepared, on_progress=on_progress), prepared, folder)
+    folder.config()  # what is no run folder is not made one
+    with occupied(folder.path):
+        forecaster = Forecaster.load(run_dir, trust_remote_code=trust_remote_code)
+        prepared = folder.prepared()
+        return _score(_forecast_test_part(forecaster, prepared, on_progress=on_progress), prepared, folder)
 
 
 def in_force(config: RunConfig, table: Table) -> RunConfig:

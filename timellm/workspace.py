@@ -7,8 +7,6 @@ by every workspace of a user because they are large and never change.
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import os
 import re
 import tempfile
@@ -16,6 +14,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from timellm import locks
 
 PROJECT = Path(__file__).resolve().parent.parent
 
@@ -54,7 +54,6 @@ def cache_folder() -> Path:
 
 
 _SCRATCH, _LOCK = ".writing-", ".lock"
-_WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
 _OF_EARLIER_VERSIONS = re.compile(r"\..+\.\d+|\.tmp\w{6}")
 
 
@@ -67,6 +66,17 @@ def write_whole(path: Path, write: Callable[[Path], None]) -> None:
     with _scratch_folder(path.parent) as folder:
         write(folder / path.name)
         (folder / path.name).replace(path)
+
+
+def check_writable(folder: Path) -> None:
+    """Make sure that files can be made in a folder, before the work rather than after it; the folder is made.
+
+    Raises:
+        OSError: they cannot.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+        pass
 
 
 def sweep(folder: Path) -> None:
@@ -102,7 +112,7 @@ def _new_scratch_folder(parent: Path) -> tuple[Path, IO[str]]:
         except OSError:
             folder.rmdir()
             raise
-        _lock(lock, wait=True)
+        locks.lock(lock, wait=True)
         if (folder / _LOCK).exists():
             return folder, lock
         lock.close()  # a sweep was faster than the lock
@@ -111,24 +121,11 @@ def _new_scratch_folder(parent: Path) -> tuple[Path, IO[str]]:
 def _remove_unless_locked(folder: Path) -> None:
     try:
         with (folder / _LOCK).open("r+") as lock:
-            if _lock(lock, wait=False):
+            if locks.lock(lock, wait=False):  # where there are no locks, nothing is swept
                 _remove(folder)
     except FileNotFoundError:
         with contextlib.suppress(OSError):  # removed by others, or no longer empty: its writer has just made the lock
             folder.rmdir()
-
-
-def _lock(file: IO[str], *, wait: bool) -> bool:
-    """Whether an open file is now locked by the caller; without waiting also False where there are no locks."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except BlockingIOError:
-        return False
-    except OSError as error:  # some network file systems have no locks: there, nothing is swept
-        if error.errno not in _WITHOUT_LOCKS:
-            raise
-        return False
-    return True
 
 
 def _remove(folder: Path) -> None:

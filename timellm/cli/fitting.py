@@ -25,11 +25,13 @@ def fit(arguments: argparse.Namespace) -> Answer:
     """Fine-tune on a table; Ctrl-C stops and keeps the best checkpoint, a second one ends at once.
 
     Raises:
-        TimeLLMError: the table, a setting or the backbone cannot be used, or the folder is not empty.
+        TimeLLMError: the table, a setting or the backbone cannot be used, or the folder is not empty, cannot be
+            written, or another process works in it.
     """
-    if is_main_process():  # another one could find what the main one has already written
-        _check_run_dir(arguments.run_dir)
-    return _run(_configuration(arguments), arguments.run_dir)
+    with contextlib.ExitStack() as held:
+        if is_main_process():  # another one could find what the main one has already written
+            _take_run_dir(arguments.run_dir, held)
+        return _run(_configuration(arguments), arguments.run_dir)
 
 
 def resume(arguments: argparse.Namespace) -> Answer:
@@ -58,6 +60,9 @@ def resume(arguments: argparse.Namespace) -> Answer:
 
 
 def _run(config: RunConfig, folder: Path) -> Answer:
+    from timellm.model.catalog import check_cache
+
+    check_cache(config.model.backbone)  # before torch is loaded, which takes seconds
     from timellm.pipeline import fit as run_pipeline
 
     with _stop_on_signals() as stopping, Bar() as bar, _offering_what_fits(config, folder):
@@ -78,12 +83,15 @@ def _in_words(folder: Path, result: Result) -> str:
     return "\n".join([f"{ending}: {folder}", learned, "", test, "", summary["verdict"], *summary["notes"]])
 
 
-def _check_run_dir(folder: Path) -> None:
+def _take_run_dir(folder: Path, held: contextlib.ExitStack) -> None:
+    """Let no other process work in the folder until `held` is closed, and look whether it is empty."""
     from timellm.errors import ConfigError
+    from timellm.training.occupancy import LOCK, occupied
 
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"--run-dir {folder} is a file; name a new or an empty folder")
-    if folder.is_dir() and any(folder.iterdir()):
+    held.enter_context(occupied(folder))
+    if any(path.name != LOCK for path in folder.iterdir()):
         raise ConfigError(
             f"--run-dir {folder} is not empty; name a new or an empty folder, so that no run is overwritten"
         )

