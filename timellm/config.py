@@ -321,13 +321,15 @@ def parse_setting(text: str) -> tuple[str, Any]:
     """Split `key=value` from a command line; the value's type is the setting's own.
 
     Raises:
-        ConfigError: there is no `=`, or no such setting.
+        ConfigError: there is no `=`, no such setting, or it is the table, which has an argument of its own.
     """
     name, equals, value = text.partition("=")
     name = name.strip().replace("-", "_")
     if not equals:
         raise ConfigError(f"'{text}' is not key=value")
     section_of(name)
+    if name == "path":
+        raise ConfigError("the table is no setting of --set; name its file as the argument DATA.csv")
     if name == "channels":
         return name, tuple(part.strip() for part in value.split(",") if part.strip())
     return name, None if value.strip().lower() in ("none", "null", "") and not _has_none(name) else value.strip()

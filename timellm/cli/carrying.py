@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from timellm.cli.answer import Answer
+from timellm.cli.output import check_out
 
 
 def export_run(arguments: argparse.Namespace) -> Answer:
@@ -24,8 +25,7 @@ def export_run(arguments: argparse.Namespace) -> Answer:
     out = arguments.file or Path(f"{store.get(arguments.run).id}.zip")
     if out.exists():
         raise ConfigError(f"{out} is there already; name another file, or remove it first")
-    if not out.resolve().parent.is_dir():
-        raise ConfigError(f"{out}: there is no folder {out.resolve().parent}; make it first")
+    check_out(out, option="")
 
     def write(path: Path) -> None:
         nonlocal held

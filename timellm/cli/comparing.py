@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from timellm.cli.answer import Answer, columns
+from timellm.cli.output import check_out, write_out
 
 if TYPE_CHECKING:
     from timellm.jobs.comparison import Row
@@ -20,8 +21,9 @@ def compare(arguments: argparse.Namespace) -> Answer:
     """
     from timellm.jobs.comparison import compare as side_by_side
     from timellm.jobs.store import Store
-    from timellm.workspace import write_whole
 
+    if arguments.out:
+        check_out(arguments.out)
     found = side_by_side(Store.open(), arguments.runs)
     settings = [row for row in found.settings if arguments.all or row.differs]
     data = {
@@ -31,7 +33,7 @@ def compare(arguments: argparse.Namespace) -> Answer:
         "warnings": found.warnings,
     }
     if arguments.out:
-        write_whole(arguments.out, lambda path: path.write_text(found.to_csv(), encoding="utf-8"))
+        write_out(arguments.out, lambda path: path.write_text(found.to_csv(), encoding="utf-8"))
     header = ("", *found.labels())
     lines = [*(f"warning: {warning}" for warning in found.warnings), *([""] if found.warnings else [])]
     lines.append(columns(header, [(row.name, *_marked(row)) for row in found.measures]))

@@ -23,9 +23,11 @@ def receipt(arguments: argparse.Namespace) -> Answer:
     """
     from tqdm import tqdm
 
+    from timellm.model.catalog import check_cache
     from timellm.training.receipt import measure_receipt, verdict
 
     config = _asked_for(arguments)
+    check_cache(config.model.backbone)
     with tqdm(total=1.0, bar_format="{percentage:3.0f}% |{bar:20}| {desc}", dynamic_ncols=True, file=sys.stderr) as bar:
 
         def show(share: float, doing: str) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from timellm.cli.answer import Answer, columns
 from timellm.cli.bar import Bar
+from timellm.cli.output import check_out, write_out
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,9 +25,9 @@ def forecast(arguments: argparse.Namespace) -> Answer:
     Raises:
         TimeLLMError: the run folder, the newer table or the output file cannot be used.
     """
-    _check_out(arguments.out)
+    check_out(arguments.out)
     frame = _forecast(arguments.run_dir, arguments.data, trust_remote_code=arguments.trust_remote_code)
-    _write(arguments.out, lambda path: frame.to_csv(path, index=False))
+    write_out(arguments.out, lambda path: frame.to_csv(path, index=False))
     channels, first, last = frame["unique_id"].nunique(), frame["ds"].min(), frame["ds"].max()
     data = {"out": arguments.out.resolve(), "rows": len(frame), "channels": channels, "start": first, "end": last}
     return Answer(data, f"{arguments.out}: {len(frame):,} rows, {channels} channels, {first} to {last}")
@@ -79,16 +79,16 @@ def attention(arguments: argparse.Namespace) -> Answer:
     """
     from timellm.explain.attention import attention_map
 
-    _check_out(arguments.out)
+    check_out(arguments.out)
     channel = arguments.channel or _folder(arguments.run_dir).table().channels[0]
     found = attention_map(arguments.run_dir, channel=channel, cutoff=_moment(arguments.cutoff))
     head = _head(arguments.head, len(found.weights))
     top = found.top(max(arguments.prototypes, 1), head)
     if arguments.out.suffix.lower() == ".csv":
-        _write(arguments.out, found.frame(head).to_csv)
+        write_out(arguments.out, found.frame(head).to_csv)
     else:
         picture = _picture(found, top, head)
-        _write(arguments.out, lambda path: path.write_bytes(picture))
+        write_out(arguments.out, lambda path: path.write_bytes(picture))
     mean = found.matrix(head).mean(axis=0)
     most = [{"prototype": int(i) + 1, "words": found.words[i], "attention": float(mean[i])} for i in top]
     data = {
@@ -138,23 +138,3 @@ def _moment(text: str | None) -> pd.Timestamp | None:
         return None if text is None else pd.Timestamp(text)
     except ValueError:
         raise ConfigError(f"--cutoff '{text}' is not a timestamp; write it like 2020-01-31 13:00") from None
-
-
-def _check_out(out: Path) -> None:
-    """Refuse a place that cannot be written before the work, not after it."""
-    from timellm.errors import ConfigError
-
-    if out.is_dir():
-        raise ConfigError(f"--out {out} is a folder; name a file in it")
-    if not out.resolve().parent.is_dir():
-        raise ConfigError(f"--out {out}: there is no folder {out.resolve().parent}; make it first")
-
-
-def _write(out: Path, write: Callable[[Path], object]) -> None:
-    from timellm.errors import ConfigError
-    from timellm.workspace import write_whole
-
-    try:
-        write_whole(out, write)
-    except PermissionError as error:
-        raise ConfigError(f"--out {out} cannot be written: {error.strerror}") from None

@@ -165,6 +165,8 @@ class RunFolder:
             raise CheckpointError(f"the run in {self.path.name} has no {what} yet; let it finish, or start it again")
         try:
             return read(path)
+        except PermissionError as error:
+            raise CheckpointError(f"{path} cannot be read ({error.strerror}); let this user read it") from error
         except (ValueError, KeyError, TypeError, OSError, pa.ArrowException) as error:
             raise CheckpointError(f"{path} is damaged ({error}); start the run again") from error
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import psutil
 
 from timellm.errors import ConfigError
-from timellm.workspace import PROJECT, cache_folder, write_whole
+from timellm.workspace import PROJECT, cache_folder, check_writable, write_whole
 
 _LIBRARIES = ("torch", "transformers", "bitsandbytes")
 _TIMEOUT_S = 300
@@ -73,11 +73,18 @@ def measured_facts() -> MachineFacts:
     """What was measured before, or is measured now, which takes some ten seconds.
 
     Raises:
-        ConfigError: the measuring process failed; the message has its last line.
+        ConfigError: the measuring process failed, and the message has its last line; or the findings cannot be kept.
     """
     known = known_facts()
     if known is not None:
         return known
+    try:
+        check_writable(facts_file().parent)
+    except OSError as error:
+        raise ConfigError(
+            f"what is measured of this machine cannot be kept: the cache folder {cache_folder()} cannot be written"
+            f" ({error.strerror}); set TIMELLM_CACHE to a folder that you may write to"
+        ) from error
     try:
         done = subprocess.run(
             [sys.executable, "-m", "timellm.training.probe"],
@@ -97,7 +104,11 @@ def measured_facts() -> MachineFacts:
 
 
 def budget(facts: MachineFacts, device: str = "auto", *, freed_mib: float = 0.0) -> Budget:
-    """What a run on `device` can have now; `freed_mib` is held by a run that will have ended before it starts."""
+    """What a run on `device` can have now; `freed_mib` is held by a run that will have ended before it starts.
+
+    Raises:
+        ConfigError: the GPU's memory cannot be found out.
+    """
     if facts.gpu is not None and device != "cpu":
         return _gpu_budget()
     machine = psutil.virtual_memory()
@@ -125,12 +136,18 @@ def let_the_kernel_end_this_first() -> None:
 
 
 def _gpu_budget() -> Budget:
-    answer = subprocess.run(
-        ["nvidia-smi", "--query-gpu=memory.free,memory.total", "--format=csv,noheader,nounits"],
-        capture_output=True, text=True, timeout=10, check=True,
-    )  # fmt: skip
-    free, total = answer.stdout.splitlines()[0].split(",")
-    return Budget(float(free), float(total), "GPU memory")
+    try:
+        answer = subprocess.run(
+            ["nvidia-smi", "--query-gpu=memory.free,memory.total", "--format=csv,noheader,nounits"],
+            capture_output=True, text=True, timeout=10, check=True,
+        )  # fmt: skip
+        free, total = answer.stdout.splitlines()[0].split(",")
+        return Budget(float(free), float(total), "GPU memory")
+    except (OSError, subprocess.SubprocessError, IndexError, ValueError) as error:
+        raise ConfigError(
+            f"nvidia-smi does not say how much memory the GPU has free ({type(error).__name__}); look whether the"
+            " driver works, or use device=cpu"
+        ) from error
 
 
 def _cgroup_memory() -> tuple[int | None, int]:
