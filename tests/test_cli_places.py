@@ -123,7 +123,15 @@ def test_unreadable_files_are_named_in_one_line(table, tmp_path, capsys):
 
 def test_second_fit_into_a_folder_is_refused_while_the_first_works(hourly_csv, tiny_backbone, tmp_path, capsys):
     run_dir = tmp_path / "run"
-    small = [*SMALL, "steps=1000000", "minutes=5", "validation_windows=4", f"backbone={tiny_backbone}"]
+    small = [
+        *SMALL,
+        "steps=1000000",
+        "minutes=5",
+        "validations=1000",
+        "patience=1000",
+        "validation_windows=4",
+        f"backbone={tiny_backbone}",
+    ]
     settings = [word for one in small for word in ("--set", one)]
     words = ["fit", str(hourly_csv), "--run-dir", str(run_dir)]
     command = [sys.executable, "-m", "timellm", *words, *settings]
@@ -135,10 +143,9 @@ def test_second_fit_into_a_folder_is_refused_while_the_first_works(hourly_csv, t
             time.sleep(0.01)
         said = refused([*words, *settings, "--set", "seed=1"], capsys)
         assert f"another process works in the run folder {run_dir} (process {first.pid} on " in said
-        while not (run_dir / "config.json").exists():
+        while not (run_dir / "training_state.safetensors").exists():  # written after the first validation
             assert first.poll() is None and time.monotonic() < end
             time.sleep(0.1)
-        (run_dir / "training_state.safetensors").touch()  # as if it could be gone on with
         assert "another process works in the run folder" in refused(["resume", run_dir], capsys)
         assert "another process works in the run folder" in refused(["evaluate", run_dir], capsys)
     finally:
