@@ -63,7 +63,7 @@ def test_stop_is_confirmed_while_the_page_goes_on_ticking(watched, store, runnin
     page.wait_for_timeout(2500)  # two ticks
     expect(dialog).to_be_visible()
     assert not store.get(running.id).stop_requested
-    dialog.get_by_role("button", name="Stop the run").click()
+    dialog.get_by_role("button", name="Stop and keep the best so far").click()
     expect(dialog).to_have_count(0)
     expect(page.get_by_text(re.compile("best checkpoint is kept"))).to_be_visible(timeout=_SOON_MS)
     assert store.get(running.id).stop_requested

@@ -46,7 +46,7 @@ def test_stop_asks_first_and_then_requests_it(open_page, queued, store):
     app = open_page("runs", run=queued.id)
     button(app, "Stop").click().run()
     assert not store.get(queued.id).stop_requested
-    button(app, "Stop the run").click().run()
+    button(app, "Stop and keep the best so far").click().run()
     assert not app.exception
     assert store.get(queued.id).stop_requested
     assert "keep" in app.progress[0].text or "kept" in app.progress[0].text
@@ -121,7 +121,7 @@ def test_stop_now_ends_a_run_without_evaluation(open_page, queued, store):
     store.claim(queued.id, process=this_process())
     app = open_page("runs", run=queued.id)
     button(app, "Stop").click().run()
-    button(app, "Stop now").click().run()
+    button(app, "Stop at once, without results").click().run()
     assert not app.exception
     assert store.get(queued.id).state == "stopped"
     assert "without evaluation" in app.dataframe[-1].value["Detail"].iloc[-1]
@@ -369,3 +369,21 @@ def test_settings_and_files_of_a_run_show_no_server_path(open_page, finished, ho
     shown += [one.value.to_csv() for one in app.dataframe]
     assert any("Plant load" in one for one in shown)
     assert not any(str(home) in one for one in shown)
+
+
+def test_stop_dialog_says_what_each_way_does_to_the_results(open_page, queued, store):
+    def said():
+        app = open_page("runs", run=queued.id)
+        button(app, "Stop").click().run()
+        assert not app.exception
+        assert [one.label for one in app.button if one.label in ("Keep training", "Go on", "Stop now")] == [
+            "Keep training"
+        ]
+        return "\n".join(one.value for one in app.caption)
+
+    store.claim(queued.id, process=this_process())
+    assert "there will be no results" in said() and "can only start over" in said()
+    store.record(queued.id, Progress("training", 3, 20, fraction=0.1, train_loss=0.8))
+    queued.run_dir.mkdir(parents=True, exist_ok=True)
+    queued.state_file.write_bytes(b"where it stood")
+    assert "forecast, metrics and attention are there" in said() and "continues from the last saved step" in said()

@@ -130,20 +130,32 @@ def show_failure() -> None:
 
 @st.dialog("Stop this run?", icon=":material/stop_circle:")
 def _ask_to_stop(run: Run) -> None:
-    if run.best_validation_loss is None:
-        st.markdown("It has not been validated yet, so there may be nothing to keep.")
-    else:
-        st.markdown(
-            "It ends after its current step. The best checkpoint so far is kept and evaluated, "
-            "so forecast, metrics and attention will be there."
-        )
-    with st.container(horizontal=True, horizontal_alignment="right"):
-        st.button("Go on", on_click=_close)
-        st.button(
-            "Stop now", on_click=_stop_now, args=(run.id,),
-            help="Its process is ended at once. Nothing is evaluated; it can be resumed from where it last wrote.",
-        )  # fmt: skip
-        st.button("Stop the run", type="primary", on_click=_stop, args=(run.id,))
+    """Three ways out, each with what it does to the results."""
+    best, now, on = _what_stopping_does(run)
+    st.button("Stop and keep the best so far", type="primary", width="stretch", on_click=_stop, args=(run.id,))
+    st.caption(best)
+    st.button("Stop at once, without results", width="stretch", on_click=_stop_now, args=(run.id,))
+    st.caption(now)
+    st.button("Keep training", width="stretch", on_click=_close)
+    st.caption(on)
+
+
+def _what_stopping_does(run: Run) -> tuple[str, str, str]:
+    """One line for each way out: keep the best, stop at once, keep training."""
+    trained = run.phase in ("training", "evaluating") and (run.done or run.phase == "evaluating")
+    best = (
+        "Training ends after its current step. The best checkpoint so far is kept and evaluated on the test part; then"
+        " forecast, metrics and attention are there. *Resume* trains the rest later."
+        if trained
+        else "The run ends as soon as it can. No training step is finished yet, so there will be no results."
+    )
+    saved = run.state_file.is_file()
+    now = "The process is ended now: no evaluation, no forecast, no metrics, no attention. " + (
+        "*Resume* continues from the last saved step; steps after it are lost."
+        if saved
+        else "Nothing is saved yet, so the run can only start over."
+    )
+    return best, now, "Nothing changes; the run continues."
 
 
 @st.dialog("Delete this run?", icon=":material/delete:")
