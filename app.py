@@ -13,12 +13,13 @@ from starlette.middleware import Middleware
 from timellm.errors import TimeLLMError
 from timellm.ui.export_route import routes
 from timellm.ui.headers import SecurityHeaders
-from timellm.ui.hosts import HostCheck, listed_hosts
+from timellm.ui.hosts import HostCheck, listed_hosts, tell_who_reaches_this_server
 
 try:
     hosts = listed_hosts()
 except TimeLLMError as error:
     sys.exit(f"error: {error}")
+tell_who_reaches_this_server(hosts)
 
 app = st.App(
     Path(__file__).parent / "pages" / "frame.py",

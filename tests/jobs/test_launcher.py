@@ -9,10 +9,13 @@ import time
 import psutil
 import pytest
 
-from timellm.errors import JobError
-from timellm.jobs.launcher import start_run, tend
+from timellm.errors import BackboneError, JobError
+from timellm.jobs import queue
+from timellm.jobs.cluster import Cluster, Room
+from timellm.jobs.launcher import start_again, start_run, tend
 from timellm.jobs.run import log_tail
 from timellm.jobs.seat import runner_of
+from timellm.model import remote_code
 from timellm.workspace import PROJECT
 
 
@@ -143,3 +146,46 @@ def test_log_tail_is_the_end_of_a_long_log(tmp_path):
     log.write_text("".join(f"line {number}\n" for number in range(100_000)))
     assert log_tail(log, lines=2) == "line 99998\nline 99999"
     assert len(log_tail(log, lines=10**6)) <= 256 * 1024
+
+
+@pytest.fixture
+def with_code(config, monkeypatch):
+    """Settings of a run that executes code of its backbone, on a server for others whose operator has not agreed."""
+    monkeypatch.setenv(remote_code.REACHED_BY_OTHERS, "1")
+    return config.updated(backbone="some/model", trust_remote_code=True)
+
+
+def test_run_with_code_of_a_backbone_is_not_queued_on_a_server_for_others(store, with_code):
+    with pytest.raises(BackboneError, match="has to allow that with TIMELLM_ALLOW_REMOTE_CODE=1"):
+        start_run(with_code, store=store)
+    assert store.runs() == ()
+
+
+def test_run_with_code_of_a_backbone_is_neither_resumed_nor_edited_in(store, config, with_code):
+    run = store.create_run(with_code)
+    store.finish(run.id, "stopped")
+    with pytest.raises(BackboneError, match="TIMELLM_ALLOW_REMOTE_CODE"):
+        start_again(run.id, store=store)
+    assert store.get(run.id).state == "stopped"
+    waiting = store.create_run(config)
+    with pytest.raises(BackboneError, match="TIMELLM_ALLOW_REMOTE_CODE"):
+        queue.edit(store.database, waiting.id, with_code, name="changed")
+    assert not store.get(waiting.id).config.model.trust_remote_code
+
+
+def test_job_on_a_cluster_decides_as_the_server_that_sent_it(monkeypatch):
+    sent = {}
+
+    class Client:
+        def submit_job(self, **named):
+            sent.update(named["runtime_env"]["env_vars"])
+
+    cluster = Cluster("http://head:8265")
+    cluster.__dict__["_client"] = Client()
+    monkeypatch.setenv(remote_code.REACHED_BY_OTHERS, "1")
+    cluster.submit("job", "true", room=Room(1, 0), workers=1)
+    assert sent[remote_code.REACHED_BY_OTHERS] == "1"
+    assert remote_code.CONSENT not in sent
+    monkeypatch.setenv(remote_code.CONSENT, "1")
+    cluster.submit("job", "true", room=Room(1, 0), workers=1)
+    assert sent[remote_code.CONSENT] == "1"

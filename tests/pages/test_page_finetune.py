@@ -94,3 +94,20 @@ def test_code_of_a_backbone_is_run_only_with_a_warning_and_for_that_one_alone(op
     assert not app.warning and not app.exception
     app.segmented_control(key="finetune/face").set_value("Advanced").run()
     assert app.toggle(key=f"setting/{table_id}/trust_remote_code").value is False
+
+
+def test_code_of_a_backbone_cannot_be_switched_on_where_the_operator_has_not_agreed(open_page, table_id, monkeypatch):
+    monkeypatch.setenv("TIMELLM_REACHED_BY_OTHERS", "1")
+    app = open_page("finetune", table=table_id)
+    app.segmented_control(key="finetune/face").set_value("Advanced").run()
+    toggle = app.toggle(key=f"setting/{table_id}/trust_remote_code")
+    assert toggle.disabled
+    assert "TIMELLM_ALLOW_REMOTE_CODE=1" in toggle.help
+    # A browser can send what no widget offers, and the form can be filled with a run's settings.
+    app.session_state[f"setting/{table_id}/trust_remote_code"] = True
+    app.run()
+    assert not app.exception
+    assert app.toggle(key=f"setting/{table_id}/trust_remote_code").value is False
+    monkeypatch.setenv("TIMELLM_ALLOW_REMOTE_CODE", "1")
+    app.run()
+    assert not app.toggle(key=f"setting/{table_id}/trust_remote_code").disabled

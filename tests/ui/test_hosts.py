@@ -1,12 +1,13 @@
 """Host names that the server answers to: loopback, the address in use, and what the operator lists; nothing else."""
 
 import asyncio
+import os
 
 import pytest
 import streamlit as st
 
 from timellm.errors import ConfigError
-from timellm.ui.hosts import HostCheck, listed_hosts
+from timellm.ui.hosts import HostCheck, listed_hosts, tell_who_reaches_this_server
 
 
 def answer(host: str | None, *, kind: str = "http", origin: str | None = None, listed=(), came_to="127.0.0.1"):
@@ -113,3 +114,23 @@ def test_list_is_read_with_its_blanks(monkeypatch):
     assert listed_hosts() == ("forecast.example", "10.0.0.5", "[fd00::5]")
     monkeypatch.delenv("TIMELLM_HOSTS")
     assert listed_hosts() == ()
+
+
+@pytest.mark.parametrize(
+    ("address", "listed", "allowed", "reached"),
+    [
+        ("127.0.0.1", (), [], "0"),
+        ("localhost", (), [], "0"),
+        ("::1", ("localhost",), [], "0"),
+        (None, (), [], "1"),
+        ("0.0.0.0", (), [], "1"),
+        ("192.168.1.5", (), [], "1"),
+        ("127.0.0.1", ("forecast.example",), [], "1"),
+        ("127.0.0.1", (), ["forecast.example"], "1"),
+    ],
+)
+def test_server_knows_whether_others_reach_it(option, monkeypatch, address, listed, allowed, reached):
+    monkeypatch.setenv("TIMELLM_REACHED_BY_OTHERS", "what it was")
+    option.update({"server.address": address, "server.allowedHosts": allowed})
+    tell_who_reaches_this_server(listed)
+    assert os.environ["TIMELLM_REACHED_BY_OTHERS"] == reached

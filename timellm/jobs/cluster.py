@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 from timellm.config import RunConfig
 from timellm.errors import JobError
 from timellm.jobs.run import QUEUE_PREFIX
+from timellm.model import remote_code
 from timellm.workspace import PROJECT
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Cluster:
         """
         # Only the code travels: no password, no address of the store, no token. Those the nodes have for themselves,
         # because whatever is sent along can be read by everybody who may look at the cluster's jobs.
-        variables = {"OMP_NUM_THREADS": str(room.cpus)}
+        variables = {"OMP_NUM_THREADS": str(room.cpus)} | remote_code.inherited()
         if not room.gpus:
             variables["CUDA_VISIBLE_DEVICES"] = ""  # a card that was not asked for may be another job's
         environment = {"py_modules": [str(PROJECT / "timellm")], "env_vars": variables}

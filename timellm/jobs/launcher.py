@@ -20,6 +20,7 @@ from timellm.jobs.process import ProcessIdentity
 from timellm.jobs.run import Run
 from timellm.jobs.seat import fill_seat
 from timellm.jobs.store import Store
+from timellm.model.remote_code import check_remote_code
 from timellm.workspace import PROJECT, cache_folder
 
 _PATIENCE_S = 10.0  # a runner that cannot live at all is not started anew by every look at the page
@@ -36,9 +37,11 @@ def start_run(
     """Queue a run and see that somebody works it off: this machine's runner, or the cluster that `TIMELLM_RAY` names.
 
     Raises:
+        BackboneError: it would run code of its backbone, and the operator of this server has not allowed that.
         JobError: the run's folder or the runner's process cannot be made, or the cluster does not take it; the run is
             then kept as failed. Nothing is kept when there is no cluster, or none that a run here could report from.
     """
+    check_remote_code(config.model)
     store = store or Store.open()
     if workers != 1 and not on_cluster:
         raise JobError("several workers need a cluster; on one machine, start them with torchrun and 'fit'")
@@ -52,8 +55,10 @@ def start_again(run_id: str, *, store: Store, from_the_beginning: bool = False) 
     """Let a stopped or failed run go on where it was, from where its training stood or from its beginning.
 
     Raises:
+        BackboneError: as `start_run`.
         JobError: the run is at work or finished, or no process can be made; the cause is then kept with the run.
     """
+    check_remote_code(store.get(run_id).config.model)
     run = go_on(store, run_id, from_the_beginning=from_the_beginning)
     if from_the_beginning:
         cluster_runs.forget(run, all_of_it=False)

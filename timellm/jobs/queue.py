@@ -23,6 +23,7 @@ from timellm.jobs.process import ProcessIdentity
 from timellm.jobs.run import with_absolute_paths
 from timellm.jobs.schema import runs
 from timellm.jobs.shortage import KILLS_BEFORE
+from timellm.model.remote_code import check_remote_code
 from timellm.training.machine import oom_kills
 
 _SETTING = "TIMELLM_RUNS_PER_DEVICE"
@@ -115,8 +116,10 @@ def edit(database: Database, run_id: str, config: RunConfig, *, name: str) -> No
     """Change the settings of a waiting run; it keeps its place.
 
     Raises:
+        BackboneError: it would run code of its backbone, and the operator of this server has not allowed that.
         JobError: the run no longer waits.
     """
+    check_remote_code(config.model)
     config = with_absolute_paths(config)
     changes = {"config": config.to_json(), "device": queue_device(config), "name": name.strip()[:200]}
     with database.writing() as connection:

@@ -24,6 +24,7 @@ from timellm.errors import BackboneError
 from timellm.model import attention, int8, lean
 from timellm.model.catalog import find
 from timellm.model.fetch import OnBytes, prepare
+from timellm.model.remote_code import check_remote_code
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,10 @@ def load_backbone(
     """Fetch (if needed), cut to `config.layers`, quantise and freeze the backbone that `config` names.
 
     Raises:
-        BackboneError: it cannot be loaded, has fewer layers than requested, or is not a text model of the right kind.
+        BackboneError: it cannot be loaded, has fewer layers than requested, is not a text model of the right kind, or
+            its code may not run here.
     """
+    check_remote_code(config)
     device = torch.device(device)
     if device.type == "cpu":
         # Numbers below 1e-38 count as zero from here on, in this thread and in those that it starts, so it comes before

@@ -21,6 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from timellm.errors import ConfigError
+from timellm.model import remote_code
 
 VARIABLE = "TIMELLM_HOSTS"
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?", re.IGNORECASE)
@@ -41,6 +42,16 @@ def listed_hosts() -> tuple[str, ...]:
                 " without a port, like forecast.example,10.0.0.5"
             )
     return names
+
+
+def tell_who_reaches_this_server(listed: Iterable[str]) -> None:
+    """Say in the environment, for this process and its workers, whether other machines reach this server.
+
+    They do when it listens beyond loopback, or when it answers to other names (behind a proxy).
+    """
+    names = [st.get_option("server.address") or "", *listed, *st.get_option("server.allowedHosts")]
+    only_here = all(_is_loopback(_plain_name(name)) for name in names)
+    os.environ[remote_code.REACHED_BY_OTHERS] = "0" if only_here else "1"
 
 
 class HostCheck:

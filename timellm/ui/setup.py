@@ -12,6 +12,7 @@ from timellm.data.season import step_name
 from timellm.errors import TimeLLMError
 from timellm.jobs.launcher import start_run
 from timellm.model.catalog import CatalogueEntry, catalogue, find
+from timellm.model.remote_code import CONSENT, needs_consent
 from timellm.plots.series import split_strip
 from timellm.plots.template import CONFIG
 from timellm.ui import keys
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from timellm.data.table import Table
 
 _OTHER = "another model"
+_BLOCKED = (
+    "This server can be reached from other machines. Code of a backbone runs here only when its operator allows it with"
+    f" {CONSENT}=1 in the server's environment."
+)
 
 
 def what(form: Form, table: Table, *, advanced: bool) -> dict[str, Any]:
@@ -146,9 +151,10 @@ def put(form: Form, settings: Mapping[str, Any]) -> None:
 
 
 def _withdraw_trust(form: Form, backbone: str) -> None:
-    """Code is trusted for one backbone; another one has to be trusted anew."""
+    """Code is trusted for one backbone; another one has to be trusted anew, and none where no code may run."""
     trusted = keys.setting(form.table_id, "trusted-backbone")
-    if st.session_state.get(trusted, backbone) != backbone:
+    changed = st.session_state.get(trusted, backbone) != backbone
+    if changed or (needs_consent() and form.value("trust_remote_code")):
         st.session_state[keys.setting(form.table_id, "trust_remote_code")] = False
     st.session_state[trusted] = backbone
 
@@ -156,7 +162,8 @@ def _withdraw_trust(form: Form, backbone: str) -> None:
 def _group(form: Form, name: str) -> None:
     with st.expander(f"All settings of this step: {name.lower()}", expanded=False), st.grid(3, min_column_width=190):
         for setting in ADVANCED[name]:
-            form.widget(setting)
+            blocked = setting == "trust_remote_code" and needs_consent()
+            form.widget(setting, **{"disabled": True, "help": _BLOCKED} if blocked else {})
 
 
 def _backbone_title(entry: CatalogueEntry | None) -> str:
