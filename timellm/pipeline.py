@@ -301,7 +301,6 @@ def _score(forecast: np.ndarray, prepared: PreparedData, folder: RunFolder) -> S
     folder.save_test_forecasts(index, forecast=forecast, channels=prepared.table.channels)
     scores = score(
         with_baselines(prepared, index, forecast=forecast),
-        scaler_mean=prepared.scaler.mean,
         scaler_scale=prepared.scaler.scale,
         naive_error=in_sample_naive_error(prepared.training_values, season_length(prepared.table.frequency)),
     )

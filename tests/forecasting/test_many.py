@@ -85,15 +85,18 @@ def test_bad_series_are_left_out_with_their_reasons(run_dir, tmp_path):
     good = walks(3)
     hole, infinite = good["s000"].copy(), good["s001"].copy()
     hole[-3], infinite[-1] = np.nan, np.inf
-    frame = long_table(good | {"short": np.arange(5.0), "hole": hole, "infinite": infinite})
+    huge = good["s002"].copy()
+    huge[0] = 1e300
+    frame = long_table(good | {"short": np.arange(5.0), "hole": hole, "infinite": infinite, "huge": huge})
     frame = pd.concat([frame, long_table({"daily": good["s000"]}, frequency="D")])
     frame.to_parquet(tmp_path / "long.parquet")
     done = forecast_many(run_dir, tmp_path / "long.parquet", tmp_path / "out")
-    assert (done.series, done.left_out) == (3, 4)
+    assert (done.series, done.left_out) == (3, 5)
     (file,) = (tmp_path / "out").glob("_left-out-*.csv")
     reasons = pd.read_csv(file).set_index("unique_id")["reason"]
     assert reasons["short"] == "it has 5 rows, and a context is 48"
     assert reasons["hole"] == reasons["infinite"] == "a value is missing or infinite in its last 48 rows"
+    assert reasons["huge"] == "a value is beyond 1e+36"
     assert reasons["daily"] == "its last 48 rows are not one every h"
     assert set(read(tmp_path / "out")["unique_id"]) == set(good)
 

@@ -31,7 +31,7 @@ def forecasts(model_error: float = 0.5, naive_error: float = 1.0, windows: int =
 
 
 def scored(windows: WindowForecasts, **changes) -> Scores:
-    return score(windows, **{"scaler_mean": MEAN, "scaler_scale": SCALE, "naive_error": NAIVE} | changes)
+    return score(windows, **{"scaler_scale": SCALE, "naive_error": NAIVE} | changes)
 
 
 def constant(model: float, baseline: float) -> Scores:
@@ -113,6 +113,18 @@ def test_baseline_without_any_forecast_does_not_empty_the_others():
         "Seasonal naive has no forecast here: its source rows are missing or lie before the table.",
     )
     assert "than the best baseline, Last value" in scores.verdict()
+
+
+@pytest.mark.filterwarnings("error")
+def test_errors_too_large_for_a_number_are_undefined_and_named():
+    given = forecasts()
+    actual = given.actual.copy()
+    actual[0, 0] = 1e-200  # the relative error squared is 1e400
+    scores = scored(WindowForecasts(given.channels, given.channel, given.origin, actual, given.forecast))
+    assert scores.notes[-1] == "Not everywhere defined: MSPE. An error is too large for a 64-bit number there."
+    assert scores.overall["mspe"].isna().all() and scores.overall["mape"].notna().all()
+    assert scores.by_step["mspe"].isna().sum() == 3 and scores.by_channel["mspe"].isna().sum() == 3
+    assert Scores.from_dict(json.loads(json.dumps(scores.to_dict(), allow_nan=False))).notes == scores.notes
 
 
 def test_notes_name_zeros_unequal_channels_and_missing_naive_errors():

@@ -149,9 +149,7 @@ def fill(folder: RunFolder, config: RunConfig) -> None:
     folder.save_test_forecasts(index, forecast=forecast, channels=table.channels)
     naive = in_sample_naive_error(prepared.training_values, season_length(table.frequency))
     compared = with_baselines(prepared, index, forecast=forecast)
-    folder.save_scores(
-        score(compared, scaler_mean=prepared.scaler.mean, scaler_scale=prepared.scaler.scale, naive_error=naive)
-    )
+    folder.save_scores(score(compared, scaler_scale=prepared.scaler.scale, naive_error=naive))
     ahead = table.future_index(config.model.horizon)
     future = [
         pd.DataFrame({"unique_id": name, "ds": ahead, "yhat": 1.0 + np.arange(len(ahead))}) for name in table.channels

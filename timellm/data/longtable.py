@@ -23,6 +23,7 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from timellm.data.gaps import last_context
+from timellm.data.table import LARGEST_VALUE
 from timellm.errors import DataError
 
 COLUMNS = ("unique_id", "ds", "y")
@@ -218,6 +219,9 @@ def _add(chunk: Chunk, name: str, stamps: np.ndarray, values: np.ndarray, readin
         chunk.left_out.append((name, f"a value is missing or infinite in its last {context:,} rows"))
         return
     known = values[np.isfinite(values)]
+    if np.abs(known).max() > LARGEST_VALUE:
+        chunk.left_out.append((name, f"a value is beyond {LARGEST_VALUE:g}"))
+        return
     deviation = float(known.std())
     chunk.ids.append(name)
     chunk.ends.append(stamps[-1])

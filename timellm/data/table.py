@@ -24,6 +24,8 @@ from timellm.errors import DataError
 
 __all__ = ["ColumnRoles", "Table", "load_table", "read_table", "suggest_columns"]
 
+LARGEST_VALUE = 1e36
+"""A hundredth of the largest float32, in which forecasts are kept: they may lie beyond the values learned from."""
 _MOST_VALUES = 400_000_000  # 3 GiB as float64; a table beyond it is a wrong ID column more often than data
 
 
@@ -105,6 +107,7 @@ def load_table(config: DataConfig) -> Table:
     _check_distinct(sheet, roles, entries)
     grid, frequency = _grid(sheet, roles, entries.times, config.frequency)
     values = _place(sheet, roles, entries, grid)
+    _check_magnitude(values, roles)
     notes = (
         *sheet.notes,
         *_role_notes(sheet, roles, config),
@@ -225,6 +228,19 @@ def _place(sheet: Sheet, roles: ColumnRoles, entries: _Entries, grid: pd.Datetim
         numbers = parse_numbers(sheet.cells[column], column=column, decimal_comma=decimal_comma, line=sheet.line)
         values[rows, entries.series if roles.id_column else position] = numbers
     return pd.DataFrame(values, index=grid.rename("ds"), columns=pd.Index(entries.names, dtype="str"))
+
+
+def _check_magnitude(values: pd.DataFrame, roles: ColumnRoles) -> None:
+    found = values.to_numpy()
+    if max(np.fmax.reduce(found, axis=None, initial=0), -np.fmin.reduce(found, axis=None, initial=0)) <= LARGEST_VALUE:
+        return
+    size = values.abs()
+    name, row = size.max().idxmax(), size.max(axis="columns").idxmax()
+    raise DataError(
+        f"{'series' if roles.id_column else 'column'} '{name}' holds {values.loc[row, name]:g} at {row}; values beyond"
+        f" {LARGEST_VALUE:g} cannot be trained or scored, because forecasts are kept as 32-bit numbers and errors are"
+        " squared; correct it, leave the cell empty if the value is missing, or give the values in a larger unit"
+    )
 
 
 def _role_notes(sheet: Sheet, roles: ColumnRoles, config: DataConfig) -> list[str]:

@@ -110,17 +110,14 @@ class Scores:
         return float(found.iloc[0])
 
 
-def score(
-    forecasts: WindowForecasts, *, scaler_mean: np.ndarray, scaler_scale: np.ndarray, naive_error: np.ndarray
-) -> Scores:
+def score(forecasts: WindowForecasts, *, scaler_scale: np.ndarray, naive_error: np.ndarray) -> Scores:
     """Score every model of `forecasts` on the same points.
 
     A point counts if the actual value and every model's forecast are there; a model without any forecast is left out
-    of that rule and has NaN for its metrics.
+    of that rule and has NaN for its metrics. A metric that overflows is NaN; the notes say which.
 
     Args:
         forecasts: windows in original units.
-        scaler_mean: [N], of the training rows.
         scaler_scale: [N], of the training rows.
         naive_error: [N], see `in_sample_naive_error`.
     """
@@ -130,10 +127,10 @@ def score(
     for name, values in forecasts.forecast.items():
         if name not in empty:
             shared &= ~np.isnan(values)
-    actual = np.where(shared, forecasts.actual, np.nan)
+    # Arrays of all windows are what an evaluation takes most memory for: none is copied without need.
+    actual = forecasts.actual if (shared == known).all() else np.where(shared, forecasts.actual, np.nan)
     channel = forecasts.channel
-    references = (np.asarray(array)[channel, None] for array in (scaler_mean, scaler_scale, naive_error))
-    reference = _Reference(*references)
+    reference = _Reference(np.asarray(scaler_scale)[channel, None], np.asarray(naive_error)[channel, None])
     overall, by_channel, by_step = [], [], []
     steps = np.arange(1, actual.shape[1] + 1)
     order = np.argsort(channel, kind="stable")
@@ -142,41 +139,45 @@ def score(
         overall.append({"model": name} | _errors(actual, values, reference))
         by_step.append(pd.DataFrame({"model": name, "step": steps} | _errors(actual, values, reference, axis=0)))
         for index, rows in zip(present, np.split(order, starts[1:]), strict=True):
+            if rows[-1] - rows[0] == len(rows) - 1:  # as an index lists them: then a slice copies nothing
+                rows = slice(rows[0], rows[-1] + 1)
             errors = _errors(actual[rows], values[rows], reference.of(rows))
             by_channel.append({"model": name, "channel": forecasts.channels[index]} | errors)
-    return Scores(
-        pd.DataFrame(overall),
-        pd.DataFrame(by_channel),
-        pd.concat(by_step, ignore_index=True),
-        tuple(_point_notes(forecasts, known, shared, empty) + _channel_notes(forecasts, scaler_scale, naive_error)),
-    )
+    frames = [pd.DataFrame(overall), pd.DataFrame(by_channel), pd.concat(by_step, ignore_index=True)]
+    notes = _point_notes(forecasts, known, shared, empty) + _channel_notes(forecasts, scaler_scale, naive_error)
+    notes += _overflow_notes(frames)
+    return Scores(*(frame.replace([np.inf, -np.inf], np.nan) for frame in frames), tuple(notes))
 
 
 @dataclass(frozen=True)
 class _Reference:
     """What a window's channel is measured against, each [W, 1]."""
 
-    mean: np.ndarray
     scale: np.ndarray
     naive: np.ndarray
 
-    def of(self, rows: np.ndarray) -> _Reference:
-        return _Reference(self.mean[rows], self.scale[rows], self.naive[rows])
+    def of(self, rows: np.ndarray | slice) -> _Reference:
+        return _Reference(self.scale[rows], self.naive[rows])
 
 
 def _errors(y: np.ndarray, yhat: np.ndarray, reference: _Reference, axis: int | None = None) -> dict[str, Any]:
     points = ~np.isnan(y - yhat)
-    y_scaled, yhat_scaled = ((values - reference.mean) / reference.scale for values in (y, yhat))
-    return {
-        "mae": mae(y, yhat, axis),
-        "mse": mse(y, yhat, axis),
-        "rmse": rmse(y, yhat, axis),
-        "mape": mape(y, yhat, axis),
-        "mspe": mspe(y, yhat, axis),
-        "smape": smape(y, yhat, axis),
-        "mase": mase(y, yhat, reference.naive, axis),
-        "mse_scaled": mse(y_scaled, yhat_scaled, axis),
-        "mae_scaled": mae(y_scaled, yhat_scaled, axis),
+    with np.errstate(over="ignore"):  # what overflows is named in the notes
+        errors = {
+            "mae": mae(y, yhat, axis),
+            "mse": mse(y, yhat, axis),
+            "rmse": rmse(y, yhat, axis),
+            "mape": mape(y, yhat, axis),
+            "mspe": mspe(y, yhat, axis),
+            "smape": smape(y, yhat, axis),
+            "mase": mase(y, yhat, reference.naive, axis),
+        }
+    scaled = y - yhat  # the mean of the z-scores cancels out
+    scaled /= reference.scale
+    zero = np.zeros(1)
+    return errors | {
+        "mse_scaled": mse(scaled, zero, axis),
+        "mae_scaled": mae(scaled, zero, axis),
         "windows": points.sum(axis=0) if axis == 0 else int(points.any(axis=1).sum()),
     }
 
@@ -193,6 +194,14 @@ def _point_notes(forecasts: WindowForecasts, known: np.ndarray, shared: np.ndarr
     if zeros > 0:
         notes.append(f"MAPE and MSPE leave out {zeros:.2%} of the points, because the actual value is 0.")
     return notes
+
+
+def _overflow_notes(frames: list[pd.DataFrame]) -> list[str]:
+    names = [name for name in METRICS if any(np.isinf(frame[name]).any() for frame in frames)]
+    if not names:
+        return []
+    shown = ", ".join(name.upper() for name in names)
+    return [f"Not everywhere defined: {shown}. An error is too large for a 64-bit number there."]
 
 
 def _channel_notes(forecasts: WindowForecasts, scaler_scale: np.ndarray, naive_error: np.ndarray) -> list[str]:
