@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from timellm import locks
-
-PROJECT = Path(__file__).resolve().parent.parent
+from timellm.installation import FROM_CHECKOUT, PROJECT
 
 
 @dataclass(frozen=True)
@@ -43,14 +42,19 @@ class Workspace:
 
 
 def workspace() -> Workspace:
-    """The workspace in force: `TIMELLM_HOME`, or the project's own folder."""
-    return Workspace(Path(os.environ.get("TIMELLM_HOME") or PROJECT).resolve())
+    """The workspace in force: `TIMELLM_HOME`, or the checkout, or the working folder of an installed package."""
+    return Workspace(Path(os.environ.get("TIMELLM_HOME") or (PROJECT if FROM_CHECKOUT else "")).resolve())
 
 
 def cache_folder() -> Path:
     """Prepared backbones."""
     home = os.environ.get("TIMELLM_CACHE")
     return Path(home).resolve() if home else Path.home() / ".cache" / "timellm"
+
+
+def places() -> dict[str, str]:
+    """Workspace and cache in full, as environment variables of a process that starts in another folder."""
+    return {"TIMELLM_HOME": str(workspace().root), "TIMELLM_CACHE": str(cache_folder())}
 
 
 _SCRATCH, _LOCK = ".writing-", ".lock"

@@ -42,7 +42,7 @@ def test_other_database_is_refused_without_showing_its_url(tmp_path, monkeypatch
 def test_missing_driver_is_named_with_its_remedy(tmp_path, monkeypatch):
     monkeypatch.setenv("TIMELLM_STORE", "postgresql://me:hunter2@host/runs")
     monkeypatch.setitem(sys.modules, "psycopg", None)
-    with pytest.raises(JobError, match=r"driver is not installed: pip install -r requirements-postgresql.txt"):
+    with pytest.raises(JobError, match=r"driver is not installed: pip install 'psycopg\[binary\]==3"):
         Database.of(tmp_path / "runs.sqlite")
 
 

@@ -225,7 +225,7 @@ def test_settings_that_lead_nowhere_are_refused(store, small_config, monkeypatch
 
 def test_missing_ray_is_named(store, small_config, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray.job_submission", None)
-    with pytest.raises(JobError, match=r"pip install -r requirements-ray\.txt"):
+    with pytest.raises(JobError, match=r"pip install 'ray\[default,train\]==2"):
         start_run(small_config, store=store, on_cluster=True)
 
 

@@ -12,7 +12,7 @@ import timellm
 from timellm.errors import ConfigError
 from timellm.forecasting.artifacts import RunFolder
 from timellm.training import tracker as module
-from timellm.training.tracker import REQUIREMENTS, TRACKED
+from timellm.training.tracker import PACKAGES, TRACKED
 
 STEPS, STOP_AT = 8, 5
 SECRET = "not-for-anybody"
@@ -81,7 +81,7 @@ def test_wandb_works_offline_and_keeps_its_key_to_itself(small_config, tmp_path,
         assert not path.is_file() or SECRET.encode() not in path.read_bytes(), path
 
 
-@pytest.mark.parametrize("name", sorted(REQUIREMENTS))
+@pytest.mark.parametrize("name", sorted(PACKAGES))
 def test_tracker_that_is_missing_is_named_with_its_command_before_anything_is_read(
     small_config, tmp_path, monkeypatch, name
 ):

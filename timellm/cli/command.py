@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from timellm.cli import carrying, cluster, comparing, estimate, fitting, many, overview, receipt, results
+from timellm.cli import carrying, cluster, comparing, estimate, fitting, many, overview, receipt, results, serving
 from timellm.errors import TimeLLMError
 from timellm.jobs.cause import mendable
 from timellm.workspace import is_main_process
@@ -62,8 +62,13 @@ def _whole(least: int, most: int) -> Callable[[str], int]:
     return number
 
 
+def _typed() -> str:
+    """What starts this program, as the user typed it."""
+    return "timellm" if Path(sys.argv[0]).name == "timellm" else "python -m timellm"
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m timellm", description="Fine-tune and use Time-LLM forecasters.")
+    parser = _Parser(prog=_typed(), description="Fine-tune and use Time-LLM forecasters.")
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
 
     def verb(name: str, function: object, text: str) -> argparse.ArgumentParser:
@@ -188,6 +193,10 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--workers", type=_whole(1, 1000), default=1, metavar="N", help="processes on the cluster")
     one.add_argument("--cpus", type=_whole(1, 1000), default=1, metavar="N", help="cores of each worker (1)")
     one.add_argument("--gpus", type=_whole(0, 1000), default=0, metavar="N", help="GPUs of each worker (0)")
+
+    one = verb("app", serving.app, "Serve the pages of the workbench. Ctrl-C ends the server, not the runs.")
+    one.add_argument("--port", type=_whole(1, 65_535), metavar="N", help="port to listen on (8501)")
+    one.add_argument("--address", metavar="HOST", help="address to listen on (127.0.0.1: this machine only)")
 
     verb("backbones", overview.backbones, "List the language models offered by name.")
 

@@ -18,6 +18,7 @@ import pyarrow as pa
 from timellm.data.longtable import Chunk
 from timellm.errors import ConfigError, DataError, JobError, TimeLLMError
 from timellm.forecasting.many import Done, OnPart, Part, Task, Worker, gather, prepare, read
+from timellm.installation import PROJECT, install_command
 
 log = logging.getLogger(__name__)
 
@@ -90,9 +91,7 @@ def _connected(address: str) -> Any:
         import ray
         import ray.data
     except ImportError:
-        raise JobError("a forecast on a cluster needs Ray: pip install -r requirements-ray.txt") from None
-    from timellm.workspace import PROJECT
-
+        raise JobError(f"a forecast on a cluster needs Ray: {install_command('ray')}") from None
     ray.data.DataContext.get_current().enable_progress_bars = False
     if ray.is_initialized():
         return ray

@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 
 from timellm.config import RunConfig
 from timellm.errors import JobError
+from timellm.installation import PROJECT, install_command
 from timellm.jobs.run import QUEUE_PREFIX
 from timellm.model import remote_code
-from timellm.workspace import PROJECT
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -194,7 +194,7 @@ def _client(address: str) -> JobSubmissionClient:
         from ray.job_submission import JobSubmissionClient
     except ImportError:
         raise JobError(
-            f"{_ADDRESS} names a Ray cluster, but Ray is not installed here: pip install -r requirements-ray.txt"
+            f"{_ADDRESS} names a Ray cluster, but Ray is not installed here: {install_command('ray')}"
         ) from None
 
     class Client(JobSubmissionClient):

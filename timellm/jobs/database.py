@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 
 from timellm.errors import JobError, StoreError
+from timellm.installation import install_command
 
 LOCK_TIMEOUT_MS = 10_000
 _CONNECT_TIMEOUT_S = 10
@@ -131,8 +132,7 @@ def _server_engine(url: sa.URL) -> sa.Engine:
         )
     except (ImportError, exc.NoSuchModuleError):
         raise JobError(
-            "TIMELLM_STORE names a PostgreSQL server, whose driver is not installed:"
-            " pip install -r requirements-postgresql.txt"
+            f"TIMELLM_STORE names a PostgreSQL server, whose driver is not installed: {install_command('postgresql')}"
         ) from None
 
 

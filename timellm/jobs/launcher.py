@@ -13,6 +13,7 @@ from pathlib import Path
 
 from timellm.config import RunConfig
 from timellm.errors import JobError
+from timellm.installation import PROJECT
 from timellm.jobs import cluster_runs
 from timellm.jobs.actions import go_on
 from timellm.jobs.cause import kind_of
@@ -21,7 +22,7 @@ from timellm.jobs.run import Run
 from timellm.jobs.seat import fill_seat
 from timellm.jobs.store import Store
 from timellm.model.remote_code import check_remote_code
-from timellm.workspace import PROJECT, cache_folder
+from timellm.workspace import places
 
 _PATIENCE_S = 10.0  # a runner that cannot live at all is not started anew by every look at the page
 
@@ -113,13 +114,11 @@ def start_process(module: list[str], *, log: Path, store: Store) -> subprocess.P
         OSError: the log's folder or the process cannot be made.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
-    # It starts in another folder, so places that may have been given relative to this one go along in full.
-    places = {"TIMELLM_HOME": str(store.place.root.resolve()), "TIMELLM_CACHE": str(cache_folder())}
     with log.open("ab") as out:
         return subprocess.Popen(
             [sys.executable, "-m", *module],
             cwd=PROJECT,
-            env={**os.environ, **places, "PYTHONUNBUFFERED": "1"},
+            env={**os.environ, **places(), "TIMELLM_HOME": str(store.place.root.resolve()), "PYTHONUNBUFFERED": "1"},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,

@@ -22,12 +22,13 @@ from pathlib import Path
 
 from timellm.config import RunConfig
 from timellm.errors import JobError, TimeLLMError
+from timellm.installation import PROJECT
 from timellm.jobs.cause import cause_of
 from timellm.jobs.process import ProcessIdentity, this_process
 from timellm.jobs.run import log_tail, with_absolute_paths
 from timellm.json_text import read_json
 from timellm.training.receipt import Receipt, measure_receipt
-from timellm.workspace import PROJECT, cache_folder, workspace, write_whole
+from timellm.workspace import places, workspace, write_whole
 
 _WRITE_EVERY_S = 0.5
 _CANCEL_S = 3.0
@@ -96,15 +97,13 @@ def start_receipt(config: RunConfig) -> None:
     config = with_absolute_paths(config)
     starting = UnderWay(receipt_key(config), config.model.backbone, 0.0, "starting", this_process())
     _file(config, "failed.txt").unlink(missing_ok=True)
-    # The worker starts in another folder, so places that may have been given relative to this one go along in full.
-    places = {"TIMELLM_HOME": str(workspace().root), "TIMELLM_CACHE": str(cache_folder())}
     try:
         _write(starting)
         with _log().open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "timellm.jobs.receipts"],
                 cwd=PROJECT,
-                env={**os.environ, **places},
+                env={**os.environ, **places()},
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -18,9 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from timellm.config import RunConfig
+from timellm.installation import PROJECT
 from timellm.training.machine import let_the_kernel_end_this_first
 from timellm.training.progress import ShouldStop, never_stop
-from timellm.workspace import PROJECT, cache_folder
+from timellm.workspace import places
 
 _POLL_S = 0.1
 
@@ -54,8 +55,7 @@ def run_fresh(
             process = subprocess.Popen(
                 [sys.executable, "-m", module, str(os.getpid()), *arguments],
                 cwd=PROJECT,
-                # It runs in another folder: places that were given relative to this one go along in full.
-                env=os.environ | {"TIMELLM_CACHE": str(cache_folder())},
+                env=os.environ | places(),
                 stdin=subprocess.PIPE,
                 stdout=stdout,
                 stderr=stderr,

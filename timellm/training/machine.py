@@ -18,7 +18,8 @@ from pathlib import Path
 import psutil
 
 from timellm.errors import ConfigError
-from timellm.workspace import PROJECT, cache_folder, check_writable, write_whole
+from timellm.installation import PROJECT
+from timellm.workspace import cache_folder, check_writable, write_whole
 
 _LIBRARIES = ("torch", "transformers", "bitsandbytes")
 _TIMEOUT_S = 300

@@ -27,6 +27,7 @@ from accelerate.tracking import GeneralTracker, MLflowTracker, TensorBoardTracke
 
 from timellm.config import RunConfig
 from timellm.errors import ConfigError
+from timellm.installation import install_command
 from timellm.json_text import read_json
 from timellm.training.processes import from_main
 from timellm.training.progress import OnProgress, Progress
@@ -36,11 +37,8 @@ PROJECT_NAME = "timellm"
 """Experiment (MLflow) or project (Weights & Biases) that runs appear in; its own environment variable overrides it."""
 TRACKED = "tracker.json"
 """File in the run's folder that names the tracker's run, so that a run that goes on is the same there."""
-REQUIREMENTS = {
-    "tensorboard": "tensorboard==2.21.0",
-    "mlflow": "mlflow-skinny==3.17.2 alembic==1.20.1",
-    "wandb": "wandb==0.31.0",
-}
+PACKAGES = {"tensorboard": ("tensorboard",), "mlflow": ("mlflow-skinny", "alembic"), "wandb": ("wandb",)}
+"""What each tracker needs of requirements-trackers.txt."""
 _MEASURED = ("train_loss", "validation_loss", "learning_rate", "windows_per_s", "memory_mib")
 _EVERY_S = 1.0
 
@@ -56,7 +54,7 @@ def check_tracker(name: str) -> None:
     if name != "none" and importlib.util.find_spec(name) is None:
         raise ConfigError(
             f"setting 'tracker' is '{name}', which is not installed; install it with"
-            f" pip install {REQUIREMENTS[name]}, or use tracker=none"
+            f" {install_command('trackers', PACKAGES[name])}, or use tracker=none"
         )
 
 

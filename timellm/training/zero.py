@@ -19,11 +19,11 @@ from torch import Tensor
 
 from timellm.config import TrainingConfig
 from timellm.errors import CheckpointError, ConfigError
+from timellm.installation import install_command
 from timellm.json_text import read_json
 from timellm.training.checkpoint import device_of
 from timellm.training.processes import gathered, join_processes
 
-REQUIREMENT = "deepspeed==0.19.8"
 _STAGES = (0, 1, 2)
 _OURS = {
     "train_batch_size": "batch_size",
@@ -93,7 +93,8 @@ def deepspeed_plugin(path: Path, *, device: torch.device, clip_norm: float) -> D
     content = read_deepspeed(path)
     if importlib.util.find_spec("deepspeed") is None:
         raise ConfigError(
-            f"setting 'deepspeed' needs DeepSpeed, which is not installed; install it with pip install {REQUIREMENT}"
+            f"setting 'deepspeed' needs DeepSpeed, which is not installed; install it with"
+            f" {install_command('deepspeed')}"
         )
     if "LOCAL_RANK" not in os.environ:
         raise ConfigError(
