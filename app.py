@@ -12,6 +12,7 @@ from starlette.middleware import Middleware
 
 from timellm.errors import TimeLLMError
 from timellm.ui.export_route import routes
+from timellm.ui.garbage import libraries
 from timellm.ui.headers import SecurityHeaders
 from timellm.ui.hosts import HostCheck, listed_hosts, tell_who_reaches_this_server
 
@@ -26,3 +27,4 @@ app = st.App(
     routes=routes(),
     middleware=[Middleware(SecurityHeaders), Middleware(HostCheck, listed=hosts)],
 )
+libraries.set_aside()

@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from timellm.ui import keys
+from timellm.ui.garbage import libraries
 
 # A picture of our own: a Material symbol as page icon would be fetched from a font host.
 ICON = Path(keys.__file__).with_name("icon.png")
@@ -25,4 +26,5 @@ page = st.navigation(
     position="top",
 )
 keys.restore()
+libraries.set_aside()  # what earlier pages have imported
 page.run()
