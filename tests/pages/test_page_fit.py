@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.pages.conftest import config_for
+from timellm.errors import ConfigError
 from timellm.jobs.schema import runs
 from timellm.jobs.shortage import told
 from timellm.training.machine import Budget, MachineFacts
@@ -119,6 +120,35 @@ def test_machine_that_has_not_been_measured_says_so(open_page, table_id, monkeyp
     assert not app.exception
     assert any("Measuring this machine once" in caption.value for caption in app.caption)
     assert not app.get("progress")
+
+
+def test_failed_measurement_of_the_machine_is_shown_and_made_again(open_page, table_id, monkeypatch):
+    answers, found = iter([ConfigError("this machine could not be measured: it is busy"), FACTS]), []
+
+    def measured_facts():
+        answer = next(answers)
+        if isinstance(answer, ConfigError):
+            raise answer
+        found.append(answer)
+
+    monkeypatch.setattr(measuring, "known_facts", lambda: found[0] if found else None)
+    monkeypatch.setattr(measuring, "measured_facts", measured_facts)
+    app = open_page("finetune", table=table_id)
+    measuring._measurement()._thread.join()
+    app.run()
+    assert not app.exception
+    assert any(
+        "this machine could not be measured\\: it is busy. It is tried again in 30 s." in caption.value
+        for caption in app.caption
+    )
+    assert not found, "not again at once"
+    monkeypatch.setattr(measuring, "AGAIN_AFTER_S", 0.0)
+    app.run()
+    measuring._measurement()._thread.join()
+    assert found == [FACTS]
+    app.run()
+    assert not app.exception
+    assert said(app).startswith("Needs about **")
 
 
 def test_memory_that_ending_runs_free_is_that_of_this_machine_s_workers(store, table_id):

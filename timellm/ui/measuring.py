@@ -5,14 +5,16 @@ Both run in processes of their own, watched by threads of the server; pages only
 
 from __future__ import annotations
 
+import math
 import threading
-from concurrent.futures import Future, ThreadPoolExecutor
+import time
 from dataclasses import dataclass, field
 
 import psutil
 import streamlit as st
 
 from timellm.config import RunConfig
+from timellm.errors import TimeLLMError
 from timellm.jobs.history import observations, remember_trial, trials_file
 from timellm.jobs.store import Store
 from timellm.training.estimate import Observation
@@ -22,6 +24,8 @@ from timellm.ui.loaders import store
 from timellm.ui.words import plain
 
 _TICK_S = 1.0
+AGAIN_AFTER_S = 30.0
+"""After so long a failed measurement of the machine is made again."""
 
 
 @dataclass
@@ -75,29 +79,72 @@ def watch(current: Trying) -> None:
     wait()
 
 
+class Measurement:
+    """The measurement of this machine: one at a time; one that failed is made again after a while, not for ever."""
+
+    def __init__(self) -> None:
+        self.error: str | None = None
+        """Why the last one failed; None while there is none, and after one that succeeded."""
+        self._thread: threading.Thread | None = None
+        self._ended = -math.inf
+        self._guard = threading.Lock()
+
+    @property
+    def busy(self) -> bool:
+        """Whether it is under way."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def due(self) -> bool:
+        """Whether it may be made: none is under way, and the last one did not fail just now."""
+        return not self.busy and (self.error is None or time.monotonic() - self._ended >= AGAIN_AFTER_S)
+
+    def start(self) -> None:
+        """Measure in the background if it is due."""
+        with self._guard:
+            if self.due():
+                self._thread = threading.Thread(target=self._work, name="measure-machine", daemon=True)
+                self._thread.start()
+
+    def _work(self) -> None:
+        try:
+            measured_facts()
+            self.error = None
+        except Exception as error:
+            self.error = str(error) if isinstance(error, TimeLLMError) else f"{type(error).__name__}: {error}"
+            if not isinstance(error, TimeLLMError):
+                raise  # for the server's log
+        finally:
+            self._ended = time.monotonic()
+
+
 def machine_facts() -> MachineFacts | None:
     """What this machine does; while it is being measured a line says so, and the page is drawn again afterwards."""
     known = known_facts()
     if known is not None:
         return known
-    measuring = _measuring()
+    measuring = _measurement()
+    measuring.start()
+    busy = measuring.busy
 
     @st.fragment(run_every=_TICK_S)
     def wait() -> None:
-        if measuring.done():
+        if measuring.busy != busy or (not busy and measuring.due()):
             st.rerun()
-        st.caption("Measuring this machine once, for an estimate of memory and time …")
+        if busy:
+            st.caption("Measuring this machine once, for an estimate of memory and time …")
+        elif measuring.error is not None:
+            st.caption(
+                f"Memory and time are not known: {plain(measuring.error)}. It is tried again in {AGAIN_AFTER_S:.0f} s."
+            )
 
-    if not measuring.done():
-        wait()
-    elif (error := measuring.exception()) is not None:
-        st.caption(f"Memory and time are not known: {plain(str(error))}")
-    return known_facts()
+    wait()
+    return None
 
 
 @st.cache_resource(show_spinner=False)
-def _measuring() -> Future[MachineFacts]:
-    return ThreadPoolExecutor(1, thread_name_prefix="measure-machine").submit(measured_facts)
+def _measurement() -> Measurement:
+    """The one of this server."""
+    return Measurement()
 
 
 def past() -> tuple[Observation, ...]:
