@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
@@ -12,7 +16,7 @@ from tests.conftest import SMALL
 from timellm.config import RunConfig
 from timellm.errors import JobError
 from timellm.jobs import receipts
-from timellm.workspace import workspace
+from timellm.workspace import PROJECT, workspace
 
 
 @pytest.fixture
@@ -47,6 +51,66 @@ def test_measurement_goes_on_by_itself_and_its_receipt_is_kept(config):
     assert [row.precision for row in kept.rows] == ["float32", "bfloat16", "8bit", "4bit"]
     assert receipts.kept_receipt(config.updated(quantization="4bit", horizon=6, seed=3)) == kept
     assert receipts.kept_receipt(config.updated(layers=1)) is None
+
+
+def test_of_many_clicks_at_once_one_starts_a_measurement(config, monkeypatch):
+    started, popen, together = [], subprocess.Popen, threading.Barrier(6)
+
+    def counted(command, *arguments, **named):
+        started.append(command)
+        return popen(command, *arguments, **named)
+
+    monkeypatch.setattr(receipts.subprocess, "Popen", counted)
+
+    def click() -> str:
+        together.wait()
+        try:
+            receipts.start_receipt(config)
+        except JobError as error:
+            return str(error)
+        return "started"
+
+    with ThreadPoolExecutor(6) as clicks:
+        answers = sorted(click.result() for click in [clicks.submit(click) for _ in range(6)])
+    assert len(started) == 1
+    assert answers.count("started") == 1
+    assert all("are being measured; wait for that, or cancel it" in said for said in answers if said != "started")
+
+
+CLICK = """
+import sys
+from timellm.config import RunConfig
+from timellm.errors import JobError
+from timellm.jobs import receipts
+config = RunConfig.from_json(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    receipts.start_receipt(config)
+    print("started", flush=True)
+    sys.stdin.readline()
+except JobError as error:
+    print(error)
+"""
+
+
+def test_of_two_servers_one_starts_a_measurement(config):
+    command = [sys.executable, "-c", CLICK, config.to_json()]
+    servers = [
+        subprocess.Popen(command, cwd=PROJECT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        for _ in range(3)
+    ]
+    try:
+        for server in servers:
+            assert server.stdout.readline() == "ready\n"
+        for server in servers:
+            server.stdin.write("\n")
+        answers = sorted(server.stdout.readline().strip() for server in servers)
+        assert answers[0] == "started"
+        assert all("are being measured" in said for said in answers[1:])
+    finally:
+        for server in servers:
+            server.communicate("\n")
 
 
 def test_cancelled_measurement_leaves_nothing_but_the_last_receipt(config):

@@ -17,9 +17,11 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from timellm import locks
 from timellm.config import RunConfig
 from timellm.errors import JobError, TimeLLMError
 from timellm.installation import PROJECT
@@ -73,17 +75,11 @@ def failure(config: RunConfig) -> str | None:
 
 def under_way() -> UnderWay | None:
     """The measurement that is being made now; one whose process is gone is written down as failed."""
-    try:
-        tree = read_json(_status(), constants=True)
-        found = UnderWay(**tree | {"process": ProcessIdentity(**tree["process"])})
-    except (OSError, ValueError, TypeError, KeyError):
-        return None
-    if found.process.alive():
+    found = _read()
+    if found is None or found.process.alive():
         return found
-    last = (log_tail(_log(), lines=1) or "it left no message").strip()
-    _fail(found.key, f"the measurement ended before it was done ({last})")
-    _status().unlink(missing_ok=True)
-    return None
+    with _alone():
+        return _still_under_way()
 
 
 def start_receipt(config: RunConfig) -> None:
@@ -92,34 +88,36 @@ def start_receipt(config: RunConfig) -> None:
     Raises:
         JobError: another one is being measured, or the process cannot be started.
     """
-    if (other := under_way()) is not None:
-        raise JobError(f"the quantizations of {other.backbone} are being measured; wait for that, or cancel it")
     config = with_absolute_paths(config)
-    starting = UnderWay(receipt_key(config), config.model.backbone, 0.0, "starting", this_process())
-    _file(config, "failed.txt").unlink(missing_ok=True)
     try:
-        _write(starting)
-        with _log().open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "timellm.jobs.receipts"],
-                cwd=PROJECT,
-                env={**os.environ, **places()},
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C in the server's terminal must not reach it
-            )
+        with _alone():  # two clicks at once, in two tabs or at two servers: the second one finds the first
+            process = _started(config)
     except OSError as error:
-        _status().unlink(missing_ok=True)
         raise JobError(f"the measurement cannot be started: {error}") from error
-    # It waits for its configuration, so that it cannot end before its identity has been written.
-    identity = ProcessIdentity.of(process.pid)
-    _write(UnderWay(**asdict(starting) | {"process": identity}))
     with contextlib.suppress(BrokenPipeError):  # it has ended already; whoever looks next finds that out
         process.stdin.write(config.to_json().encode())
         process.stdin.close()
     # Somebody has to wait for a child that ends before the server does, or it stays as a zombie.
     threading.Thread(target=process.wait, name="reap-receipt", daemon=True).start()
+
+
+def _started(config: RunConfig) -> subprocess.Popen:
+    if (other := _still_under_way()) is not None:
+        raise JobError(f"the quantizations of {other.backbone} are being measured; wait for that, or cancel it")
+    _file(config, "failed.txt").unlink(missing_ok=True)
+    with _log().open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "timellm.jobs.receipts"],
+            cwd=PROJECT,
+            env={**os.environ, **places()},
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C in the server's terminal must not reach it
+        )
+    # It waits for its configuration, so that it cannot end before its identity has been written.
+    _write(UnderWay(receipt_key(config), config.model.backbone, 0.0, "starting", ProcessIdentity.of(process.pid)))
+    return process
 
 
 def cancel_receipt() -> None:
@@ -134,6 +132,34 @@ def cancel_receipt() -> None:
         time.sleep(0.05)
     if not found.process.alive():  # killed while it still started up, it could not clear away its own mark
         _status().unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Let no other thread or process begin a measurement, or clear one away, meanwhile (timellm.locks)."""
+    file = workspace().receipts / ".lock"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a") as guard:
+        locks.lock(guard, wait=True)
+        yield
+
+
+def _still_under_way() -> UnderWay | None:
+    found = _read()
+    if found is None or found.process.alive():
+        return found
+    last = (log_tail(_log(), lines=1) or "it left no message").strip()
+    _fail(found.key, f"the measurement ended before it was done ({last})")
+    _status().unlink(missing_ok=True)
+    return None
+
+
+def _read() -> UnderWay | None:
+    try:
+        tree = read_json(_status(), constants=True)
+        return UnderWay(**tree | {"process": ProcessIdentity(**tree["process"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None
 
 
 def _file(config: RunConfig, ending: str) -> Path:
