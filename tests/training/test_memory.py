@@ -1,5 +1,8 @@
 """The count of a run's memory is held against autograd, against the real network, and against fresh processes."""
 
+import subprocess
+import sys
+
 import pytest
 import torch
 
@@ -9,8 +12,9 @@ from timellm.model.catalog import is_ready
 from timellm.model.network import TimeLLM
 from timellm.model.shape import backbone_shape
 from timellm.training.activations import PassCount
-from timellm.training.memory import TableSize, memory_need, prompt_tokens, trained_weights
+from timellm.training.memory import TableSize, memory_need, prompt_tokens, scoring_bytes, trained_weights
 from timellm.training.memory import test_windows as count_test_windows
+from timellm.workspace import PROJECT
 
 ARCHITECTURES = ("llama", "qwen2", "gpt2", "bert")
 DESCRIPTION = "Hourly load of a power plant in kilowatts, measured at two generators since the first of January 2024."
@@ -110,3 +114,49 @@ def test_test_windows_are_those_of_the_test_part():
     assert count_test_windows(config, TableSize(210, 3)) == 3 * (60 - 24 + 1)
     assert count_test_windows(config.updated(channels=["a"]), TableSize(210, 3)) == 60 - 24 + 1
     assert count_test_windows(config, TableSize(0, 0)) == 0
+
+
+_SCORING = """
+import gc, sys
+import numpy as np, pandas as pd
+from timellm.config import RunConfig
+from timellm.data.prepared import PreparedData
+from timellm.data.table import Table
+from timellm.forecasting.artifacts import RunFolder
+from timellm.pipeline import _score
+from timellm.training.allocator import keep_freed_memory
+
+def resident(what):
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith(what))
+
+def scored(rows):
+    values = np.random.default_rng(0).normal(size=(rows, channels))
+    index = pd.date_range("2000", periods=rows, freq="h", name="ds")
+    names = [f"c{number}" for number in range(channels)]
+    table = Table(pd.DataFrame(values, index=index, columns=names), "h", "ds", "wide", ())
+    prepared = PreparedData.of(table, RunConfig.create("x.csv", context=48, horizon=96))
+    gc.collect()
+    before = resident("VmRSS")
+    open("/proc/self/clear_refs", "w").write("5")  # the peak begins anew
+    forecast = np.full((len(prepared.windows("test")), 96), 1.0)
+    _score(forecast, prepared, RunFolder(folder))
+    return len(forecast), resident("VmHWM") - before
+
+folder, channels = sys.argv[1], int(sys.argv[2])
+keep_freed_memory()
+scored(1500)  # what the libraries take for themselves
+print(*scored(int(sys.argv[3])))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the peak from /proc")
+@pytest.mark.parametrize(("rows", "channels"), [(10_475, 10), (100_475, 1), (20_475, 15)])
+def test_scoring_takes_about_the_memory_that_is_counted(rows, channels, tmp_path):
+    program = [sys.executable, "-c", _SCORING, str(tmp_path), str(channels), str(rows)]
+    said = subprocess.run(program, cwd=PROJECT, capture_output=True, text=True, check=True).stdout.split()
+    windows, measured = int(said[0]), float(said[1])
+    config = config_for("x", context=48, horizon=96, prototypes=40)
+    table = TableSize(rows, channels)
+    assert windows == count_test_windows(config, table) >= 20_000
+    assert scoring_bytes(config, table) / 2**20 == pytest.approx(measured, rel=0.2)

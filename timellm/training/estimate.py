@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
@@ -108,13 +108,15 @@ def dtype_in_use(config: RunConfig, facts: MachineFacts) -> str:
     return facts.fast_dtype if config.model.backbone_dtype == "auto" else config.model.backbone_dtype
 
 
-def _counted(config: RunConfig, around: Surroundings, shape: BackboneShape) -> tuple[MemoryNeed, Seconds]:
+def _counted(
+    config: RunConfig, around: Surroundings, shape: BackboneShape, *, scored: bool = True
+) -> tuple[MemoryNeed, Seconds]:
     facts, dtype = around.facts, dtype_in_use(config, around.facts)
     on_gpu = facts.gpu is not None and config.training.device != "cpu"
     process = facts.process_mib + (facts.quantization_mib if config.model.quantization != "none" else 0)
-    memory = memory_need(config, shape, around.table, process_mib=0.0 if on_gpu else process, dtype=dtype)
-    if on_gpu:  # the table and the forecasts stay in main memory
-        memory = replace(memory, table=0.0)
+    memory = memory_need(
+        config, shape, around.table, process_mib=None if on_gpu else process, dtype=dtype, scored=scored
+    )
     return memory, seconds_by_arithmetic(config, shape, facts, dtype=dtype)
 
 
@@ -136,7 +138,7 @@ def _similar(config: RunConfig, past: Sequence[Observation]) -> tuple[list[Obser
 
 def _ratios(one: Observation, around: Surroundings) -> tuple[float, float, float, float]:
     """Measured to counted: loading, step, window without gradient, memory beyond the process; NaN if not measured."""
-    memory, counted = _counted(one.config, around, backbone_shape(one.config.model.backbone))
+    memory, counted = _counted(one.config, around, backbone_shape(one.config.model.backbone), scored=one.kind == "run")
     beyond = None if one.memory_mib is None else one.memory_mib - memory.process
     return (
         _ratio(one.loading_s, counted.loading),

@@ -1,7 +1,8 @@
 """How much memory a run will need, counted part by part without loading anything.
 
 Enters: a configuration, the backbone's shape, the table's size and what the program itself takes on this machine.
-Leaves: `MemoryNeed`, the worst of three moments: the prototypes are made, a training step, an evaluation.
+Leaves: `MemoryNeed`, the worst of four moments: the prototypes are made, a training step, a forward pass without
+gradient, and the scoring of all test windows.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ _TOKENIZER = {"llama": 1000, "gpt2": 1000, "bert": 500}
 _BETWEEN_BLOCKS = 1.45
 """The C library keeps freed blocks of up to 32 MiB, and new ones do not always fit between them: 1.37 and 1.6 times
 what their blocks took in two runs (docs/measurements.md)."""
+_SCORING = 8.5
+"""Arrays [W, H] of float64 that the scoring of W test windows holds at its peak: the values, three forecasts, and what
+a metric makes of two of them (docs/measurements.md)."""
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
@@ -41,7 +45,7 @@ class MemoryNeed:
     process: float
     """Interpreter and libraries."""
     table: float
-    """The table and the forecasts of its test part."""
+    """The table, and while its test part is scored what that holds."""
     embeddings: float
     """Word embeddings and position table of the backbone, and its tokenizer."""
     layers: float
@@ -62,17 +66,26 @@ class MemoryNeed:
 
 
 def memory_need(
-    config: RunConfig, shape: BackboneShape, table: TableSize, *, process_mib: float, dtype: str
+    config: RunConfig,
+    shape: BackboneShape,
+    table: TableSize,
+    *,
+    process_mib: float | None,
+    dtype: str,
+    scored: bool = True,
 ) -> MemoryNeed:
-    """Count the memory of a run whose frozen layers calculate in `dtype`."""
+    """Count the memory of a run whose frozen layers calculate in `dtype`.
+
+    `process_mib` is what the program itself takes; None counts a GPU's memory, where neither program nor table is.
+    A trial ends before the test part is `scored`.
+    """
     model, training = config.model, config.training
     trained, number_bytes = trained_weights(model, shape), _BYTES[dtype]
     count = PassCount(model, shape, number_bytes, *prompt_tokens(config, shape))
     batch = min(training.batch_size, training_windows(config, table) or training.batch_size)
     part = math.ceil(batch / min(training.accumulation, batch))
     persistent = {
-        "process": process_mib,
-        "table": _table_bytes(config, table) / _MIB,
+        "process": process_mib or 0.0,
         "embeddings": (shape.embedding_weights * number_bytes + _TOKENIZER[shape.family] * shape.vocabulary) / _MIB,
         "layers": model.layers * _layer_bytes(model, shape, number_bytes) / _MIB,
     }
@@ -83,19 +96,25 @@ def memory_need(
     largest = model.prototypes * (shape.vocabulary if model.prototype_source == "map" else shape.width)
     optimizer = 4 * (3 * trained + largest) / _MIB
     kept = count.kept(part, checkpointed=training.gradient_checkpointing)
+    read = 0.0 if process_mib is None else _table_bytes(table) / _MIB
     moments = [
-        {"optimizer": 0.0, "prompt": 0.0, "activations": start},
+        {"table": read, "optimizer": 0.0, "prompt": 0.0, "activations": start},
         {
+            "table": read,
             "optimizer": optimizer,
             "prompt": count.prompt_cache(part),
             "activations": _BETWEEN_BLOCKS * (kept + count.alive(part)),
         },
         {
+            "table": read,
             "optimizer": optimizer,
             "prompt": count.prompt_cache(EVALUATION_BATCH),
             "activations": _BETWEEN_BLOCKS * count.alive(EVALUATION_BATCH),
         },
     ]
+    if scored and process_mib is not None:  # what the steps have freed is used again; the last gradients stay
+        scored = read + scoring_bytes(config, table) / _MIB
+        moments.append({"table": scored, "optimizer": 4 * trained / _MIB, "prompt": 0.0, "activations": 0.0})
     return MemoryNeed(**persistent, adapters=adapters, **max(moments, key=lambda moment: sum(moment.values())))
 
 
@@ -139,9 +158,14 @@ def _layer_bytes(model: ModelConfig, shape: BackboneShape, plain_bytes: int) -> 
     return shape.layer_weights * plain_bytes
 
 
-def _table_bytes(config: RunConfig, table: TableSize) -> float:
-    """The table as read, filled, scaled and cut, and forecasts, targets and two baselines of every test window."""
-    return 8 * table.rows * table.channels * 4 + 8 * test_windows(config, table) * config.model.horizon * 4
+def _table_bytes(table: TableSize) -> float:
+    """The table as read, scaled, and cut on the device."""
+    return 8 * table.rows * table.channels * 4
+
+
+def scoring_bytes(config: RunConfig, table: TableSize) -> float:
+    """What the scoring of all test windows holds at its peak, beside the table."""
+    return _SCORING * 8 * test_windows(config, table) * config.model.horizon
 
 
 def evaluated_windows(windows: int) -> int:
