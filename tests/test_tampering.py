@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pickle
 import random
 import shutil
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -18,8 +22,16 @@ from timellm.cli import main
 from timellm.errors import CheckpointError
 from timellm.explain.attention import attention_map
 from timellm.forecasting.artifacts import RunFolder
+from timellm.forecasting.scores import MODEL_NAME
+from timellm.forecasting.validation import BASELINES, WINDOWS, PinnedForecasts, read_baselines
+from timellm.jobs.comparison import _read_scores
 from timellm.pipeline import evaluate
+from timellm.training import parquetfile
 from timellm.training.checkpoint import ADAPTER, CONFIG, read_adapter
+from timellm.training.parquetfile import read_parquet, write_parquet
+from timellm.training.parquetfooter import declared_values
+from timellm.training.pinned import PINNED
+from timellm.training.sealed import KEY, read_sealed_json, write_sealed_json
 from timellm.training.state import STATE
 from timellm.training.tensorfile import read_tensors
 
@@ -142,12 +154,11 @@ def test_run_whose_table_and_backbone_lie_elsewhere_today_is_used(folder, tmp_pa
 @pytest.mark.parametrize("name", ["table.parquet", "table.json", "scaler.json"])
 def test_changed_companion_of_the_weights_is_named(folder, name):
     if name == "scaler.json":
-        facts = json.loads((folder / name).read_text())
+        facts = read_sealed_json(folder / name)
         facts["mean"][0] += 1
-        (folder / name).write_text(json.dumps(facts))
+        write_sealed_json(folder / name, facts)  # somebody who knows how: the weights know it all the same
     elif name == "table.json":
-        facts = json.loads((folder / name).read_text()) | {"frequency": "D"}
-        (folder / name).write_text(json.dumps(facts))
+        write_sealed_json(folder / name, read_sealed_json(folder / name) | {"frequency": "D"})
     else:
         table = RunFolder(folder).table()
         table.values.iloc[5, 0] += 1
@@ -221,3 +232,145 @@ def test_resume_refuses_a_state_with_a_flipped_bit_or_another_table(folder, caps
     RunFolder(folder).save_table(table)
     assert main(["resume", str(folder)]) == 2
     assert "table.parquet was changed after the weights were trained with it" in capsys.readouterr().err
+
+
+RESULTS = {
+    "table.parquet": lambda folder: RunFolder(folder).table().values.to_dict(),
+    "table.json": lambda folder: str(RunFolder(folder).table()),
+    "scaler.json": lambda folder: [array.tolist() for array in vars(RunFolder(folder).scaler()).values()],
+    "test_forecasts.parquet": lambda folder: RunFolder(folder).test_forecasts().forecast[MODEL_NAME].tolist(),
+    "scores.json": lambda folder: json.dumps(RunFolder(folder).scores().to_dict()),
+    "future.parquet": lambda folder: RunFolder(folder).future().to_dict(),
+    "words.json": lambda folder: RunFolder(folder).words(),
+    "summary.json": lambda folder: RunFolder(folder).summary(),
+    BASELINES: read_baselines,
+    PINNED: lambda folder: [one.forecast_KH.tolist() for one in PinnedForecasts.read(folder).windows],
+    WINDOWS: lambda folder: [one.measured.tolist() for one in PinnedForecasts.read(folder).windows],
+}
+"""Every file of a result, and what is read from it as something to compare."""
+
+
+def without_seal(path: Path) -> None:
+    """Write a file as an earlier version did."""
+    if path.suffix == ".json":
+        path.write_text(json.dumps(read_sealed_json(path)))
+    else:
+        pq.write_table(read_parquet(path), path, write_page_checksum=True)
+
+
+def test_fit_leaves_no_result_without_a_digest(folder):
+    others = {CONFIG, ADAPTER, STATE, "prototypes.safetensors"}  # the last three are files of tensors, with theirs
+    left = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+    assert left - others == set(RESULTS)
+    for name in RESULTS:
+        assert KEY.encode() in (folder / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_single_flipped_bit_anywhere_in_a_result_is_found(folder, name):
+    path, draw = folder / name, random.Random(name)
+    whole, read = path.read_bytes(), RESULTS[name]
+    expected = repr(read(folder))
+    seal = max(whole.rfind(KEY.encode()), 0) if path.suffix == ".parquet" else whole.find(KEY.encode())
+    places = [draw.randrange(len(whole)) for _ in range(60)]
+    places += [draw.randrange(len(whole) - 60, len(whole)) for _ in range(10)] + [draw.randrange(60) for _ in range(10)]
+    for at, bit in [(at, draw.randrange(8)) for at in places] + [(seal + i, i % 8) for i in range(95)]:
+        flipped(path, at, bit)
+        try:
+            found = repr(read(folder))
+        except CheckpointError as error:
+            assert "\n" not in str(error)
+            assert str(folder.name) in str(error)
+            assert "start the run again" in str(error)
+        else:
+            assert found == expected, f"bit {bit} of byte {at} changes the result unnoticed"
+        path.write_bytes(whole)
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_result_of_an_earlier_version_is_read_and_its_damage_is_one_kind_of_error(folder, name):
+    path, draw, read = folder / name, random.Random(name), RESULTS[name]
+    expected = repr(read(folder))
+    without_seal(path)
+    assert KEY.encode() not in path.read_bytes()
+    assert repr(read(folder)) == expected
+    whole = path.read_bytes()
+    for _ in range(60):
+        flipped(path, draw.randrange(len(whole)), draw.randrange(8))
+        with contextlib.suppress(CheckpointError):
+            read(folder)
+        path.write_bytes(whole)
+
+
+def test_damaged_scores_are_no_result_of_a_comparison(folder, tmp_path):
+    scores = (folder / "scores.json").read_bytes()
+    (folder / "scores.json").write_bytes(scores.replace(b'"mae": ', b'"mae": 1', 1))
+    with pytest.raises(CheckpointError, match=r"scores\.json is damaged \(its content is not what was written"):
+        _read_scores(folder / "scores.json")
+
+
+@pytest.fixture
+def little_room(monkeypatch):
+    """A file may take a mebibyte in memory before it is looked at how far it shrinks."""
+    monkeypatch.setattr(parquetfile, "_SHRINKS_FREELY", 2**20)
+
+
+def test_parquet_that_declares_more_than_a_run_has_is_not_read(folder, little_room, monkeypatch):
+    rows = 1_000_000
+    pq.write_table(pa.table({"a": np.zeros(rows)}), folder / "bomb.parquet", row_group_size=rows)
+    assert (folder / "bomb.parquet").stat().st_size < 2**13
+    with monkeypatch.context() as no_reading:
+        no_reading.setattr(parquetfile.pq, "read_table", None)  # nothing of it is decoded
+        with pytest.raises(ValueError, match="declares 1,000,000 values, more than a run's would"):
+            read_parquet(folder / "bomb.parquet")
+        with pytest.raises(
+            ValueError, match="declares 1,000,000 rows of 1,000,000 values, and this run's has at most 24"
+        ):
+            read_parquet(folder / "bomb.parquet", most_rows=24)
+    for name in ("future.parquet", "table.parquet", PINNED, WINDOWS):
+        whole = (folder / name).read_bytes()
+        shutil.copy(folder / "bomb.parquet", folder / name)
+        with pytest.raises(CheckpointError, match=r"it declares 1,000,000 rows|declares 1,000,000 values"):
+            RESULTS[name](folder)
+        (folder / name).write_bytes(whole)
+
+
+def test_bounds_of_a_file_follow_from_the_runs_settings(folder):
+    many = pa.table({"unique_id": ["load"] * 25, "ds": np.zeros(25, "datetime64[us]"), "yhat": np.zeros(25)})
+    write_parquet(folder / "future.parquet", many)
+    with pytest.raises(CheckpointError, match="it declares 25 rows of 75 values, and this run's has at most 24 rows"):
+        RunFolder(folder).future()
+    lists = pa.FixedSizeListArray.from_arrays(pa.array(np.zeros(1300, np.float32)), 13)
+    windows = pa.table({"unique_id": ["load"] * 100, "origin": np.full(100, 300), "yhat": lists})
+    write_parquet(folder / "test_forecasts.parquet", windows)
+    with pytest.raises(CheckpointError, match="its forecasts are not of 12 steps"):
+        RunFolder(folder).test_forecasts()
+
+
+def test_long_text_that_stands_in_every_row_is_not_written_out(tmp_path, little_room):
+    long = pa.table({"unique_id": pa.array(["x" * 2**14] * 200)})
+    pq.write_table(long, tmp_path / "long.parquet")
+    with pytest.raises(ValueError, match="texts of column 'unique_id' would take 3,276,800 bytes"):
+        read_parquet(tmp_path / "long.parquet")
+
+
+def test_columns_that_are_all_the_same_can_be_read_again(tmp_path, little_room):
+    same = pa.table({"a": np.zeros(2**18)})
+    write_parquet(tmp_path / "a.parquet", same)
+    assert read_parquet(tmp_path / "a.parquet").equals(same)
+
+
+def test_values_in_lists_are_counted_from_the_footer_alone(folder, tmp_path):
+    for name in ("test_forecasts.parquet", PINNED, WINDOWS, "table.parquet"):
+        declared = pq.read_metadata(folder / name)
+        counted = sum(
+            declared.row_group(i).column(j).num_values
+            for i in range(declared.num_row_groups)
+            for j in range(declared.num_columns)
+        )
+        assert declared_values((folder / name).read_bytes()) == counted > 0
+    one_list = pa.table({"y": pa.array([[0.0] * 500_000])})
+    pq.write_table(one_list, tmp_path / "list.parquet")
+    assert declared_values((tmp_path / "list.parquet").read_bytes()) == 500_000
+    with pytest.raises(ValueError, match="declares 1 rows of 500,000 values, and this run's has at most 1,000 values"):
+        read_parquet(tmp_path / "list.parquet", most_values=1000)

@@ -11,11 +11,13 @@ future.parquet         forecast beyond the data: unique_id, ds, yhat
 prototypes.safetensors the prototypes, so that attention is read without loading the backbone
 words.json             the vocabulary words nearest to each prototype
 summary.json           a run's outcome in a few numbers
+
+Each of these but config.json, which people read and start from, holds a digest of itself, and none is used when it
+differs. Files of earlier versions have none and are read as they are.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,7 +25,6 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
@@ -35,14 +36,12 @@ from timellm.data.windows import Scaler, WindowIndex
 from timellm.errors import CheckpointError
 from timellm.forecasting.baselines import LAST_VALUE, SEASONAL_NAIVE, last_value, seasonal_naive
 from timellm.forecasting.scores import MODEL_NAME, Scores, WindowForecasts
-from timellm.json_text import read_json
-from timellm.training.checkpoint import load_config
+from timellm.training.checkpoint import CONFIG, load_config
+from timellm.training.parquetfile import read_parquet, write_parquet
+from timellm.training.sealed import read_sealed_json, write_sealed_json
 from timellm.training.tensorfile import read_tensors, write_tensors
-from timellm.workspace import write_whole
 
 T = TypeVar("T")
-
-_CHECKED = {"write_page_checksum": True}  # so that a flipped bit is found when the page is read
 
 
 class RunFolder:
@@ -64,14 +63,20 @@ class RunFolder:
             "notes": table.notes,
         }
         self._write_json("table.json", facts)
-        write_whole(self.path / "table.parquet", lambda path: table.values.to_parquet(path, **_CHECKED))
+        write_parquet(self.path / "table.parquet", pa.Table.from_pandas(table.values))
 
     def table(self) -> Table:
         """The values that the run learned from."""
-        values = self._read("table.parquet", _read_frame, what="table")
+        values = self._read("table.parquet", _read_values, what="table")
 
         def table(facts: Any) -> Table:
-            return Table(values, facts["frequency"], facts["time_column"], facts["layout"], tuple(facts["notes"]))
+            texts = [facts[name] for name in ("frequency", "time_column", "layout")] + facts["notes"]
+            if not all(isinstance(text, str) for text in texts):
+                raise ValueError("a fact about the table is no text")
+            found = Table(values, *texts[:3], tuple(texts[3:]))
+            if found.offset.n < 1:
+                raise ValueError(f"'{found.frequency}' is no step between rows")
+            return found
 
         return self._read_json("table.json", table, what="table")
 
@@ -83,7 +88,10 @@ class RunFolder:
         """Mean and scale by channel, in the order of the table's channels."""
 
         def scaler(facts: Any) -> Scaler:
-            return Scaler(np.array(facts["mean"], np.float64), np.array(facts["scale"], np.float64))
+            mean, scale = (np.array(facts[name], np.float64) for name in ("mean", "scale"))
+            if mean.ndim != 1 or mean.shape != scale.shape or not (scale > 0).all():
+                raise ValueError("mean and scale are not a positive number for each channel")
+            return Scaler(mean, scale)
 
         return self._read_json("scaler.json", scaler, what="scaler")
 
@@ -103,16 +111,17 @@ class RunFolder:
         )
         # Numbers that hardly repeat: a dictionary makes the file larger, equal leading bytes side by side smaller.
         layout = {"use_dictionary": ["unique_id"], "use_byte_stream_split": ["yhat.list.element"]}
-        write_whole(self.path / "test_forecasts.parquet", lambda path: pq.write_table(rows, path, **layout, **_CHECKED))
+        write_parquet(self.path / "test_forecasts.parquet", rows, **layout)
 
     def test_forecasts(self) -> WindowForecasts:
         """Test windows: what came, the model's forecasts and the baselines'."""
         prepared = self.prepared()
-        rows = self._read("test_forecasts.parquet", _read_rows, what="test forecast")
-        forecast = rows["yhat"].combine_chunks().flatten().to_numpy().reshape(len(rows), -1).astype(np.float64)
-        number = {name: i for i, name in enumerate(prepared.table.channels)}
-        channel = np.array([number[name] for name in rows["unique_id"].to_pylist()], np.int64)
-        return with_baselines(prepared, WindowIndex(channel, rows["origin"].to_numpy(), 0), forecast=forecast)
+        index, forecast = self.test_windows(prepared)
+        return with_baselines(prepared, index, forecast=forecast)
+
+    def test_windows(self, prepared: PreparedData) -> tuple[WindowIndex, np.ndarray]:
+        """The test windows of a run with this table, and the model's forecasts [W, H] of them."""
+        return self._read("test_forecasts.parquet", lambda path: _read_windows(path, prepared), what="test forecast")
 
     def save_scores(self, scores: Scores) -> None:
         """Keep the errors on the test part."""
@@ -124,11 +133,14 @@ class RunFolder:
 
     def save_future(self, forecast: pd.DataFrame) -> None:
         """Keep the forecast beyond the data."""
-        write_whole(self.path / "future.parquet", lambda path: forecast.to_parquet(path, index=False, **_CHECKED))
+        write_parquet(self.path / "future.parquet", pa.Table.from_pandas(forecast, preserve_index=False))
 
     def future(self) -> pd.DataFrame:
         """Forecast beyond the data: unique_id, ds, yhat."""
-        return self._read("future.parquet", _read_frame, what="forecast")
+        most = None
+        if all((self.path / name).is_file() for name in ("scaler.json", CONFIG)):  # else a run that came to nothing
+            most = len(self.scaler().mean) * self.config().model.horizon
+        return self._read("future.parquet", lambda path: _read_future(path, most), what="forecast")
 
     def save_dictionary(self, prototypes_VD: Tensor, *, words: list[list[str]]) -> None:
         """Keep the prototypes as the trained weights give them, and the words nearest to each."""
@@ -142,7 +154,7 @@ class RunFolder:
 
     def words(self) -> list[list[str]]:
         """Words nearest to each prototype, nearest first."""
-        return self._read_json("words.json", list, what="prototype dictionary")
+        return self._read_json("words.json", _words, what="prototype dictionary")
 
     def save_summary(self, summary: dict[str, Any]) -> None:
         """Keep the outcome in a few numbers."""
@@ -153,11 +165,10 @@ class RunFolder:
         return self._read_json("summary.json", dict, what="summary")
 
     def _write_json(self, name: str, content: Any) -> None:
-        text = json.dumps(content, allow_nan=False)
-        write_whole(self.path / name, lambda path: path.write_text(text, encoding="utf-8"))
+        write_sealed_json(self.path / name, content)
 
     def _read_json(self, name: str, make: Callable[[Any], T], *, what: str) -> T:
-        return self._read(name, lambda path: make(read_json(path)), what=what)
+        return self._read(name, lambda path: make(read_sealed_json(path)), what=what)
 
     def _read(self, name: str, read: Callable[[Path], T], *, what: str) -> T:
         path = self.path / name
@@ -165,22 +176,64 @@ class RunFolder:
             raise CheckpointError(f"the run in {self.path.name} has no {what} yet; let it finish, or start it again")
         try:
             return read(path)
-        except PermissionError as error:
+        except OSError as error:
+            if error.errno is None:  # Arrow has no other error for a file that it cannot understand
+                raise _damaged(path, error) from error
             raise CheckpointError(f"{path} cannot be read ({error.strerror}); let this user read it") from error
-        except (ValueError, KeyError, TypeError, OSError, pa.ArrowException) as error:
-            raise CheckpointError(f"{path} is damaged ({error}); start the run again") from error
+        except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, pa.ArrowException) as error:
+            raise _damaged(path, error) from error
 
 
 def _read_prototypes(path: Path) -> Tensor:
     return read_tensors(path, remedy="start the run again")[0]["prototypes"]
 
 
-def _read_rows(path: Path) -> pa.Table:
-    return pq.read_table(path, page_checksum_verification=True)
+def _damaged(path: Path, error: Exception) -> CheckpointError:
+    return CheckpointError(f"{path} is damaged ({' '.join(str(error).split())[:300]}); start the run again")
 
 
-def _read_frame(path: Path) -> pd.DataFrame:
-    return pd.read_parquet(path, page_checksum_verification=True)
+def _read_values(path: Path) -> pd.DataFrame:
+    rows = read_parquet(path)
+    *channels, moments = rows.schema  # pandas puts the index last
+    if not channels or not all(pa.types.is_float64(one.type) for one in channels):
+        raise ValueError("its channels are not numbers")
+    if not pa.types.is_timestamp(moments.type) or moments.type.tz is not None:
+        raise ValueError("its last column is not the rows' moments")
+    found = rows.drop_columns(moments.name).to_pandas(ignore_metadata=True)
+    return found.set_axis(pd.DatetimeIndex(rows[moments.name].to_pandas(), name=moments.name))
+
+
+def _read_future(path: Path, most_rows: int | None) -> pd.DataFrame:
+    rows = read_parquet(path, most_rows=most_rows)
+    if rows.column_names != ["unique_id", "ds", "yhat"]:
+        raise ValueError("its columns are not unique_id, ds and yhat")
+    found = rows.to_pandas(ignore_metadata=True)
+    if len(found) and not (isinstance(found["ds"].dtype, np.dtype) and found["ds"].dtype.kind == "M"):
+        raise ValueError("its moments are not timestamps")
+    return found.astype({"yhat": "float64"})
+
+
+def _read_windows(path: Path, prepared: PreparedData) -> tuple[WindowIndex, np.ndarray]:
+    channels, horizon = prepared.table.channels, prepared.horizon
+    most = len(channels) * len(prepared.values)
+    rows = read_parquet(path, most_rows=most, most_values=most * (horizon + 2))
+    forecast = rows["yhat"].combine_chunks().flatten().to_numpy().reshape(len(rows), -1).astype(np.float64)
+    number = {name: i for i, name in enumerate(channels)}
+    channel = np.array([number[name] for name in rows["unique_id"].to_pylist()], np.int64)
+    origin = rows["origin"].to_numpy().astype(np.int64)
+    if forecast.shape[1] != horizon or len(origin) != len(forecast):
+        raise ValueError(f"its forecasts are not of {horizon:,} steps")
+    if len(origin) and not prepared.context <= origin.min() <= origin.max() <= len(prepared.values) - horizon:
+        raise ValueError("a window of it lies outside of the table")
+    return WindowIndex(channel, origin, 0), forecast
+
+
+def _words(found: Any) -> list[list[str]]:
+    if not isinstance(found, list) or not all(isinstance(one, list) for one in found):
+        raise TypeError("it is no list of words for each prototype")
+    if not all(isinstance(word, str) for one in found for word in one):
+        raise TypeError("a word of it is no text")
+    return found
 
 
 def with_baselines(prepared: PreparedData, index: WindowIndex, *, forecast: np.ndarray) -> WindowForecasts:

@@ -97,8 +97,13 @@ class Scores:
             frames = {name: pd.DataFrame(tree[name]) for name in ("overall", "by_channel", "by_step")}
             notes = tuple(tree["notes"])
             frames = {name: frame.astype(dict.fromkeys(METRICS, "float64")) for name, frame in frames.items()}
+            frames = {name: frame.astype({"model": str, "windows": "int64"}) for name, frame in frames.items()}
+            frames["by_channel"] = frames["by_channel"].astype({"channel": str})
+            frames["by_step"] = frames["by_step"].astype({"step": "int64"})
         except KeyError as error:
             raise CheckpointError(f"the scores lack {error}; evaluate the run again") from None
+        if list(frames["overall"]["model"]).count(MODEL_NAME) != 1:
+            raise CheckpointError(f"the scores lack {MODEL_NAME}; evaluate the run again")
         return cls(**frames, notes=notes)
 
     def _error(self, model: str, metric: str) -> float:

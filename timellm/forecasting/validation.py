@@ -12,7 +12,6 @@ Shapes: K validations, P pinned windows, T context, H horizon, R rows of the tab
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,15 +19,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from timellm.data.gaps import Past
 from timellm.data.season import season_length
 from timellm.errors import CheckpointError
 from timellm.forecasting.baselines import LAST_VALUE, SEASONAL_NAIVE, last_value, seasonal_naive
-from timellm.json_text import read_json
+from timellm.training.parquetfile import read_parquet, write_parquet
 from timellm.training.pinned import PINNED
-from timellm.workspace import write_whole
+from timellm.training.sealed import read_sealed_json, write_sealed_json
 
 if TYPE_CHECKING:
     from timellm.data.prepared import PreparedData
@@ -36,6 +34,7 @@ if TYPE_CHECKING:
 
 BASELINES = "validation_baselines.json"
 WINDOWS = "pinned_windows.parquet"
+MOST_PINNED = 16  # as the setting pinned_windows allows
 
 
 @dataclass(frozen=True)
@@ -88,9 +87,7 @@ class PinnedForecasts:
         if not (folder / PINNED).is_file():
             return None
         try:
-            rows, windows = (
-                pq.read_table(folder / name, page_checksum_verification=True) for name in (PINNED, WINDOWS)
-            )
+            windows, rows = _columns(folder / WINDOWS, most_rows=MOST_PINNED), _columns(folder / PINNED)
             pinned = len(windows)
             step, epoch = (rows[name].to_numpy().reshape(-1, pinned)[:, 0] for name in ("step", "epoch"))
             forecast_KPH = rows["yhat"].combine_chunks().flatten().to_numpy().reshape(len(step), pinned, -1)
@@ -98,7 +95,7 @@ class PinnedForecasts:
                 if rows[name].to_pylist() != windows[name].to_pylist() * len(step):
                     raise ValueError(f"the windows of {PINNED} and {WINDOWS} are not the same")
             found = tuple(_window(row, forecast_KPH[:, i]) for i, row in enumerate(windows.to_pylist()))
-        except (OSError, ValueError, KeyError, TypeError, pa.ArrowException) as error:
+        except (OSError, ValueError, LookupError, TypeError, AttributeError, pa.ArrowException) as error:
             raise CheckpointError(
                 f"the pinned windows of the run in {folder.name} cannot be read ({error}); start the run again"
             ) from error
@@ -111,8 +108,7 @@ def write_references(folder: Path, prepared: PreparedData, *, validated: WindowI
     Raises:
         OSError: the disk is full.
     """
-    text = json.dumps(_baseline_errors(prepared, validated))
-    write_whole(folder / BASELINES, lambda path: path.write_text(text, encoding="utf-8"))
+    write_sealed_json(folder / BASELINES, _baseline_errors(prepared, validated))
     if not len(pinned):
         return
     channel, origin = validated.channel[pinned], validated.origin[pinned]
@@ -128,7 +124,7 @@ def write_references(folder: Path, prepared: PreparedData, *, validated: WindowI
             "seasonal_naive": list(naive_PH),
         }
     )
-    write_whole(folder / WINDOWS, lambda path: pq.write_table(rows, path, write_page_checksum=True))
+    write_parquet(folder / WINDOWS, rows)
 
 
 def read_baselines(folder: Path) -> dict[str, float]:
@@ -141,7 +137,7 @@ def read_baselines(folder: Path) -> dict[str, float]:
     if not path.is_file():
         return {}
     try:
-        return {str(name): float(error) for name, error in read_json(path, constants=True).items()}
+        return {str(name): float(error) for name, error in read_sealed_json(path).items()}
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path} is damaged ({error}); start the run again") from error
 
@@ -170,6 +166,13 @@ def _window(row: dict, forecast_KH: np.ndarray) -> PinnedWindow:
     if not len(naive) == forecast_KH.shape[1] < len(measured):
         raise ValueError(f"a window of {len(measured)} rows does not fit forecasts of {forecast_KH.shape[1]}")
     return PinnedWindow(row["unique_id"], measured, naive, forecast_KH.astype(np.float64))
+
+
+def _columns(path: Path, *, most_rows: int | None = None) -> pa.Table:
+    try:
+        return read_parquet(path, most_rows=most_rows)
+    except (ValueError, pa.ArrowException) as error:
+        raise ValueError(f"{path.name}: {error}") from error
 
 
 def _mean_absolute(errors: np.ndarray) -> np.ndarray:

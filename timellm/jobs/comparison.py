@@ -21,7 +21,7 @@ from timellm.errors import CheckpointError, ConfigError, JobError
 from timellm.forecasting.scores import MODEL_NAME
 from timellm.jobs.run import Run
 from timellm.jobs.store import Store
-from timellm.json_text import read_json
+from timellm.training.sealed import read_sealed_json
 
 MOST = 8
 """More runs than these are no longer told apart side by side."""
@@ -209,9 +209,9 @@ def _scores(run: Run, warnings: list[str]) -> dict[str, dict[str, Any]]:
 
 def _read_scores(path: Path) -> dict[str, dict[str, Any]]:
     try:
-        rows = read_json(path)["overall"]
+        rows = read_sealed_json(path)["overall"]
         return {str(row["model"]): dict(row) for row in rows}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, LookupError, TypeError) as error:
         raise CheckpointError(f"{path} is damaged ({error})") from error
 
 

@@ -111,15 +111,20 @@ def _config(staged: Path, row: Row, manifest: Manifest) -> tuple[RunConfig, list
 def _check(folder: Path) -> None:
     """Read what has a form of its own, so that a run that is taken in can be used."""
     from timellm.forecasting.artifacts import RunFolder
-    from timellm.training.checkpoint import ADAPTER, read_adapter
+    from timellm.forecasting.validation import BASELINES, PinnedForecasts, read_baselines
+    from timellm.training.checkpoint import ADAPTER, CONFIG, read_adapter
+    from timellm.training.pinned import PINNED
     from timellm.training.state import STATE
     from timellm.training.tensorfile import read_tensors
 
     run = RunFolder(folder)
     readers = {
+        ADAPTER: lambda: read_adapter(folder),  # first, since it says which of the others were changed
         "table.parquet": run.table, "scaler.json": run.scaler, "scores.json": run.scores, "future.parquet": run.future,
+        "test_forecasts.parquet": lambda: run.test_windows(run.prepared()) if (folder / CONFIG).is_file() else None,
         "prototypes.safetensors": run.prototypes, "words.json": run.words, "summary.json": run.summary,
-        ADAPTER: lambda: read_adapter(folder),
+        PINNED: lambda: PinnedForecasts.read(folder),
+        BASELINES: lambda: read_baselines(folder),
         STATE: lambda: read_tensors(folder / STATE, remedy="export the run again"),
     }  # fmt: skip
     for name, read in readers.items():

@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from timellm.errors import CheckpointError
-from timellm.workspace import write_whole
+from timellm.training.parquetfile import read_parquet, write_parquet
 
 if TYPE_CHECKING:  # pages read what is kept here, and want no torch for it
     from timellm.data.prepared import PreparedData
@@ -101,12 +100,12 @@ class PinnedWindows:
 
     def _read(self) -> pa.Table:
         try:
-            return pq.read_table(self.path, page_checksum_verification=True)
-        except (OSError, pa.ArrowException) as error:
+            return read_parquet(self.path)
+        except (OSError, ValueError, pa.ArrowException) as error:
             raise CheckpointError(
                 f"{self.path} is damaged ({error}); delete it, and the forecasts of later validations are kept"
             ) from error
 
     def _write(self, rows: pa.Table) -> None:
         # One piece, so that a file that was gone on with is the same to the byte as one that never was.
-        write_whole(self.path, lambda path: pq.write_table(rows.combine_chunks(), path, write_page_checksum=True))
+        write_parquet(self.path, rows.combine_chunks())
