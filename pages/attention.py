@@ -4,8 +4,7 @@ import streamlit as st
 
 from timellm.plots.attention import AttentionPicture, attention_chart
 from timellm.plots.attention_png import attention_png
-from timellm.plots.template import CONFIG
-from timellm.ui import keys
+from timellm.ui import charts, keys
 from timellm.ui.errors import explained
 from timellm.ui.pickers import pick_channel, pick_results
 from timellm.ui.windows import window_ends
@@ -60,9 +59,7 @@ with explained("The attention of this run cannot be shown"):
         f"Patch {patch + 1} of {patches}, {moment(first)} to {moment(last)}, leans most on {named}. "
         f"With {prototypes:,} prototypes, even attention would be {1 / prototypes:.2%} each."
     )
-    st.plotly_chart(
-        attention_chart(picture, patch=patch), config=CONFIG, alt="Attention of each patch to the most used prototypes"
-    )
+    charts.draw(attention_chart, picture, patch=patch, alt="Attention of each patch to the most used prototypes")
 
     title = f"{channel}, window to {moment(cutoff)}, {'mean of all heads' if head is None else f'head {head + 1}'}"
     name = f"attention-{results.run.id}"

@@ -5,8 +5,7 @@ import streamlit as st
 from timellm.data.season import step_name
 from timellm.errors import TimeLLMError
 from timellm.plots.series import MOST_SMALL, all_channels, gaps, one_channel, thinning_note
-from timellm.plots.template import CONFIG
-from timellm.ui import keys, loaders, tables
+from timellm.ui import charts, keys, loaders, tables
 from timellm.ui.errors import explained, show_error
 from timellm.ui.uploaded import uploaded_tables
 from timellm.ui.words import moment, plain
@@ -52,7 +51,7 @@ with chart:
     channel = st.selectbox(
         "Channel", table.channels, key=keys.view("data", f"channel/{table_id}"), persist_state="session"
     )
-    st.plotly_chart(one_channel(table.values[channel]), config=CONFIG, alt=f"The whole series of {channel}")
+    charts.draw(one_channel, table.values[channel], alt=f"The whole series of {channel}")
     found = gaps(table.values[channel])
     notes = [thinning_note(rows)]
     if found:
@@ -63,7 +62,7 @@ with chart:
         st.markdown("**All channels**")
         if channels > MOST_SMALL:
             st.caption(f"The first {MOST_SMALL} of {channels:,} channels.")
-        st.plotly_chart(all_channels(table.values), config=CONFIG, alt="Every channel, small")
+        charts.draw(all_channels, table.values, alt="Every channel, small")
 with quality:
     if not table.notes:
         st.markdown("Nothing stands out: every row is there, every value is a number, and the timestamps are regular.")

@@ -3,8 +3,7 @@
 import streamlit as st
 
 from timellm.plots.forecast import backtest_chart, future_chart
-from timellm.plots.template import CONFIG
-from timellm.ui import keys
+from timellm.ui import charts, keys
 from timellm.ui.errors import explained
 from timellm.ui.pickers import pick_channel, pick_results
 from timellm.ui.windows import ChannelWindows, long_frame
@@ -36,7 +35,7 @@ with explained("The forecast of this run cannot be shown"):
             )
             st.stop()
         history = table.values[channel].iloc[-history_rows:]
-        st.plotly_chart(future_chart(history, mine), config=CONFIG, alt=f"Forecast of {channel} beyond the data")
+        charts.draw(future_chart, history, mine, alt=f"Forecast of {channel} beyond the data")
         st.caption(
             f"{len(mine):,} rows from {moment(mine.index[0])} to {moment(mine.index[-1])}, in the units of the data. "
             f"The last {len(history):,} measured rows are shown."
@@ -55,7 +54,7 @@ with explained("The forecast of this run cannot be shown"):
             persist_state="session",
         )
         context, actual, models = windows.window(number, context=history_rows)
-        st.plotly_chart(backtest_chart(context, actual, models), config=CONFIG, alt=f"Test forecast of {channel}")
+        charts.draw(backtest_chart, context, actual, models, alt=f"Test forecast of {channel}")
         st.caption(
             f"One of {len(cutoffs):,} test windows of this channel. The model was not trained on anything after the "
             "cut-off; what came is the solid line."

@@ -3,8 +3,7 @@
 import streamlit as st
 
 from timellm.plots.metrics import MOST_CHANNELS, by_channel, by_step
-from timellm.plots.template import CONFIG
-from timellm.ui import keys
+from timellm.ui import charts, keys
 from timellm.ui.errors import explained
 from timellm.ui.pickers import pick_results
 from timellm.ui.scoreboard import COLUMNS, board, verdict_icon
@@ -34,16 +33,12 @@ with explained("The metrics of this run cannot be shown"):
         st.caption(f":material/info: {plain(note)}")
 
     st.subheader("By horizon step", anchor=False)
-    st.plotly_chart(
-        by_step(scores.by_step, metric=metric, label=METRICS[metric]), config=CONFIG, alt="Error by horizon step"
-    )
+    charts.draw(by_step, scores.by_step, metric=metric, label=METRICS[metric], alt="Error by horizon step")
     st.subheader("By channel", anchor=False)
     channels = scores.by_channel["channel"].nunique()
     if channels > MOST_CHANNELS:
         st.caption(f"The {MOST_CHANNELS} channels of {channels:,} on which Time-LLM does worst.")
-    st.plotly_chart(
-        by_channel(scores.by_channel, metric=metric, label=METRICS[metric]), config=CONFIG, alt="Error by channel"
-    )
+    charts.draw(by_channel, scores.by_channel, metric=metric, label=METRICS[metric], alt="Error by channel")
     with st.expander("Tables", icon=":material/table_rows:"):
         for title, frame in (("channel", scores.by_channel), ("step", scores.by_step)):
             st.markdown(f"**By {title}**")

@@ -131,3 +131,15 @@ def test_store_keeps_numbers_and_texts_that_a_database_may_dislike(store, config
     assert store.get(run.id).best_validation_loss is None
     ended = store.finish(run.id, "failed", error="bytes \0 in a message")
     assert (ended.total, ended.error) == (0, "bytes  in a message")
+
+
+def test_active_runs_are_counted_without_those_that_ended(store, config):
+    assert store.active_runs() == 0
+    first, second = (store.create_run(config) for _ in range(2))
+    assert store.active_runs() == 2
+    store.request_stop(first.id)
+    assert store.active_runs() == 1
+    assert store.claim(second.id)
+    assert store.active_runs() == 1
+    store.finish(second.id, "finished")
+    assert store.active_runs() == 0

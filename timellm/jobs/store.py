@@ -116,6 +116,12 @@ class Store:
             row = connection.execute(columns.where(runs.c.id == run_id)).one_or_none()
         return ProcessIdentity(row.pid, row.pid_started) if row is not None and row.pid is not None else None
 
+    def active_runs(self) -> int:
+        """How many runs wait or work."""
+        count = sa.select(sa.func.count()).select_from(runs).where(runs.c.state.in_(ACTIVE))
+        with self.database.reading() as connection:
+            return connection.execute(count).scalar_one()
+
     def working_here(self) -> tuple[ProcessIdentity, ...]:
         """The processes of this machine that work on runs at this moment."""
         works = (runs.c.state == "running") & (runs.c.machine == self.database.machine) & runs.c.pid.is_not(None)

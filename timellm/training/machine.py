@@ -12,6 +12,7 @@ import platform
 import subprocess
 import sys
 from dataclasses import asdict, dataclass
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -57,8 +58,13 @@ class Budget:
 
 def facts_file() -> Path:
     """Where the findings lie; a new library or another processor makes another file."""
-    stamp = "-".join([*(version(name) for name in _LIBRARIES), platform.machine(), str(os.cpu_count())])
+    stamp = "-".join([*_versions(), platform.machine(), str(os.cpu_count())])
     return cache_folder() / "machine" / f"{stamp}.json"
+
+
+@cache  # a page asks each time, and looking for them reads every folder of `sys.path`
+def _versions() -> tuple[str, ...]:
+    return tuple(version(name) for name in _LIBRARIES)
 
 
 def known_facts() -> MachineFacts | None:

@@ -73,7 +73,7 @@ def _content(config: RunConfig, busy: UnderWay | None) -> None:
         return
     if cause is not None:
         show_error("The last measurement failed", cause)
-    if working := sum(run.active for run in store().runs()):
+    if working := store().active_runs():
         st.caption(
             f":material/warning: {'A run is' if working == 1 else 'Runs are'} at work. Measured now, the seconds would "
             "be too long, and the run would be slowed down."

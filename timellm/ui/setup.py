@@ -14,8 +14,7 @@ from timellm.jobs.launcher import start_run
 from timellm.model.catalog import CatalogueEntry, catalogue, find
 from timellm.model.remote_code import CONSENT, needs_consent
 from timellm.plots.series import split_strip
-from timellm.plots.template import CONFIG
-from timellm.ui import keys
+from timellm.ui import charts, keys
 from timellm.ui.errors import show_error
 from timellm.ui.loaders import backbone_ready
 from timellm.ui.place import Place
@@ -54,7 +53,7 @@ def what(form: Form, table: Table, *, advanced: bool) -> dict[str, Any]:
         _group(form, "Data")
     try:
         rows = form.gathered().data.split_rows(len(table.values))
-        st.plotly_chart(split_strip(table.values[first], rows), config=CONFIG, alt="How the table is split")
+        charts.draw(split_strip, table.values[first], rows, alt="How the table is split")
         st.caption(f"Rows of each part in time order, drawn on {plain(first)}. Only the first part is learned from.")
     except TimeLLMError as error:
         show_error("The split does not work", str(error))
