@@ -17,7 +17,7 @@ class ConfigError(TimeLLMError):
 
 
 class BackboneError(TimeLLMError):
-    """The language model cannot be had, or cannot do what the configuration asks of it."""
+    """The language model cannot be loaded, or does not support what the configuration sets."""
 
 
 class CheckpointError(TimeLLMError):

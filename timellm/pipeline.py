@@ -79,7 +79,7 @@ def fit(
         DataError: the table cannot be used, or is too short for the windows.
         ConfigError: two settings contradict each other, training diverged, the tracker cannot begin, or the folder
             cannot be written.
-        BackboneError: the backbone cannot be had, or prompt and patches do not fit its positions.
+        BackboneError: the backbone cannot be loaded, or prompt and patches do not fit its positions.
     """
     folder = RunFolder(Path(run_dir))
     accelerator = processes_of(config.training)
@@ -196,7 +196,7 @@ def evaluate(
 
     Raises:
         CheckpointError: the folder is incomplete or damaged, or another process works in it.
-        BackboneError: the backbone cannot be had on this machine.
+        BackboneError: the backbone cannot be loaded on this machine.
         ConfigError: the folder cannot be written.
     """
     folder = RunFolder(Path(run_dir))

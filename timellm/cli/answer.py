@@ -1,4 +1,4 @@
-"""What a verb has found out: the same content as data for `--json` and as text for people."""
+"""The result of a verb: the same content as data for `--json` and as text for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress of a run as bars on standard error, one a phase. `Progress` goes in, nothing comes out."""
+"""Progress of a run as bars on standard error, one for each phase. Inputs: `Progress`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
 
 class Bar:
-    """Follows the share of the phase that is done, which under a time budget is not the share of steps.
+    """Shows the finished share of the phase; with a time budget, that is not the share of steps.
 
-    Where a bar cannot move, in a file or a pipe, a line is written now and then.
+    In a file or a pipe, where a bar cannot move, it writes a line now and then.
     """
 
     def __enter__(self) -> Bar:
@@ -25,7 +25,7 @@ class Bar:
             self._bar.close()
 
     def show(self, progress: Progress) -> None:
-        """Move the bar to where the run is."""
+        """Move the bar to the run's progress."""
         from timellm.jobs.report import in_words
 
         if progress.phase != self._phase:

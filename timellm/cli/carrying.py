@@ -1,4 +1,4 @@
-"""Verbs that carry a run from one workspace to another: `export` and `import`."""
+"""Verbs that move a run from one workspace to another: `export` and `import`."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def export_run(arguments: argparse.Namespace) -> Answer:
 
 
 def import_run(arguments: argparse.Namespace) -> Answer:
-    """Take a run from an archive into this workspace.
+    """Import a run from an archive into this workspace.
 
     Raises:
-        TimeLLMError: the file is no archive of a run, or something about it is not as it should be.
+        TimeLLMError: the file is not an archive of a run, or it is damaged or was changed.
     """
     from timellm.errors import ConfigError
     from timellm.jobs.importing import import_run as take_in

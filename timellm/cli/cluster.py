@@ -1,4 +1,4 @@
-"""Verbs that leave a run to this machine's queue or to a cluster, and look after it from a terminal."""
+"""Verbs that send a run to this machine's queue or to a cluster, and follow, stop and log it from a terminal."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def submit(arguments: argparse.Namespace) -> Answer:
     """Queue a run for this machine, or send it to the cluster that `TIMELLM_RAY` names.
 
     Raises:
-        TimeLLMError: the table, a setting or the backbone cannot be used, or the cluster does not take the run.
+        TimeLLMError: the table, a setting or the backbone cannot be used, or the cluster refuses the run.
     """
     from timellm.cli.fitting import _configuration
     from timellm.jobs.launcher import start_run
@@ -32,7 +32,7 @@ def submit(arguments: argparse.Namespace) -> Answer:
 
 
 def follow(arguments: argparse.Namespace) -> Answer:
-    """Show how a run fares until it ends; Ctrl-C ends the looking, not the run.
+    """Show a run's progress until it ends; Ctrl-C ends this command, not the run.
 
     Raises:
         JobError: there is no such run.
@@ -53,10 +53,10 @@ def follow(arguments: argparse.Namespace) -> Answer:
 
 
 def stop(arguments: argparse.Namespace) -> Answer:
-    """Ask a run to stop and keep its best, or end it at once.
+    """Request that a run stops and keeps its best checkpoint, or end it at once.
 
     Raises:
-        JobError: there is no such run, or whoever works on it cannot be reached.
+        JobError: there is no such run, or its machine or cluster cannot be reached.
     """
     from timellm.jobs.actions import ask_to_stop, stop_now
 
@@ -66,7 +66,7 @@ def stop(arguments: argparse.Namespace) -> Answer:
 
 
 def log(arguments: argparse.Namespace) -> Answer:
-    """The end of a run's log, wherever it works.
+    """The end of a run's log, on this machine or on a cluster.
 
     Raises:
         JobError: there is no such run.

@@ -1,4 +1,4 @@
-"""The command line: arguments in, one verb called, its answer printed, an exit code out."""
+"""The command line: parses arguments, calls one verb, prints its answer, and returns an exit code."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from timellm.workspace import is_main_process
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Carry out one command line and return the exit code."""
+    """Run one command line and return the exit code."""
     chosen = _parser().parse_args(arguments)
     try:
         # Only the answer belongs on standard output, whatever a library may print.

@@ -1,4 +1,4 @@
-"""The verb that sets runs of the workspace side by side."""
+"""The verb that compares runs of the workspace side by side."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def compare(arguments: argparse.Namespace) -> Answer:
-    """How good several runs are at their best, what they cost, and in which settings they differ.
+    """Best errors of several runs, their costs, and the settings in which they differ.
 
     Raises:
         JobError: there is no such run, or they are too few or too many.

@@ -1,4 +1,4 @@
-"""The verb `estimate`: what a run would need here, and what to change if it does not fit; nothing is trained."""
+"""The verb `estimate`: memory and time of a run on this machine, and what to change if it does not fit."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def estimate(arguments: argparse.Namespace) -> Answer:
-    """Memory and time of a run with these settings, by counting, or with --trial after trying one step.
+    """Memory and time of a run with these settings, by counting, or with --trial by a measured step.
 
     Raises:
         TimeLLMError: the table, a setting or the backbone cannot be used, or the trial failed.
@@ -59,7 +59,7 @@ def estimate(arguments: argparse.Namespace) -> Answer:
 
 
 def _described(config: RunConfig, table: Table) -> RunConfig:
-    """With the description that a run would find for itself: its words are part of every prompt."""
+    """The settings with the description that a run would suggest itself: its words are part of every prompt."""
     from timellm.data.season import suggest_description
 
     described = config.data.description or suggest_description(table, Path(config.data.path).stem)
@@ -67,7 +67,7 @@ def _described(config: RunConfig, table: Table) -> RunConfig:
 
 
 def _tried(config: RunConfig) -> Trial:
-    """The trial; one that fails for another reason than memory is the user's to mend.
+    """The trial; a failure other than out of memory is an error that the user can correct.
 
     Raises:
         ConfigError: it failed.

@@ -1,4 +1,4 @@
-"""The verb `fit`: fine-tune in this process, with a bar on standard error, into a folder of the user's choice."""
+"""The verb `fit`: fine-tune in this process, with a bar on standard error, into a folder that the user chooses."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def fit(arguments: argparse.Namespace) -> Answer:
 
 
 def resume(arguments: argparse.Namespace) -> Answer:
-    """Go on with an interrupted or stopped run, as `fit` would have.
+    """Continue an interrupted or stopped run, as `fit` would have.
 
     Raises:
-        TimeLLMError: the folder holds no run that can go on, or it is damaged.
+        TimeLLMError: the folder holds no run that can be resumed, or it is damaged.
     """
     from timellm.errors import CheckpointError, ConfigError
     from timellm.training.checkpoint import load_config
@@ -98,7 +98,7 @@ def _take_run_dir(folder: Path, held: contextlib.ExitStack) -> None:
 
 
 def _configuration(arguments: argparse.Namespace) -> RunConfig:
-    """Defaults, then --config or --preset, then --set; what suits the table is chosen for settings that none names."""
+    """Defaults, then --config or --preset, then --set; other settings are chosen to suit the table."""
     from timellm.config import parse_setting
     from timellm.data.season import suggest_lengths
     from timellm.data.table import load_table
@@ -123,7 +123,7 @@ def _configuration(arguments: argparse.Namespace) -> RunConfig:
 
 
 def _check_trust(config: RunConfig, *, said: bool) -> None:
-    """A file of settings may come from someone else; that one must not decide whose code runs here."""
+    """A file of settings may come from someone else, who must not decide which code runs here."""
     from timellm.errors import ConfigError
 
     if config.model.trust_remote_code and not said:
@@ -160,7 +160,7 @@ def _starting_config(arguments: argparse.Namespace) -> tuple[RunConfig, set[str]
 
 @contextlib.contextmanager
 def _offering_what_fits(config: RunConfig, run_dir: Path) -> Iterator[None]:
-    """Turn a want of memory into an error that names settings with which the run would fit."""
+    """Turn an out-of-memory failure into an error that names settings with which the run would fit."""
     from timellm.errors import ConfigError
     from timellm.jobs.cause import mendable
     from timellm.jobs.shortage import smaller_settings
@@ -177,7 +177,7 @@ def _offering_what_fits(config: RunConfig, run_dir: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _stop_on_signals() -> Iterator[threading.Event]:
-    """The first Ctrl-C (or SIGTERM) asks for a stop; the second ends the process."""
+    """The first Ctrl-C (or SIGTERM) requests a stop; the second ends the process."""
     stopping = threading.Event()
 
     def stop(number: int, _: object) -> None:
@@ -195,6 +195,6 @@ def _stop_on_signals() -> Iterator[threading.Event]:
 
 
 def _tell(text: str) -> None:
-    """Say it once, however many processes work on the run."""
+    """Print it once, also when several processes work on the run."""
     if is_main_process():
         print(text, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""Verbs that look without changing anything: a table, the runs of the workspace, the backbones on offer."""
+"""Verbs that change nothing: show a table, the runs of the workspace, the backbones on offer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from timellm.cli.answer import Answer, columns
 
 
 def inspect(arguments: argparse.Namespace) -> Answer:
-    """What a CSV file holds and how it would be read.
+    """The content of a CSV file, and how it would be read.
 
     Raises:
         DataError, ConfigError: the file cannot be used as a table, or a setting has no meaning.

@@ -1,4 +1,4 @@
-"""The verb that measures what each quantization of a backbone costs, and how true it is, on this machine."""
+"""The verb that measures memory, time and error of each quantization of a backbone on this machine."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def receipt(arguments: argparse.Namespace) -> Answer:
 
 
 def _asked_for(arguments: argparse.Namespace) -> RunConfig:
-    """As `fit` would be configured, on a bundled sample if no table is given."""
+    """The configuration that `fit` would use, on a bundled sample if no table is given."""
     from timellm.data.samples import samples
 
     backbone = [] if arguments.backbone is None else [f"backbone={arguments.backbone}"]

@@ -50,11 +50,11 @@ def _forecast(run_dir: Path, newer: Path | None, *, trust_remote_code: bool) -> 
 
 
 def evaluate(arguments: argparse.Namespace) -> Answer:
-    """The errors on the test part, beside those of the baselines, from forecasts made anew or as the run kept them.
+    """The errors on the test part, beside those of the baselines, from new forecasts or as the run stored them.
 
     Raises:
         CheckpointError: the run folder is incomplete or damaged.
-        BackboneError: the backbone cannot be had on this machine.
+        BackboneError: the backbone cannot be loaded on this machine.
     """
     if arguments.stored:
         scores = _folder(arguments.run_dir).scores()

@@ -44,7 +44,7 @@ class Forecaster:
 
         Raises:
             CheckpointError: the folder is incomplete or damaged.
-            BackboneError: the backbone cannot be had on this machine.
+            BackboneError: the backbone cannot be loaded on this machine.
         """
         folder = RunFolder(Path(run_dir))
         config = folder.config().updated(trust_remote_code=trust_remote_code)

@@ -98,7 +98,7 @@ def forecast_many(
     Raises:
         DataError: a file cannot be read, or `out` holds the forecast of something else.
         CheckpointError: the run folder is incomplete or damaged.
-        BackboneError: the backbone cannot be had on this machine.
+        BackboneError: the backbone cannot be loaded on this machine.
     """
     task = prepare(run_dir, data, out, device=device)
     worker = Worker(task)

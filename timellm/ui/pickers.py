@@ -69,7 +69,7 @@ def pick_results(page: str, *, what: str) -> Results:
     if not has_results(run):
         _say_why_not(run, what)
         st.stop()
-    with explained("The results of this run cannot be had"):
+    with explained("The results of this run cannot be read"):
         bring(run)
     return Results(run)
 
