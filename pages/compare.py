@@ -41,11 +41,11 @@ def side_by_side() -> None:
     comparing.heads(comparison)
     for warning in comparison.warnings:
         st.warning(plain(without_server_paths(warning)), icon=":material/warning:")
-    st.subheader("At their best", anchor=False)
+    st.header("At their best", anchor=False)
     comparing.measures(comparison)
-    st.subheader("Losses", anchor=False)
+    st.header("Losses", anchor=False)
     comparing.curves(comparison)
-    st.subheader("Settings", anchor=False)
+    st.header("Settings", anchor=False)
     comparing.settings(comparison)
     st.download_button(
         "Download CSV", comparison.to_csv(), "comparison.csv", "text/csv", icon=":material/download:", on_click="ignore"

@@ -27,7 +27,7 @@ try:
 except TimeLLMError as error:
     show_error("This table cannot be used as it is", str(error))
     with explained("The file cannot be read at all"):
-        st.subheader("Correct the columns", anchor=False)
+        st.header("Correct the columns", anchor=False)
         tables.roles_form(table_id)
     st.stop()
 
@@ -35,7 +35,7 @@ rows, channels = table.values.shape
 missing = int(table.values.isna().to_numpy().sum())
 
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-    st.subheader(plain(tables.title(table_id)), anchor=False, width="content")
+    st.header(plain(tables.title(table_id)), anchor=False, width="content")
     if st.button("Fine-tune on this table", type="primary", icon=":material/tune:"):
         st.switch_page("finetune.py", query_params=st.query_params.to_dict())
 with st.grid("auto", min_column_width=150):

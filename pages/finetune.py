@@ -33,16 +33,16 @@ with explained("The chosen table cannot be used"):
 
 steps, summary = st.columns([5, 3], gap="large")
 with steps:
-    st.subheader("1 · What", anchor=False)
+    st.header("1 · What", anchor=False)
     st.markdown(
         f"**{plain(tables.title(table_id))}**, {len(table.values):,} rows of {len(table.channels):,} "
         f"{'channel' if len(table.channels) == 1 else 'channels'}"
     )
     chosen = setup.what(form, table, advanced=advanced)
-    st.subheader("2 · With what", anchor=False)
+    st.header("2 · With what", anchor=False)
     chosen |= setup.with_what(form, advanced=advanced)
     receipt.compare_quantizations(form, chosen)
-    st.subheader("3 · How long", anchor=False)
+    st.header("3 · How long", anchor=False)
     chosen |= setup.how_long(form, advanced=advanced)
 
 with summary, st.container(border=True):

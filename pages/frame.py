@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from timellm.ui import keys
+from timellm.ui import keys, style
 from timellm.ui.garbage import libraries
 
 # A picture of our own: a Material symbol as page icon would be fetched from a font host.
@@ -25,6 +25,7 @@ page = st.navigation(
     ],
     position="top",
 )
+style.readable()
 keys.restore()
 libraries.set_aside()  # what earlier pages have imported
 page.run()

@@ -23,7 +23,7 @@ st.caption(METRIC_HELP[metric])
 with explained("The metrics of this run cannot be shown"):
     scores = results.scores()
     st.info(plain(scores.verdict()), icon=verdict_icon(scores))
-    st.subheader("Leaderboard", anchor=False)
+    st.header("Leaderboard", anchor=False)
     st.dataframe(board(scores.overall, metric), hide_index=True, column_config=COLUMNS, alt="Models, best first")
     st.caption(
         "All test windows, lower is better. Z-scored columns use the training rows' mean and deviation, "
@@ -32,9 +32,9 @@ with explained("The metrics of this run cannot be shown"):
     for note in scores.notes:
         st.caption(f":material/info: {plain(note)}")
 
-    st.subheader("By horizon step", anchor=False)
+    st.header("By horizon step", anchor=False)
     charts.draw(by_step, scores.by_step, metric=metric, label=METRICS[metric], alt="Error by horizon step")
-    st.subheader("By channel", anchor=False)
+    st.header("By channel", anchor=False)
     channels = scores.by_channel["channel"].nunique()
     if channels > MOST_CHANNELS:
         st.caption(f"The {MOST_CHANNELS} channels of {channels:,} on which Time-LLM does worst.")

@@ -43,7 +43,7 @@ with last, st.container(border=True, height="stretch"):
         st.markdown("None yet. A first run on the sample takes a few minutes.")
 
 if runs:
-    st.subheader("Recent runs", anchor=False)
+    st.header("Recent runs", anchor=False)
     for run in runs:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             said = skill_words(run.summary.get("skill")) if has_results(run) else phase_line(run)

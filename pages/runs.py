@@ -38,7 +38,7 @@ with explained("This run cannot be shown"):
 
 run_actions.show_failure()
 carrying.show_imported()
-st.subheader(plain(run.name), anchor=False)
+st.header(plain(run.name), anchor=False)
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
     when = f"started {ago(run.started)}" if run.started else f"queued {ago(run.created)}"
     st.markdown(f"{state_badge(run)} {when}", width="content")

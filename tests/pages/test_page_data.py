@@ -99,7 +99,7 @@ def test_edited_description_reaches_the_set_up(open_page, table_id):
 
 def test_uploaded_table_keeps_its_name_and_is_deleted_after_a_question(open_page, table_id, finished):
     app = open_page("data", table=table_id)
-    assert app.subheader[0].value == "Plant load"
+    assert app.header[0].value == "Plant load"
     assert any(one.label.startswith("Uploaded tables: 1, ") for one in app.expander)
     button(app, "Delete").click().run()
     assert (workspace().uploads / table_id).is_file()

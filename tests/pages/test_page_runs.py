@@ -137,7 +137,7 @@ def test_name_tags_and_note_are_saved(open_page, failed, store):
     assert not app.exception
     now = store.get(failed.id)
     assert (now.name, now.tags, now.note) == ("A better name", ("paper", "wide"), "Ask *nobody* about this one")
-    assert "A better name" in app.subheader[0].value
+    assert "A better name" in app.header[0].value
     assert any("nobody" in one.value for one in app.caption)
 
 
@@ -347,7 +347,7 @@ def test_run_that_is_gone_is_named_and_the_list_is_shown(open_page, finished, fa
     assert not app.exception and not app.error
     assert f"There is no run {failed.id} here" in app.info[0].value
     assert app.dataframe[0].value["Run"].tolist() == ["Finished run"]
-    assert app.subheader[0].value == "Finished run"
+    assert app.header[0].value == "Finished run"
     store.delete(finished.id)
     app = open_page("runs", run=finished.id)
     assert f"There is no run {finished.id} here" in app.info[0].value

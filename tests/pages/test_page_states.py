@@ -11,7 +11,7 @@ def text(app: AppTest) -> str:
     """Everything on the page that is written in words."""
     parts = [
         element.value
-        for kind in ("title", "subheader", "markdown", "caption", "info", "error")
+        for kind in ("title", "header", "markdown", "caption", "info", "error")
         for element in app.get(kind)
     ]
     return "\n".join(str(part) for part in parts)
