@@ -265,6 +265,15 @@ def test_twenty_thousand_series_are_forecast_alike_by_two_workers_and_by_one_pro
     pd.testing.assert_frame_equal(one, two, rtol=0, atol=0)
 
 
+def test_forecast_on_a_cluster_that_refuses_the_token_says_so_in_one_line(head, tmp_path):
+    words = ["forecast-many", str(tmp_path), "--data", str(tmp_path), "--out", str(tmp_path), "--ray", head.address]
+    for variables in ({"RAY_AUTH_TOKEN": "0" * 32}, {"RAY_AUTH_MODE": "disabled", "RAY_AUTH_TOKEN": ""}):
+        done = in_process(head, "-m", "timellm", *words, **variables)
+        errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
+        assert (done.returncode, len(errors)) == (2, 1), done.stderr
+        assert errors[0].startswith(f"error: the Ray cluster at {head.address} refuses the token; set RAY_AUTH_MODE=")
+
+
 def in_process(head, *arguments, **variables):
     """Python as someone at the cluster starts it, with one thread, as each worker has."""
     return subprocess.run(

@@ -18,6 +18,10 @@ def forecast_many(arguments: argparse.Namespace) -> Answer:
         TimeLLMError: the run, a file or the folder cannot be used, or the cluster cannot be reached.
     """
     from timellm.errors import ConfigError
+    from timellm.forecasting.ray_head import check_head
+
+    if arguments.ray not in (None, "auto"):
+        check_head(arguments.ray)  # before torch is loaded, which takes seconds
     from timellm.forecasting import many
 
     started, said = time.monotonic(), time.monotonic()

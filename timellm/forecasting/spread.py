@@ -18,6 +18,7 @@ import pyarrow as pa
 from timellm.data.longtable import Chunk
 from timellm.errors import ConfigError, DataError, JobError, TimeLLMError
 from timellm.forecasting.many import Done, OnPart, Part, Task, Worker, gather, prepare, read
+from timellm.forecasting.ray_head import check_head
 from timellm.installation import PROJECT, install_command
 
 log = logging.getLogger(__name__)
@@ -95,6 +96,8 @@ def _connected(address: str) -> Any:
     ray.data.DataContext.get_current().enable_progress_bars = False
     if ray.is_initialized():
         return ray
+    if address != "auto":  # that is looked up in what Ray's own programs have left on this machine
+        check_head(address)
     try:
         ray.init(
             address,
