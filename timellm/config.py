@@ -100,12 +100,12 @@ class DataConfig(_Section):
         if self.split.endswith("%"):
             train, _, test = (rows * int(part.rstrip("%")) // 100 for part in parts)
             return train, rows - train - test, test
-        counts = tuple(map(int, parts))
-        if sum(counts) > rows:
+        train, validation, test = map(int, parts)
+        if (total := train + validation + test) > rows:
             raise ConfigError(
-                f"setting 'split' asks for {sum(counts):,} rows ({self.split}), but the table has {rows:,}; lower it"
+                f"setting 'split' asks for {total:,} rows ({self.split}), but the table has {rows:,}; lower it"
             )
-        return counts
+        return train, validation, test
 
 
 class ModelConfig(_Section):

@@ -75,4 +75,4 @@ def _finite(text: str) -> float:
     return value
 
 
-_FINITE = {"parse_constant": _no_constant, "parse_float": _finite}
+_FINITE: dict[str, Any] = {"parse_constant": _no_constant, "parse_float": _finite}

@@ -61,7 +61,7 @@ _SCRATCH, _LOCK = ".writing-", ".lock"
 _OF_EARLIER_VERSIONS = re.compile(r"\..+\.\d+|\.tmp\w{6}")
 
 
-def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     """Let `write` fill a temporary file beside `path`, then rename it; a killed process leaves the old file.
 
     Several threads and processes may write the same file at once: the last one to finish stays.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from timellm.training.progress import Progress
@@ -17,7 +17,9 @@ class Bar:
     """
 
     def __enter__(self) -> Bar:
-        self._bar = self._phase = self._validation_loss = None
+        self._bar: Any = None
+        self._phase: str | None = None
+        self._validation_loss: float | None = None
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -16,11 +16,12 @@ def export_run(arguments: argparse.Namespace) -> Answer:
         TimeLLMError: there is no such run, it has not ended, or the file is there already.
     """
     from timellm.errors import ConfigError
-    from timellm.jobs.archive import write_archive
+    from timellm.jobs.archive import Contents, write_archive
     from timellm.jobs.store import Store
     from timellm.workspace import write_whole
 
-    store, held = Store.open(), None
+    store = Store.open()
+    held: Contents | None = None
     store.reconcile()
     out = arguments.file or Path(f"{store.get(arguments.run).id}.zip")
     if out.exists():
@@ -33,6 +34,7 @@ def export_run(arguments: argparse.Namespace) -> Answer:
             held = write_archive(store, arguments.run, file, with_table=not arguments.without_table)
 
     write_whole(out, write)
+    assert held is not None
     with_table = held.table is not None and not arguments.without_table
     data = {
         "file": out.resolve(),

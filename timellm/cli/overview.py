@@ -21,6 +21,8 @@ def inspect(arguments: argparse.Namespace) -> Answer:
     config = RunConfig.create(arguments.table, **dict(map(parse_setting, arguments.settings))).data
     table = load_table(config)
     values, notes = table.values, list(table.notes)
+    context: int | None
+    horizon: int | None
     try:
         context, horizon = suggest_lengths(table, config)
     except DataError as error:  # worth saying, but no reason to hide what the table is

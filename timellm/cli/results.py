@@ -11,6 +11,7 @@ from timellm.cli.bar import Bar
 from timellm.cli.output import check_out, write_out
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from timellm.explain.attention import AttentionMap
@@ -111,7 +112,7 @@ def _folder(run_dir: Path) -> RunFolder:
     return folder
 
 
-def _picture(found: AttentionMap, top: list[int], head: int | None) -> bytes:
+def _picture(found: AttentionMap, top: np.ndarray, head: int | None) -> bytes:
     from timellm.plots.attention import AttentionPicture
     from timellm.plots.attention_png import attention_png
 

@@ -5,6 +5,7 @@ In: a `Sheet` and the data section of a configuration. Out: `ColumnRoles`, which
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
@@ -109,7 +110,9 @@ def unknown_name(name: str, known: tuple[str, ...], complaint: str) -> str:
     return f"{complaint} '{name}'; {hint}known: {listed}"
 
 
-def _id_candidates(sheet: Sheet, columns, numbers, times, time_column) -> list[str]:
+def _id_candidates(
+    sheet: Sheet, columns: Sequence[str], numbers: Sequence[str], times: Sequence[str], time_column: str | None
+) -> list[str]:
     """Columns that could name series: they repeat, and together with the timestamp they tell rows apart."""
     found = []
     for name in columns:

@@ -6,6 +6,7 @@ nothing else repaired. What was found on the way stands in its notes; what canno
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -220,7 +221,7 @@ def _place(sheet: Sheet, roles: ColumnRoles, entries: _Entries, grid: pd.Datetim
             f"{sheet.name}: {len(grid):,} rows of {len(entries.names):,} channels are too many to hold; "
             "choose fewer in setting 'channels'"
         )
-    columns = (roles.value_column,) if roles.id_column else entries.names
+    columns = (roles.value_column,) if roles.id_column and roles.value_column else entries.names
     decimal_comma = sheet.delimiter != ","
     rows = grid.get_indexer(pd.DatetimeIndex(entries.times))
     values = np.full((len(grid), len(entries.names)), np.nan)
@@ -289,7 +290,7 @@ def _value_notes(values: pd.DataFrame, present: int) -> list[str]:
     return notes
 
 
-def _listed(names) -> str:
+def _listed(names: Iterable[str]) -> str:
     return _cut([f"'{name}'" for name in names])
 
 

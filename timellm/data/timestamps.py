@@ -6,7 +6,7 @@ decided. Formats compete on the whole column, so one 13th of the month settles d
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -93,7 +93,7 @@ def parse_timestamps(cells: pd.Series, *, column: str, line: Callable[[int], int
     return _apply_offsets(cells, chosen, column, line)
 
 
-def _readings(cells: pd.Series, labels: set[str] | None = None):
+def _readings(cells: pd.Series, labels: set[str] | None = None) -> Iterator[Reading]:
     """Every way the cells might be read, the surest first; with `labels`, only those."""
 
     def wanted(label: str) -> bool:
@@ -123,7 +123,7 @@ def _readings(cells: pd.Series, labels: set[str] | None = None):
             yield Reading(_to_datetime(cells, form), form)
 
 
-def _digits(cells: pd.Series):
+def _digits(cells: pd.Series) -> Iterator[Reading]:
     """Readings of cells that are all digits; their number decides: 20200131, or seconds since 1970."""
     length = int(cells.str.len().mode().iloc[0])
     same = cells.where(cells.str.len() == length)

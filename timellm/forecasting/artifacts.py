@@ -70,10 +70,13 @@ class RunFolder:
         values = self._read("table.parquet", _read_values, what="table")
 
         def table(facts: Any) -> Table:
-            texts = [facts[name] for name in ("frequency", "time_column", "layout")] + facts["notes"]
-            if not all(isinstance(text, str) for text in texts):
+            names = ("frequency", "time_column", "layout", "notes")
+            frequency, time_column, layout, notes = (facts[name] for name in names)
+            if not isinstance(notes, list):
+                raise ValueError("its notes are no list")
+            if not all(isinstance(text, str) for text in [frequency, time_column, layout, *notes]):
                 raise ValueError("a fact about the table is no text")
-            found = Table(values, *texts[:3], tuple(texts[3:]))
+            found = Table(values, frequency, time_column, layout, tuple(notes))
             if found.offset.n < 1:
                 raise ValueError(f"'{found.frequency}' is no step between rows")
             return found
@@ -240,7 +243,7 @@ def with_baselines(prepared: PreparedData, index: WindowIndex, *, forecast: np.n
     """Set the model's forecasts [W, H], in original units, beside what came and beside the baselines."""
     # What came is never a filled value: an earlier version's windows may have gaps in their targets.
     actual = sliding_window_view(prepared.table.values.to_numpy(np.float64), prepared.horizon, axis=0)
-    place = {"channel": index.channel, "origin": index.origin, "horizon": prepared.horizon}
+    place: dict[str, Any] = {"channel": index.channel, "origin": index.origin, "horizon": prepared.horizon}
     return WindowForecasts(
         channels=prepared.table.channels,
         channel=index.channel,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -91,7 +91,7 @@ class Forecaster:
             }
         )
 
-    def forecast_index(self, prepared: PreparedData, index: WindowIndex, **options) -> np.ndarray:
+    def forecast_index(self, prepared: PreparedData, index: WindowIndex, **options: Any) -> np.ndarray:
         """Forecasts [W, H], in original units, of the windows of `prepared` that `index` names.
 
         `options` are those of `forecast_windows`.

@@ -63,7 +63,7 @@ class Scores:
         windows = int(self.overall.set_index("model").loc[MODEL_NAME, "windows"])
         if np.isnan(model) or not errors:
             return "There is no verdict: no test point has an actual value, a forecast and a baseline."
-        best = min(errors, key=errors.get)
+        best = min(errors, key=lambda name: errors[name])
         span = f"{model:.4g} against {errors[best]:.4g}, {windows:,} test windows"
         if errors[best] == 0:
             same = "as well as" if model == 0 else "worse than"
@@ -143,15 +143,16 @@ def score(forecasts: WindowForecasts, *, scaler_scale: np.ndarray, naive_error: 
     for name, values in forecasts.forecast.items():
         overall.append({"model": name} | _errors(actual, values, reference))
         by_step.append(pd.DataFrame({"model": name, "step": steps} | _errors(actual, values, reference, axis=0)))
-        for index, rows in zip(present, np.split(order, starts[1:]), strict=True):
-            if rows[-1] - rows[0] == len(rows) - 1:  # as an index lists them: then a slice copies nothing
-                rows = slice(rows[0], rows[-1] + 1)
+        for index, listed in zip(present, np.split(order, starts[1:]), strict=True):
+            in_a_row = listed[-1] - listed[0] == len(listed) - 1  # as an index lists them: then a slice copies nothing
+            rows = slice(listed[0], listed[-1] + 1) if in_a_row else listed
             errors = _errors(actual[rows], values[rows], reference.of(rows))
             by_channel.append({"model": name, "channel": forecasts.channels[index]} | errors)
     frames = [pd.DataFrame(overall), pd.DataFrame(by_channel), pd.concat(by_step, ignore_index=True)]
     notes = _point_notes(forecasts, known, shared, empty) + _channel_notes(forecasts, scaler_scale, naive_error)
     notes += _overflow_notes(frames)
-    return Scores(*(frame.replace([np.inf, -np.inf], np.nan) for frame in frames), tuple(notes))
+    whole, channels, by_steps = (frame.replace([np.inf, -np.inf], np.nan) for frame in frames)
+    return Scores(whole, channels, by_steps, tuple(notes))
 
 
 @dataclass(frozen=True)

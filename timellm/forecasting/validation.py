@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -145,7 +145,7 @@ def read_baselines(folder: Path) -> dict[str, float]:
 def _baseline_errors(prepared: PreparedData, validated: WindowIndex) -> dict[str, float]:
     scaled_RN = prepared.scaler.transform(prepared.values)
     past = Past.of(scaled_RN, prepared.config.data.missing)
-    place = {"channel": validated.channel, "origin": validated.origin, "horizon": prepared.horizon}
+    place: dict[str, Any] = {"channel": validated.channel, "origin": validated.origin, "horizon": prepared.horizon}
     rows = validated.origin[:, None] + np.arange(prepared.horizon)
     actual_WH = scaled_RN[rows, validated.channel[:, None]]
     forecasts = {

@@ -21,7 +21,7 @@ from timellm.config import RunConfig
 from timellm.errors import JobError
 from timellm.jobs.cluster import Cluster, Job, Room
 from timellm.jobs.database import Database
-from timellm.jobs.run import ACTIVE, Run, log_tail
+from timellm.jobs.run import ACTIVE, CauseKind, Run, log_tail
 from timellm.jobs.schema import runs
 from timellm.jobs.shelf import Shelf
 
@@ -201,7 +201,7 @@ def _settle(store: Store, cluster: Cluster, run: Run, job: Job) -> None:
     if run.state == "queued":
         said = " ".join(cluster.log(run.job or "", lines=12).split())[-_SAID:]
         error = f"{job.why} before it took the run" + (f"; it printed last: … {said}" if said else "")
-        cause = "crash"
+        cause: CauseKind = "crash"
     else:
         error = f"lost: {job.why} without a word of the run; its log may say more, then resume it, or start it again"
         cause = "lost"

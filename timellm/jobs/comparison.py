@@ -117,7 +117,8 @@ def _measures(
     def row(name: str, values: Any, better: Literal["lower", "higher"] | None = None) -> Row:
         return Row(name, tuple(_number(value) for value in values), better)
 
-    lower, higher = ("lower", "higher") if same_windows else (None, None)
+    lower: Literal["lower"] | None = "lower" if same_windows else None
+    higher: Literal["higher"] | None = "higher" if same_windows else None
     rows = [
         row("best_validation_loss", (run.best_validation_loss for run in compared), lower if same_validation else None),
         row("best_step", (run.summary.get("best_step") for run in compared)),

@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import os
 from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -78,7 +80,7 @@ def claim(database: Database, run_id: str, process: ProcessIdentity, *, job: str
     with database.writing() as connection:
         if job is None and run_id not in due(connection, database.machine):
             return False
-        mine = {"pid": process.pid, "pid_started": process.started}
+        mine: dict[str, Any] = {"pid": process.pid, "pid_started": process.started}
         mine |= {"attempt": runs.c.attempt + 1, "heartbeat": database_clock()}
         taken = connection.execute(
             sa.update(runs)
@@ -135,6 +137,6 @@ def _waits(machine: str) -> sa.ColumnElement[bool]:
     return (runs.c.state == "queued") & (runs.c.machine == machine)
 
 
-def _waiting(connection: sa.Connection, machine: str) -> list[sa.Row]:
+def _waiting(connection: sa.Connection, machine: str) -> Sequence[sa.Row]:
     columns = sa.select(runs.c.id, runs.c.device).where(_waits(machine))
     return connection.execute(columns.order_by(runs.c.position, runs.c.created, runs.c.id)).all()

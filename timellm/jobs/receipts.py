@@ -94,6 +94,7 @@ def start_receipt(config: RunConfig) -> None:
             process = _started(config)
     except OSError as error:
         raise JobError(f"the measurement cannot be started: {error}") from error
+    assert process.stdin is not None
     with contextlib.suppress(BrokenPipeError):  # it has ended already; whoever looks next finds that out
         process.stdin.write(config.to_json().encode())
         process.stdin.close()

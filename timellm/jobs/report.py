@@ -53,7 +53,9 @@ class Reporter:
         """Write one report; `timellm.training.progress.OnProgress`."""
         new_phase = self._last is None or progress.phase != self._last.phase
         urgent = new_phase or progress.validation_loss is not None
-        new_message = bool(progress.message) and (new_phase or progress.message != self._last.message)
+        new_message = bool(progress.message) and (
+            self._last is None or new_phase or progress.message != self._last.message
+        )
         if urgent:
             self.flush()  # what was held back came before
         elif self._pending and self._replaceable:
@@ -96,8 +98,8 @@ def write_report(connection: sa.Connection, run_id: str, progress: Progress, *, 
     measured = ("train_loss", "validation_loss", "learning_rate", "windows_per_s", "memory_mib")
     news: dict[str, Any] = {name: value for name in measured if (value := getattr(progress, name)) is not None}
     if progress.validation_loss is not None and math.isfinite(progress.validation_loss):
-        best, loss = runs.c.best_validation_loss, progress.validation_loss
-        news["best_validation_loss"] = sa.case((best < loss, best), else_=loss)
+        known, loss = runs.c.best_validation_loss, progress.validation_loss
+        news["best_validation_loss"] = sa.case((known < loss, known), else_=loss)
     if progress.validations_to is not None:
         last, best = forget_validations(connection, run_id, after=progress.validations_to)
         news |= {"validation_loss": last, "best_validation_loss": best}

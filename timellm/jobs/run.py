@@ -17,13 +17,14 @@ from timellm.training.progress import Phase
 
 State = Literal["queued", "running", "finished", "stopped", "failed"]
 ACTIVE: tuple[State, ...] = ("queued", "running")
+Ending = Literal["finished", "stopped", "failed"]
 CauseKind = Literal["data", "settings", "memory", "backbone", "disk", "crash", "lost"]
 """What a failure has to do with; a crash is a bug, lost is a process that ended without a word.
 
 Settings have a kind of their own: two that contradict each other, or a learning rate with which training diverges, are
 the user's to change, and neither the data's fault nor a bug.
 """
-TERMINAL: tuple[State, ...] = ("finished", "stopped", "failed")
+TERMINAL: tuple[Ending, ...] = ("finished", "stopped", "failed")
 
 RUN_ID = re.compile(r"\d{8}-\d{4}-[a-z0-9]{5}")
 QUEUE_PREFIX = "ray:"

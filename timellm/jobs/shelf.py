@@ -60,7 +60,7 @@ class Shelf:
             now = {}
             for file in files_in(folder):
                 content = (folder / file.path).read_bytes()
-                entry = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
+                entry: dict[str, Any] = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
                 if entry not in before.values():
                     self._files.pipe_file(self._content(run_id, entry["sha256"]), content)
                 now[file.path] = entry
@@ -103,7 +103,11 @@ class Shelf:
         """
         with self._failures():
             content = table.read_bytes()
-            entry = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content), "name": table.name}
+            entry: dict[str, Any] = {
+                "sha256": hashlib.sha256(content).hexdigest(),
+                "size": len(content),
+                "name": table.name,
+            }
             path = self._path("tables", entry["sha256"])
             if not self._files.exists(path) or self._files.size(path) != len(content):
                 self._files.pipe_file(path, content)
@@ -122,7 +126,7 @@ class Shelf:
                 raise JobError(f"{self.url} holds no table for run '{run_id}'; start it again from its page")
             name = PurePosixPath(str(entry.get("name"))).name or "table.csv"
             content = self._read(self._path("tables", _checked(entry)["sha256"]), entry, f"the table {name}")
-            write_whole(folder / name, lambda path: path.write_bytes(content))
+            _put(folder / name, content)
         return folder / name
 
     def delete(self, run_id: str, *, table: bool = True) -> None:
@@ -159,7 +163,7 @@ class Shelf:
     def _fetch(self, run_id: str, folder: Path, manifest: dict[str, dict[str, Any]]) -> None:
         for name, entry in manifest.items():
             content = self._read(self._content(run_id, entry["sha256"]), entry, f"{name} of run '{run_id}'")
-            write_whole(folder / name, lambda path, content=content: path.write_bytes(content))
+            _put(folder / name, content)
 
     def _content(self, run_id: str, sha256: str) -> str:
         return self._path("runs", run_id, "files", sha256)
@@ -225,6 +229,10 @@ def _checked(entry: Any) -> dict[str, Any]:
 
 def _as_text(manifest: dict[str, Any]) -> str:
     return json.dumps(manifest, indent=1, sort_keys=True)
+
+
+def _put(path: Path, content: bytes) -> None:
+    write_whole(path, lambda scratch: scratch.write_bytes(content))
 
 
 def _is_local(url: str) -> bool:

@@ -37,8 +37,8 @@ from timellm.jobs.run import (
     RUN_ID,
     TERMINAL,
     CauseKind,
+    Ending,
     Run,
-    State,
     default_name,
     new_run_id,
     one_line,
@@ -151,7 +151,7 @@ class Store:
         config = with_absolute_paths(config)
         machine = cluster or self.database.machine
         now = datetime.now(UTC)
-        row = {
+        row: dict[str, Any] = {
             "id": new_run_id(now),
             "name": one_line(name or "")[:200].strip() or default_name(config)[:200],
             "state": "queued",
@@ -227,7 +227,7 @@ class Store:
     def finish(
         self,
         run_id: str,
-        state: State,
+        state: Ending,
         *,
         error: str | None = None,
         summary: dict[str, Any] | None = None,

@@ -25,7 +25,7 @@ from timellm.errors import JobError, StoreError
 from timellm.jobs.cause import cause_of, kind_of, mendable
 from timellm.jobs.heartbeat import Heart
 from timellm.jobs.report import REFUSED_S, Reporter
-from timellm.jobs.run import Run, State
+from timellm.jobs.run import Ending, Run
 from timellm.jobs.shortage import smaller_settings, told
 from timellm.jobs.store import Store
 from timellm.training.machine import let_the_kernel_end_this_first
@@ -43,8 +43,11 @@ log = logging.getLogger(__name__)
 class FitResult(Protocol):
     """Result of a fit: the summary for the store, and whether it was stopped before its end."""
 
-    summary: dict
-    stopped: bool
+    @property
+    def summary(self) -> dict[str, Any]: ...
+
+    @property
+    def stopped(self) -> bool: ...
 
 
 class Fit(Protocol):
@@ -57,7 +60,7 @@ class Fit(Protocol):
 
 def work(
     run_id: str, *, store: Store, fit: Fit, terminated: threading.Event | None = None, job: str | None = None
-) -> State | None:
+) -> Ending | None:
     """Claim the run, fit it, and write its one ending, which is returned; None if another process has the run.
 
     Setting `terminated` requests a stop, like the page's button. On a cluster, `job` is the id of the run's job.
@@ -75,7 +78,7 @@ def work(
         return _fit_and_end(run, store=store, fit=fit, terminated=terminated)
 
 
-def _fit_and_end(run: Run, *, store: Store, fit: Fit, terminated: threading.Event) -> State:
+def _fit_and_end(run: Run, *, store: Store, fit: Fit, terminated: threading.Event) -> Ending:
     reporter = Reporter(run.id, store, attempt=run.attempt)
     try:
         _log_header(run)
@@ -96,7 +99,7 @@ def _fit_and_end(run: Run, *, store: Store, fit: Fit, terminated: threading.Even
     return state
 
 
-def _end(run: Run, state: State, store: Store, **ending: Any) -> State:
+def _end(run: Run, state: Ending, store: Store, **ending: Any) -> Ending:
     """Write the run's ending; if the store cannot be used, for example on a full disk, try for a long time.
 
     Raises:
@@ -171,7 +174,7 @@ def _log_header(run: Run) -> None:
         log.info("setting %s = %r", name, value)
 
 
-def _fit(config: RunConfig, **callbacks: object) -> FitResult:
+def _fit(config: RunConfig, **callbacks: Any) -> FitResult:
     # torch comes in only now: a worker that waits for its turn stays small, and a broken installation fails the run.
     from timellm.pipeline import fit
 

@@ -9,10 +9,11 @@ Shapes: B batch, L tokens, P patches, D width, W vocabulary.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
@@ -33,7 +34,7 @@ class Backbone:
 
     name: str
     model: PreTrainedModel
-    tokenizer: Callable
+    tokenizer: Any  # a tokenizer of Transformers
     causal: bool
     """Whether a position sees only earlier ones; then a prompt's keys and values can be reused."""
     layers_available: int
@@ -158,7 +159,7 @@ def _locate(name: str, *, on_bytes: OnBytes) -> str:
     return str(folder) if folder.is_dir() else name
 
 
-def _check_architecture(settings, config: ModelConfig) -> int:
+def _check_architecture(settings: Any, config: ModelConfig) -> int:
     if getattr(settings, "is_encoder_decoder", False) or not getattr(settings, "vocab_size", None):
         raise BackboneError(
             f"{config.backbone} is a {settings.model_type} model; the backbone must be a plain text model, causal"
@@ -234,7 +235,7 @@ class _Seen(Exception):
 
 
 @contextmanager
-def _quiet():
+def _quiet() -> Iterator[None]:
     """Keep the loading reports of the libraries out of the user's log: they warn of layers that are cut on purpose."""
     # For good: it warns of an optional kernel at the first forward pass, long after loading.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
@@ -252,7 +253,7 @@ def _quiet():
 
 
 @contextmanager
-def _explained(config: ModelConfig):
+def _explained(config: ModelConfig) -> Iterator[None]:
     """Turn an exception of the loading libraries into one sentence that says what would help."""
     try:
         yield

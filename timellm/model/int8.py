@@ -10,6 +10,8 @@ Shapes: R rows (batch x tokens), I inputs, O outputs.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -18,12 +20,12 @@ class _DequantisedLinear(torch.autograd.Function):
     """x @ weight.T for an int8 weight, with the gradient to x alone: the weight is frozen."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, stored_OI: Tensor, scale_O: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, stored_OI: Tensor, scale_O: Tensor) -> Tensor:
         ctx.save_for_backward(stored_OI, scale_O)
         return x @ dequantised(stored_OI, scale_O, x.dtype).T
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         stored_OI, scale_O = ctx.saved_tensors
         return gradient @ dequantised(stored_OI, scale_O, gradient.dtype), None, None
 

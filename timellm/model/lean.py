@@ -10,6 +10,7 @@ Shapes: R rows (batch x tokens), D width, I inner width; B batch, L tokens, h he
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -55,7 +56,7 @@ class _RMSNorm(torch.autograd.Function):
     """x / sqrt(mean(x^2) + epsilon) * weight, with the gradient to x alone."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, weight_D: Tensor, epsilon: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight_D: Tensor, epsilon: float) -> Tensor:
         # Added up in float32 and rounded once; to ask for a float32 sum would copy all of x to float32 first.
         length_R1 = torch.linalg.vector_norm(x, dim=-1, keepdim=True).float()
         scale_R1 = length_R1.square_().div_(x.shape[-1]).add_(epsilon).rsqrt_().to(x.dtype)
@@ -63,7 +64,7 @@ class _RMSNorm(torch.autograd.Function):
         return (x * scale_R1).mul_(weight_D)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         x, weight_D, scale_R1 = ctx.saved_tensors
         weighted = gradient * weight_D
         along_R1 = (weighted * x).sum(dim=-1, keepdim=True).float() / x.shape[-1]
@@ -75,7 +76,7 @@ class _GatedMLP(torch.autograd.Function):
     """(silu(x @ gate.T) * (x @ up.T)) @ down.T, with the gradient to x alone; gate above up in one weight [2I, D]."""
 
     @staticmethod
-    def forward(ctx, x: Tensor, gate_up: Tensor, down_DI: Tensor) -> Tensor:
+    def forward(ctx: Any, x: Tensor, gate_up: Tensor, down_DI: Tensor) -> Tensor:
         both = F.linear(x, gate_up)
         gate, up = both.chunk(2, dim=-1)
         activated = F.silu(gate)
@@ -85,7 +86,7 @@ class _GatedMLP(torch.autograd.Function):
         return F.linear(activated * up, down_DI)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         both, activated, gate_up, down_DI = ctx.saved_tensors
         gate, up = both.chunk(2, dim=-1)
         inner = gradient @ down_DI
@@ -157,9 +158,10 @@ def _join(*parts: nn.Linear) -> None:
                 getattr(part, name).data = rows
 
 
-def _are_linear(parts: Sequence[nn.Module | None]) -> bool:
+def _are_linear(parts: Sequence[nn.Module | None]) -> TypeGuard[Sequence[nn.Linear]]:
     """Whether these are unquantised linear layers, all with a bias or all without."""
-    return all(type(part) is nn.Linear for part in parts) and len({part.bias is None for part in parts}) == 1
+    linear = [part for part in parts if part is not None and type(part) is nn.Linear]
+    return len(linear) == len(parts) and len({part.bias is None for part in linear}) == 1
 
 
 @torch.no_grad()

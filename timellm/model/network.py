@@ -51,7 +51,7 @@ class TimeLLM(nn.Module):
             rounded=config.round_patches,
         )
         source = {"direct": DirectPrototypes, "map": MappedPrototypes}[config.prototype_source]
-        self.prototypes = source(backbone.word_embeddings(), count=config.prototypes)
+        self.prototypes: nn.Module = source(backbone.word_embeddings(), count=config.prototypes)
         self.reprogramming = Reprogramming(
             d_model=config.d_model,
             heads=config.heads,

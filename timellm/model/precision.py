@@ -14,6 +14,7 @@ Shapes: B batch, P patches, D backbone width.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -38,12 +39,12 @@ class _Enter(Function):
     """float32 -> float16; the gradient comes back to float32 and to its own size."""
 
     @staticmethod
-    def forward(ctx, patches_BPD: Tensor, scale: _Scale) -> Tensor:
+    def forward(ctx: Any, patches_BPD: Tensor, scale: _Scale) -> Tensor:
         ctx.scale = scale
         return patches_BPD.half()
 
     @staticmethod
-    def backward(ctx, gradient_BPD: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, gradient_BPD: Tensor) -> tuple[Tensor, None]:
         return gradient_BPD.float() / ctx.scale.by_window, None
 
 
@@ -51,12 +52,12 @@ class _Leave(Function):
     """float16 -> float32; the gradient of each window enters with a peak between 1/2 and 1."""
 
     @staticmethod
-    def forward(ctx, hidden_BPD: Tensor, scale: _Scale) -> Tensor:
+    def forward(ctx: Any, hidden_BPD: Tensor, scale: _Scale) -> Tensor:
         ctx.scale = scale
         return hidden_BPD.float()
 
     @staticmethod
-    def backward(ctx, gradient_BPD: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, gradient_BPD: Tensor) -> tuple[Tensor, None]:
         peak_B11 = gradient_BPD.abs().amax(dim=(1, 2), keepdim=True)
         _, exponent_B11 = torch.frexp(peak_B11)
         # Within what float32 can hold; a gradient of nothing has exponent 0 and stays as it is.

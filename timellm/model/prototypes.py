@@ -5,6 +5,8 @@ Shapes: V prototypes, W vocabulary, D backbone width.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -22,7 +24,7 @@ class MappedPrototypes(nn.Module):
         """[V, D]."""
         return self.map(self._words_DW[0]).T
 
-    def _apply(self, fn, recurse=True):
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:
         self._words_DW = [fn(self._words_DW[0])]
         return super()._apply(fn, recurse)
 

@@ -6,6 +6,7 @@ Shapes: B batch, P patches, M d_model, V prototypes, D backbone width, h heads, 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -76,7 +77,7 @@ class _ThinnedAttention(torch.autograd.Function):
     """(softmax(query @ key.T) where it stays, else 0) @ value, in as few passes over the tables [h, R, V] as we can."""
 
     @staticmethod
-    def forward(ctx, query_hRK: Tensor, key_hVK: Tensor, value_hVK: Tensor, stays_hRV: Tensor) -> Tensor:
+    def forward(ctx: Any, query_hRK: Tensor, key_hVK: Tensor, value_hVK: Tensor, stays_hRV: Tensor) -> Tensor:
         scores_hRV = query_hRK @ key_hVK.transpose(1, 2)
         weights_hRV = torch.softmax(scores_hRV, dim=-1, out=scores_hRV)
         mixed_hRK = _as_numbers(stays_hRV, weights_hRV.dtype).mul_(weights_hRV) @ value_hVK
@@ -84,7 +85,7 @@ class _ThinnedAttention(torch.autograd.Function):
         return mixed_hRK
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         query_hRK, key_hVK, value_hVK, stays_hRV, weights_hRV, mixed_hRK = ctx.saved_tensors
         to_mixed = gradient.contiguous()
         stays = _as_numbers(stays_hRV, weights_hRV.dtype)

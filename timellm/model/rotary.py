@@ -10,6 +10,7 @@ Shapes: B batch, L tokens, h heads, g key/value heads, K size of a head, C keys 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,7 +24,14 @@ class RotaryAttention(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx, qkv: Tensor, cos: Tensor, sin: Tensor, mask: Tensor | None, scaling: float, groups: int, extend: Extend
+        ctx: Any,
+        qkv: Tensor,
+        cos: Tensor,
+        sin: Tensor,
+        mask: Tensor | None,
+        scaling: float,
+        groups: int,
+        extend: Extend,
     ) -> Tensor:
         heads = qkv.unflatten(-1, (-1, cos.shape[-1]))
         query, key, value = heads.split([heads.shape[2] - 2 * groups, groups, groups], dim=2)
@@ -43,7 +51,7 @@ class RotaryAttention(torch.autograd.Function):
         return (weights @ value).view(query.shape).transpose(1, 2).flatten(2)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         folded, key, value, weights, cos, sin = ctx.saved_tensors
         (batch, length), (groups, size) = gradient.shape[:2], key.shape[1::2]
         heads = gradient.shape[2] // size

@@ -83,7 +83,7 @@ class PassCount:
         """Patch embedding and reprogramming attention in float32, and the norm before or after all layers."""
         model, rows = self.model, windows * self.model.patches
         keys = model.heads * model.d_ff
-        numbers = rows * (2 * keys + 3 * model.d_model) + 2 * model.prototypes * keys
+        numbers: float = rows * (2 * keys + 3 * model.d_model) + 2 * model.prototypes * keys
         if model.attention_dropout:  # then the weights are written out: before, after and, in a byte, which stay
             numbers += (2 + 1 / _FLOAT32) * rows * model.heads * model.prototypes
         normed = windows * self._positions * self.shape.width

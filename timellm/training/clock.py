@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from statistics import fmean
+from typing import Any
 
 from timellm.config import TrainingConfig
 from timellm.training.memory import evaluated_windows
@@ -81,7 +82,7 @@ class Clock:
         left += max(0, self._config.validations - now.validated) * validation_s
         return max(0.0, left if budget is None else min(left, budget))
 
-    def report(self, now: Standing, **measured: float) -> Progress:
+    def report(self, now: Standing, **measured: Any) -> Progress:
         """Where training stands, for who watches."""
         seconds, step, recent = self.elapsed(), now.step, now.recent
         return Progress(

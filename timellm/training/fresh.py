@@ -60,6 +60,7 @@ def run_fresh(
                 stdout=stdout,
                 stderr=stderr,
             )
+        assert process.stdin is not None
         try:
             with contextlib.suppress(BrokenPipeError):  # it ended before it had read; what it left says why
                 process.stdin.write(config.to_json().encode())

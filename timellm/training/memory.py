@@ -113,8 +113,8 @@ def memory_need(
         },
     ]
     if scored and process_mib is not None:  # what the steps have freed is used again; the last gradients stay
-        scored = read + scoring_bytes(config, table) / _MIB
-        moments.append({"table": scored, "optimizer": 4 * trained / _MIB, "prompt": 0.0, "activations": 0.0})
+        while_scored = read + scoring_bytes(config, table) / _MIB
+        moments.append({"table": while_scored, "optimizer": 4 * trained / _MIB, "prompt": 0.0, "activations": 0.0})
     return MemoryNeed(**persistent, adapters=adapters, **max(moments, key=lambda moment: sum(moment.values())))
 
 

@@ -80,9 +80,9 @@ def from_main(accelerator: Accelerator, find: Callable[[], Found]) -> Found:
         except Exception as error:
             broadcast_object_list([None, error])
             raise
-    found, error = broadcast_object_list(answer)
-    if error is not None:
-        raise error
+    found, failure = broadcast_object_list(answer)
+    if failure is not None:
+        raise failure
     return found
 
 

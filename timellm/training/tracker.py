@@ -95,6 +95,7 @@ class Tracking:
             self._give_up(f"at step {step:,}", error)
 
     def _give_up(self, when: str, error: Exception) -> None:
+        assert self._accelerator is not None
         name = self._accelerator.trackers[0].name
         note = f"Tracking with {name} ended {when} ({_in_a_line(error)}); the run's own records are complete."
         log.warning(note)

@@ -132,7 +132,7 @@ def _measure_name(name: str) -> str:
 
 def _of_baseline(row: Row | None) -> str:
     known = [value for value in row.values if value is not None] if row else []
-    return f":gray[{_in_words(row.name, known[0])}]" if known else ""
+    return f":gray[{_in_words(row.name, known[0])}]" if row and known else ""
 
 
 def _marked(row: Row, place: int) -> str:

@@ -220,8 +220,8 @@ def _deleted(run_id: str) -> bool:
 
 
 def _again(run: Run, settings: dict[str, Any] | None = None) -> None:
-    config, where = run.config.updated(**settings or {}), {"on_cluster": run.on_cluster, "workers": run.workers}
-    started = _attempt(lambda: start_run(config, name=run.name, **where))
+    config = run.config.updated(**settings or {})
+    started = _attempt(lambda: start_run(config, name=run.name, on_cluster=run.on_cluster, workers=run.workers))
     if started:
         keys.choose("run", started.id)
 

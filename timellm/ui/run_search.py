@@ -29,7 +29,7 @@ def search_bar(listed: tuple[Listed, ...]) -> Search:
         placeholder="name, tag, note, data, backbone, id", label_visibility="collapsed", width=320,
     )  # fmt: skip
     order = st.selectbox(
-        "Order", list(_ORDERS), format_func=_ORDERS.get, key=SEARCH_ORDER, bind="query-params",
+        "Order", list(_ORDERS), format_func=_ORDERS.__getitem__, key=SEARCH_ORDER, bind="query-params",
         label_visibility="collapsed", width=210,
     )  # fmt: skip
     with st.popover("Filter", icon=":material/filter_list:"):

@@ -6,6 +6,7 @@ configuration; a setting whose widget is not on the page keeps what it was set t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, get_args, get_origin
 
@@ -143,11 +144,12 @@ def _limits(name: str) -> dict[str, Any]:
     field = SECTIONS[section_of(name)].model_fields[name]
     whole = field.annotation is int
     limits: dict[str, Any] = {"step": 1} if whole else {"step": _FLOAT_STEPS.get(name, 0.01), "format": "%g"}
+    number: Callable[[Any], float] = int if whole else float
     for rule in field.metadata:
         if isinstance(rule, annotated_types.Ge):
-            limits["min_value"] = rule.ge if whole else float(rule.ge)
+            limits["min_value"] = number(rule.ge)
         elif isinstance(rule, annotated_types.Le):
-            limits["max_value"] = rule.le if whole else float(rule.le)
+            limits["max_value"] = number(rule.le)
     return limits
 
 

@@ -47,7 +47,7 @@ def source() -> str | None:
     right.selectbox(
         "Or a table that is here",
         list(known),
-        format_func=known.get,
+        format_func=known.__getitem__,
         key=_PICK,
         placeholder="Choose a table",
         on_change=lambda: keys.choose("table", st.session_state[_PICK]),
@@ -149,7 +149,7 @@ def roles_form(table_id: str) -> None:
                 "long": "long: a row each value",
             }
             layout = st.selectbox(
-                "Layout", layouts, index=layouts.index(now.get("layout", "auto")), format_func=words.get,
+                "Layout", layouts, index=layouts.index(now.get("layout", "auto")), format_func=words.__getitem__,
                 key=keys.setting(table_id, "layout"),
             )  # fmt: skip
             time_column = pick("time_column", "Timestamp column", found.time_candidates, found.time_column)

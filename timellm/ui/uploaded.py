@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import streamlit as st
 
 from timellm.data.uploads import Upload, uploads
@@ -25,7 +27,7 @@ def uploaded_tables() -> None:
         return
     size = file_size(sum(one.size_bytes for one in kept))
     with st.expander(f"Uploaded tables: {len(kept):,}, {size}", icon=":material/folder_open:"):
-        height = 340 if len(kept) > _MOST_WITHOUT_SCROLLING else "content"
+        height: int | Literal["content"] = 340 if len(kept) > _MOST_WITHOUT_SCROLLING else "content"
         with st.container(height=height, border=False):
             for one in kept:
                 _row(one)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
+from timellm.jobs.listing import Listed
 from timellm.jobs.run import Run
 
 METRICS = {
@@ -128,13 +129,13 @@ def moment(stamp: pd.Timestamp) -> str:
 
 def state_badge(run: Run) -> str:
     """A run's state as a coloured word; it says so when a stop was asked for."""
-    word = "stopping" if run.active and run.stop_requested else run.state
+    word: str = "stopping" if run.active and run.stop_requested else run.state
     if run.cause is not None:
         word += f", {CAUSE_WORDS[run.cause]}"
     return f":{STATE_COLOURS[run.state]}-badge[{word}]"
 
 
-def overall_share(run: Run) -> float:
+def overall_share(run: Run | Listed) -> float:
     """How far the whole run is, 0 to 1; 1 only when it has ended."""
     if not run.active:
         return 1.0

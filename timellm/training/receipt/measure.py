@@ -94,7 +94,7 @@ def this_machine(gpu: str | None = None) -> Machine:
 
 def _varied(config: RunConfig) -> dict[Precision, dict[str, str]]:
     """Settings of each row. Quantised layers calculate in the run's own `backbone_dtype`, mostly auto."""
-    half = "float16" if config.model.backbone_dtype == "float16" else "bfloat16"
+    half: Precision = "float16" if config.model.backbone_dtype == "float16" else "bfloat16"
     return {
         "float32": {"quantization": "none", "backbone_dtype": "float32"},
         half: {"quantization": "none", "backbone_dtype": half},

@@ -43,15 +43,16 @@ def verdict(receipt: Receipt, memory: Callable[[float], str] = mib) -> str:
 def _cost(row: ReceiptRow, base: ReceiptRow, memory: Callable[[float], str], *, timed: bool) -> str:
     """Time and memory against those of `base`."""
     than = NAMES[base.precision]
-    saved = base.peak_mib - row.peak_mib
-    same = abs(saved) < _SAME_MEMORY * base.peak_mib
+    base_mib = _known(base.peak_mib)
+    saved = base_mib - _known(row.peak_mib)
+    same = abs(saved) < _SAME_MEMORY * base_mib
     amount = "as much memory" if same else f"{memory(abs(saved))} {'less' if saved > 0 else 'more'} memory"
-    lighter = base.weights_mib - row.weights_mib
+    lighter = _known(base.weights_mib) - _known(row.weights_mib)
     if not same and saved < 0 < lighter:  # the quantization library itself takes more than it saves
         amount += f" (its weights {memory(lighter)} less)"
     if not timed:
         return f"needs {amount} {'as' if same else 'than'} {than}"
-    ratio = row.step_s / base.step_s
+    ratio = _known(row.step_s) / _known(base.step_s)
     if max(ratio, 1 / ratio) < _SAME_TIME:
         time = f"is as fast as {than}"
     elif ratio < 1:
@@ -59,6 +60,11 @@ def _cost(row: ReceiptRow, base: ReceiptRow, memory: Callable[[float], str], *, 
     else:
         time = f"takes {_times(ratio)} as long as {than}"
     return f"{time} and needs {amount}"
+
+
+def _known(figure: float | None) -> float:
+    assert figure is not None, "a row without a cause has all its figures"
+    return figure
 
 
 def _distance(row: ReceiptRow) -> str:

@@ -19,7 +19,7 @@ import sys
 import time
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -124,7 +124,7 @@ def compare(network: TimeLLM, context_BT: Tensor, target_BH: Tensor, *, referenc
     known = load_file(reference) if reference.exists() else {}
     tap = _Tap(network.reader, known.get("patches"))
     network.eval()  # no dropout; gradients flow all the same
-    network.reader = tap
+    network.reader = cast(Any, tap)
     try:
         F.mse_loss(network(context_BT), target_BH).backward()
     finally:
