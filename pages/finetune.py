@@ -54,7 +54,7 @@ with summary, st.container(border=True):
     except TimeLLMError as error:
         missing = [str(error)]
     presets.picker(form, config)
-    usual_name = setup.run_name(tables.title(table_id), chosen)
+    usual_name = setup.run_name(tables.title(table_id), chosen, config=config, usual=form.defaults)
     name = st.text_input(
         "Name",
         placeholder=usual_name,
@@ -78,7 +78,7 @@ with summary, st.container(border=True):
         st.button("Leave it as it is", width="stretch", on_click=refill.leave_as_it_is)
     for reason in missing:
         st.caption(f":material/block: {plain(reason)}.")
-    st.caption("It works in the background; this page can be closed.")
+    st.caption("The run works in the background; you can close this page.")
     if started and waiting and config is not None:
         refill.save(waiting, config, name or usual_name)
     elif started and config is not None:

@@ -111,3 +111,11 @@ def test_code_of_a_backbone_cannot_be_switched_on_where_the_operator_has_not_agr
     monkeypatch.setenv("TIMELLM_ALLOW_REMOTE_CODE", "1")
     app.run()
     assert not app.toggle(key=f"setting/{table_id}/trust_remote_code").disabled
+
+
+def test_usual_name_says_what_differs_from_the_usual_settings(open_page, table_id):
+    app = open_page("finetune", table=table_id)
+    name = next(one for one in app.text_input if one.label == "Name")
+    assert name.placeholder == "Plant load, SmolLM2 135M Instruct"
+    next(one for one in app.number_input if one.label == "Steps at most").set_value(30).run()
+    assert next(one for one in app.text_input if one.label == "Name").placeholder.endswith(", Steps at most 30")

@@ -387,3 +387,20 @@ def test_stop_dialog_says_what_each_way_does_to_the_results(open_page, queued, s
     queued.run_dir.mkdir(parents=True, exist_ok=True)
     queued.state_file.write_bytes(b"where it stood")
     assert "forecast, metrics and attention are there" in said() and "continues from the last saved step" in said()
+
+
+def test_columns_without_a_value_are_left_out_and_equal_names_are_told_apart(open_page, queued, table_id, store):
+    twin = store.create_run(queued.config, name=queued.name)
+    listed = open_page("runs").dataframe[0].value
+    assert "Skill" not in listed and "Tags" not in listed and "Best validation MSE" not in listed
+    assert listed["Run"].tolist() == [f"Waiting run ({run_id[-5:]})" for run_id in (twin.id, queued.id)]
+    label(store, queued.id, tags=["paper"], note="")
+    assert "Tags" in open_page("runs").dataframe[0].value
+
+
+def test_runs_are_ticked_by_name_too(open_page, finished, failed):
+    app = open_page("runs")
+    box = next(one for one in app.multiselect if one.label == "Runs to compare")
+    box.set_value([finished.id, failed.id]).run()
+    assert not app.exception
+    assert any(link.label == "Compare 2 runs" for link in app.page_link)

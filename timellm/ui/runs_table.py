@@ -5,6 +5,8 @@ It reads one light statement of the store, is drawn as a fragment of its own, an
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pandas as pd
 import streamlit as st
 
@@ -17,11 +19,13 @@ from timellm.ui.run_search import clear_search, in_words, search_bar
 from timellm.ui.words import QUANTIZATION, ago, duration, overall_share, plain
 
 _TICKED = keys.view("runs", "ticked")
+_PICKED = keys.view("runs", "picked")
+_VERSION = keys.view("runs", "version")  # of what is ticked in the table: a selection made elsewhere needs a new table
 _TICK_S = 5.0  # every redraw takes from the two cores that train
 _MOST_PIXELS = 320
 
 COLUMNS = {
-    "Run": st.column_config.TextColumn(width="medium"),
+    "Run": st.column_config.TextColumn(width="large"),
     "Progress": st.column_config.ProgressColumn(min_value=0, max_value=1, format="percent", width="small"),
     "Best validation MSE": st.column_config.NumberColumn(
         "Best validation", format="%.3f", help="Lowest MSE on z-scored validation windows so far."
@@ -33,10 +37,10 @@ COLUMNS = {
 
 
 def runs_frame(listed: tuple[Listed, ...]) -> pd.DataFrame:
-    """One row a run, in words; numbers stay numbers so that columns sort."""
-    return pd.DataFrame(
+    """One row a run, in words; numbers stay numbers so that columns sort. Columns without any value are left out."""
+    frame = pd.DataFrame(
         {
-            "Run": [run.name for run in listed],
+            "Run": _names(listed),
             "State": ["stopping" if run.active and run.stop_requested else run.state for run in listed],
             "Progress": [overall_share(run) if run.active or run.state == "finished" else None for run in listed],
             "Time left": [duration(run.eta_s) if run.state == "running" else "" for run in listed],
@@ -49,6 +53,15 @@ def runs_frame(listed: tuple[Listed, ...]) -> pd.DataFrame:
             "Started": [ago(run.started or run.created) for run in listed],
         }
     )
+    return frame.drop(
+        columns=[name for name in frame if frame[name].isin(["", None]).all() or frame[name].isna().all()]
+    )
+
+
+def _names(listed: tuple[Listed, ...]) -> list[str]:
+    """The runs' names, told apart by the end of their ids where several have the same."""
+    often = Counter(run.name for run in listed)
+    return [run.name if often[run.name] == 1 else f"{run.name} ({run.id[-5:]})" for run in listed]
 
 
 def runs_table(listed: tuple[Listed, ...]) -> None:
@@ -74,8 +87,9 @@ def runs_table(listed: tuple[Listed, ...]) -> None:
         count = f"{len(shown):,} of {len(everything):,} runs: {plain(in_words(search))}. " if search.leaves_out else ""
         with st.container(horizontal=True, vertical_alignment="center"):  # above, the table's tools would cover it
             _link_to_comparison(ticked)
+            _picker(everything, ticked)
             st.caption(
-                f"{count}Choose a cell to see its run, tick rows to compare them. Runs go on when this page is closed."
+                f"{count}Select a cell to see its run, tick rows to compare. Runs continue when this page is closed."
             )
 
     table()
@@ -89,11 +103,27 @@ def _link_to_comparison(ticked: list[str]) -> None:
     )  # fmt: skip
 
 
+def _picker(everything: tuple[Listed, ...], ticked: list[str]) -> None:
+    """Ticks runs by name: the rows of the table can be ticked with a pointer alone."""
+    names = dict(zip((run.id for run in everything), _names(everything), strict=True))
+    with st.popover("Choose runs to compare", icon=":material/checklist:"):
+        st.session_state[_PICKED] = ticked
+        st.multiselect(
+            "Runs to compare", list(names), key=_PICKED, format_func=names.get, on_change=_picked,
+            placeholder="Write a part of a name", width=420,
+        )  # fmt: skip
+
+
+def _picked() -> None:
+    st.session_state[_TICKED] = tuple(st.session_state[_PICKED])
+    st.session_state[_VERSION] = st.session_state.get(_VERSION, 0) + 1
+
+
 def _grid(shown: tuple[Listed, ...], ticked: list[str]) -> None:
     ids = [run.id for run in shown]
     places = {run_id: place for place, run_id in enumerate(ids)}
     # A selection is kept as positions: a list of other runs, or in another order, is another table.
-    key = keys.view("runs", f"table/{hash(tuple(ids))}")
+    key = keys.view("runs", f"table/{hash((st.session_state.get(_VERSION, 0), *ids))}")
     here = places.get(keys.chosen("run") or "")
     st.dataframe(
         runs_frame(shown),

@@ -18,13 +18,16 @@ from timellm.ui import charts, keys
 from timellm.ui.errors import show_error
 from timellm.ui.loaders import backbone_ready
 from timellm.ui.place import Place
-from timellm.ui.settings import ADVANCED, Form
+from timellm.ui.settings import ADVANCED, Form, label, shown
 from timellm.ui.words import NO_STEP_LIMIT, QUANTIZATION, memory, plain
 
 if TYPE_CHECKING:
     from timellm.data.table import Table
 
 _OTHER = "another model"
+_NOT_IN_A_NAME = ("path", "layout", "time_column", "id_column", "value_column", "frequency", "description", "backbone",
+                  "quantization", "trust_remote_code", "device", "tracker")  # fmt: skip
+_MOST_IN_A_NAME = 3
 _BLOCKED = (
     "This server can be reached from other machines. Code of a backbone runs here only when its operator allows it with"
     f" {CONSENT}=1 in the server's environment."
@@ -199,13 +202,16 @@ def missing_for_start(config: RunConfig, rows: int) -> list[str]:
     ]
 
 
-def run_name(table_title: str, chosen: dict[str, Any]) -> str:
-    """A name for a run that nobody named: table, backbone, and the quantization if there is one."""
+def run_name(table_title: str, chosen: dict[str, Any], *, config: RunConfig | None, usual: RunConfig) -> str:
+    """A name for a run that nobody named: table, backbone, quantization, and settings that are not the usual ones."""
     entry = find(chosen["backbone"])
     parts = [table_title, entry.title if entry else chosen["backbone"]]
     if chosen["quantization"] != "none":
         parts.append(QUANTIZATION[chosen["quantization"]])
-    return ", ".join(filter(None, parts))
+    changed = config.differences(usual) if config else {}
+    told = [name for name in changed if name not in _NOT_IN_A_NAME and not ("minutes" in changed and name == "steps")]
+    parts += [f"{label(name)} {shown(name, changed[name][0])}" for name in told[:_MOST_IN_A_NAME]]
+    return ", ".join(filter(None, parts))[:120]
 
 
 def start(config: RunConfig, name: str, where: Place) -> None:
