@@ -17,7 +17,7 @@ with explained("The uploaded tables cannot be listed"):
     uploaded_tables()
 if table_id is None:
     with st.container(border=True):
-        st.markdown("Bring a CSV file or choose a sample to see its series here, and then fine-tune on it.")
+        st.markdown("Upload a CSV file or choose a sample. This page then shows its series; fine-tuning comes next.")
     st.stop()
 
 with explained("This table is not here"):

@@ -31,7 +31,7 @@ with explained("The forecast of this run cannot be shown"):
         if mine.empty:
             st.info(
                 f"There is no forecast of {plain(channel)}: values are missing in its last {config.model.context:,} "
-                "rows, and nothing is made up for them. Choose another channel, or look at the test period."
+                "rows, and missing values are not filled. Choose another channel, or show the test period."
             )
             st.stop()
         history = table.values[channel].iloc[-history_rows:]
@@ -57,7 +57,7 @@ with explained("The forecast of this run cannot be shown"):
         charts.draw(backtest_chart, context, actual, models, alt=f"Test forecast of {channel}")
         st.caption(
             f"One of {len(cutoffs):,} test windows of this channel. The model was not trained on anything after the "
-            "cut-off; what came is the solid line."
+            "cut-off; the solid line shows the measured values."
         )
         rows = long_frame(channel, actual, models)
         name = f"test-{results.run.id}-{cutoffs[number]:%Y%m%dT%H%M}.csv"

@@ -12,7 +12,7 @@ from timellm.ui.words import ago, phase_line, plain, skill_words, state_badge
 
 st.title("Time-LLM workbench")
 st.markdown(
-    "Forecast your time series with a frozen language model that learns to read them. Your data stays on this machine."
+    "Forecast time series with a frozen language model and small trained adapters. Your data stays on this machine."
 )
 
 with explained("The list of runs cannot be read"):
@@ -24,7 +24,7 @@ with own, st.container(border=True, height="stretch"):
     st.markdown("**Your own table**")
     st.markdown("A CSV with one timestamp column and numeric columns, or `unique_id, ds, y`.")
     st.space("stretch")
-    st.page_link("data.py", label="Bring a file", icon=":material/upload_file:")
+    st.page_link("data.py", label="Upload a file", icon=":material/upload_file:")
 with sample, st.container(border=True, height="stretch"):
     st.markdown("**A sample**")
     bundled = samples()[0]

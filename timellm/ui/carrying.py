@@ -41,7 +41,9 @@ def export(run: Run) -> None:
     url = export_route.link(run.id, with_table=with_table)
     st.link_button(f"Export, about {size}", url, icon=":material/download:", width="stretch")
     if held.left_out:
-        st.caption(f"{len(held.left_out)} files of other kinds stay behind, such as a tracker's.")
+        st.caption(
+            f"{len(held.left_out)} files of other kinds are not exported, such as those of an experiment tracker."
+        )
 
 
 def import_one() -> None:

@@ -97,7 +97,7 @@ def curves(comparison: Comparison) -> None:
         alt=f"{part} loss of the compared runs by step",
     )
     if part == "Train" and len({run.config.training.loss for run in comparison.runs}) > 1:
-        st.caption("The runs are trained on different losses, so these curves do not compare.")
+        st.caption("The runs are trained on different losses, so these curves cannot be compared.")
 
 
 def settings(comparison: Comparison) -> None:

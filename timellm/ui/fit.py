@@ -66,7 +66,7 @@ def _bar(found: Estimate, have: Budget, *, enough: bool) -> None:
     needs = f"Needs about **{memory(found.memory_mib)}** of {memory(have.free_mib)} free {have.where}"
     st.progress(share, text=f"{needs}, about **{_about(found.seconds)}**")
     if not enough:
-        st.warning("It does not fit into the free memory and would most likely be ended by the system.")
+        st.warning("The run does not fit into the free memory; the operating system would probably end it.")
 
 
 def _about(seconds: float) -> str:

@@ -99,7 +99,7 @@ def _header(run: Run) -> None:
     elif run.state == "failed":
         show_error("This run failed", run.error or "The cause was not recorded; the log may say more.")
     elif run.state == "stopped" and not run.summary:
-        st.info("This run was stopped before it had anything to keep.", icon=":material/info:")
+        st.info("This run was stopped before its first checkpoint, so it has no results.", icon=":material/info:")
 
 
 def _numbers(run: Run) -> None:

@@ -84,7 +84,11 @@ def _queue_buttons(run: Run) -> None:
 def _ended_buttons(run: Run) -> None:
     if run.can_go_on:
         st.button(
-            "Resume", icon=":material/resume:", on_click=_go_on, args=(run.id,), help="Goes on from where it stood."
+            "Resume",
+            icon=":material/resume:",
+            on_click=_go_on,
+            args=(run.id,),
+            help="Continues from the last saved step.",
         )
     st.button(
         "Run again", icon=":material/replay:", on_click=_again, args=(run,), help="A new run with these settings."
@@ -102,7 +106,7 @@ def more(run: Run) -> None:
             st.button(
                 "Start over in place", icon=":material/restart_alt:", width="stretch", on_click=_go_on,
                 args=(run.id,), kwargs={"from_the_beginning": True},
-                help="The same run from its beginning; where its training stood is forgotten.",
+                help="Trains the same run again from step 0; its saved training state is deleted.",
             )  # fmt: skip
         carrying.export(run)
         with st.form(f"labels/{run.id}", border=False):

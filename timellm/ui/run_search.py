@@ -16,8 +16,8 @@ from timellm.ui.words import STATE_COLOURS
 _ORDERS: dict[Order, str] = {
     "newest": "Newest first",
     "oldest": "Oldest first",
-    "validation": "Best validation first",
-    "skill": "Best skill first",
+    "validation": "Lowest validation error first",
+    "skill": "Highest skill first",
     "name": "By name",
 }
 
