@@ -95,3 +95,24 @@ def test_runs_are_found_opened_scrubbed_and_compared(watched, two, shoot):
     page.reload()
     expect(page.get_by_role("heading", name="Layers 5")).to_be_visible(timeout=_SOON_MS)
     assert f"run={other.id}" in page.url
+
+
+def test_runs_are_compared_by_keyboard_alone(watched, two):
+    page = watched.open("runs")
+    opener = page.get_by_role("button", name="Choose runs to compare")
+    opener.focus()
+    page.keyboard.press("Enter")
+    box = page.get_by_role("combobox", name="Runs to compare")
+    expect(box).to_be_visible(timeout=_SOON_MS)
+    for name in ("Layers 4", "Layers 5"):
+        box.focus()
+        page.keyboard.type(name)
+        page.keyboard.press("Enter")
+        watched.settled()
+    page.keyboard.press("Escape")
+    link = page.get_by_role("link", name="Compare 2 runs")
+    expect(link).to_be_visible(timeout=_SOON_MS)
+    link.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Compare")).to_be_visible(timeout=_SOON_MS)
+    expect(page.get_by_text("Layers 5").first).to_be_visible(timeout=_SOON_MS)
