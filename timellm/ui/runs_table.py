@@ -109,7 +109,8 @@ def _picker(everything: tuple[Listed, ...], ticked: list[str]) -> None:
     with st.popover("Choose runs to compare", icon=":material/checklist:"):
         st.session_state[_PICKED] = ticked
         st.multiselect(
-            "Runs to compare", list(names), key=_PICKED, format_func=names.get, on_change=_picked,
+            "Runs to compare", list(names), key=_PICKED, format_func=lambda run_id: names.get(run_id, run_id),
+            on_change=_picked,
             placeholder="Write a part of a name", width=420,
         )  # fmt: skip
 
