@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from timellm.data.exported import to_csv
 from timellm.plots.attention import AttentionPicture, attention_chart
 from timellm.plots.attention_png import attention_png
 from timellm.ui import charts, keys
@@ -69,6 +70,6 @@ with explained("The attention of this run cannot be shown"):
             icon=":material/image:", type="primary", on_click="ignore",
         )  # fmt: skip
         st.download_button(
-            "Download CSV, all prototypes", lambda: found.frame(head).to_csv(), f"{name}.csv", "text/csv",
+            "Download CSV, all prototypes", lambda: to_csv(found.frame(head), index=True), f"{name}.csv", "text/csv",
             icon=":material/download:", on_click="ignore",
         )  # fmt: skip

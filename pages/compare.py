@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from timellm.errors import RunNotFoundError
 from timellm.jobs.comparison import compare
 from timellm.jobs.launcher import tend
 from timellm.ui import comparing
@@ -37,7 +38,10 @@ with explained("These runs cannot be compared"):
 def side_by_side() -> None:
     """Everything about the runs; ticks while one is active."""
     with explained("These runs cannot be compared"):
-        comparison = compare(store(), chosen)
+        try:
+            comparison = compare(store(), chosen)
+        except RunNotFoundError:  # deleted in another tab: the whole page says so
+            st.rerun()
     comparing.heads(comparison)
     for warning in comparison.warnings:
         st.warning(plain(without_server_paths(warning)), icon=":material/warning:")

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from timellm.data.exported import to_csv
 from timellm.plots.forecast import backtest_chart, future_chart
 from timellm.ui import charts, keys
 from timellm.ui.errors import explained
@@ -65,7 +66,7 @@ with explained("The forecast of this run cannot be shown"):
 
 st.download_button(
     "Download CSV, all channels" if mode == "Future" else "Download CSV of this window",
-    rows.to_csv(index=False),
+    to_csv(rows),
     name,
     "text/csv",
     icon=":material/download:",

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from timellm.data.exported import to_csv
 from timellm.plots.metrics import MOST_CHANNELS, by_channel, by_step
 from timellm.ui import charts, keys
 from timellm.ui.errors import explained
@@ -52,7 +53,7 @@ with st.container(horizontal=True):
     ):
         st.download_button(
             f"Download {title}, CSV",
-            frame.to_csv(index=False),
+            to_csv(frame),
             f"metrics-{title.replace(' ', '-')}-{results.run.id}.csv",
             "text/csv",
             icon=":material/download:",

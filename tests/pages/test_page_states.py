@@ -82,10 +82,32 @@ def test_result_page_of_a_damaged_run_stays_usable(open_page, finished, page):
 def test_page_of_a_run_that_is_gone_says_so_once(open_page, finished, page):
     app = open_page(page, run="20200101-0000-zzzzz")
     assert not app.exception
-    assert "There is no run" in (app.info if page == "runs" else app.error)[0].value.replace("\\", "")
+    assert not app.error
+    assert "There is no run 20200101-0000-zzzzz" in text(app).replace("\\", "")
+    assert page == "runs" or [link.label for link in app.page_link] == ["All runs"]
     app.run()  # the id is forgotten, so the next visit shows the newest run
     assert not app.error
     assert app.query_params["run"] == finished.id
+
+
+@pytest.mark.parametrize("page", RESULT_PAGES)
+def test_run_that_is_deleted_while_its_page_is_open_leaves_a_way_on(open_page, finished, store, page):
+    app = open_page(page, run=finished.id)
+    store.delete(finished.id)
+    app.run()
+    assert not app.exception
+    assert not app.error
+    assert f"There is no run {finished.id}" in text(app).replace("\\", "")
+
+
+def test_compared_run_that_is_deleted_while_the_page_is_open_is_left_out(open_page, finished, stopped, store):
+    app = open_page("compare", runs=f"{finished.id},{stopped.id}")
+    assert not app.error
+    store.delete(stopped.id)
+    app.run()
+    assert not app.exception
+    assert not app.error
+    assert "Left out, because there is no such run" in text(app)
 
 
 @pytest.mark.parametrize(("page", "what"), [("forecast", "forecast"), ("metrics", "metrics"), ("attention", "heatmap")])

@@ -1,5 +1,6 @@
 """Words for numbers and states: short, with units, and never at the end before the end."""
 
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -83,3 +84,20 @@ def test_phase_line_names_no_total_when_the_clock_ends_the_run():
     assert phase_line(run(phase="loading", message="Loading my*model*")) == r"Loading my\*model\*"
     assert phase_line(run(phase="loading", message="")) == "Loading the backbone"
     assert phase_line(run(phase="fetching", done=5_000_000, total=93_000_000)) == "Fetching the backbone, 5 of 93 MB"
+
+
+@pytest.mark.parametrize(
+    "text", ["see https://a.example", "HTTP://a.example", "www.a.example", "me@a.example", "ftp://a"]
+)
+def test_plain_address_is_no_link(text):
+    shown = plain(text)
+    assert shown.replace("\u2060", "").replace("\\", "") == text
+    assert not re.search(r"(?i)(https?|ftp)\\?://|www\.|[-.+\w]@", shown)
+
+
+def test_plain_line_is_no_list_heading_or_code():
+    text = "- one\n+ two\n1. three\n    four\nfive\n===\n---\n# six"
+    assert plain(text).split("\n") == [
+        r"\- one", r"\+ two", r"1\. three", "four", "five", r"\===", r"\---", r"\# six",
+    ]  # fmt: skip
+    assert plain("-0.5 of 1.5, 3-4") == "-0.5 of 1.5, 3-4"

@@ -28,6 +28,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from timellm.data.exported import safe_cell
 from timellm.data.longtable import Chunk, Reading, chunks, grid, long_files
 from timellm.data.source import WindowSource
 from timellm.data.windows import WindowIndex
@@ -173,7 +174,7 @@ class Worker:
         part = Part(file, number, len(chunk.ids), len(chunk.left_out), hashes)
         if chunk.left_out:
             text = io.StringIO()
-            csv.writer(text).writerows([("unique_id", "reason"), *chunk.left_out])
+            csv.writer(text).writerows([("unique_id", "reason"), *(map(safe_cell, one) for one in chunk.left_out)])
             self._write(f"_left-out-{file:05}-{number:05}.csv", text.getvalue().encode())
         if chunk.ids and not self._files.exists(f"{self._root}/{part.name}"):
             buffer = io.BytesIO()

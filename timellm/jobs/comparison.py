@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from timellm.config import SECTIONS
+from timellm.data.exported import safe_cell
 from timellm.data.uploads import table_title
 from timellm.errors import CheckpointError, ConfigError, JobError
 from timellm.forecasting.scores import MODEL_NAME
@@ -79,10 +80,12 @@ class Comparison:
         text = io.StringIO()
         lines = csv.writer(text, lineterminator="\n")
         lines.writerow(["kind", "name", *(run.id for run in self.runs)])
-        lines.writerow(["run", "name", *(run.name for run in self.runs)])
+        lines.writerow(["run", "name", *(safe_cell(run.name) for run in self.runs)])
         lines.writerow(["run", "state", *(run.state for run in self.runs)])
         for kind, rows in (("measure", self.measures), ("setting", self.settings)):
-            lines.writerows([kind, row.name, *(shown_value(row.name, value) for value in row.values)] for row in rows)
+            lines.writerows(
+                [kind, row.name, *(safe_cell(shown_value(row.name, value)) for value in row.values)] for row in rows
+            )
         return text.getvalue()
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
+from timellm.errors import RunNotFoundError
 from timellm.jobs.cluster_runs import bring
 from timellm.jobs.launcher import tend
 from timellm.jobs.run import Run
 from timellm.ui import keys
 from timellm.ui.errors import explained, nothing_here, show_error
 from timellm.ui.loaders import Results, store
-from timellm.ui.words import ago, phase_line, state_badge
+from timellm.ui.words import ago, phase_line, plain, state_badge
 
 _MOST_OFFERED = 200
 
@@ -26,8 +27,15 @@ def pick_run(page: str) -> Run:
         tend(store())
         runs = {run.id: run for run in store().runs(_MOST_OFFERED)}
         wanted = keys.chosen("run")
-        if wanted and wanted not in runs:
-            runs[wanted] = _get_or_forget(wanted)
+        if wanted and wanted not in runs and (older := _find(wanted)) is not None:
+            runs[wanted] = older
+    if wanted and wanted not in runs:
+        keys.choose("run", None)  # so that the next visit is not stopped by an id that is gone
+        nothing_here(
+            f"There is no run {plain(wanted[:40])}. It was deleted (perhaps in another tab), or the address is wrong.",
+            page="runs.py",
+            label="All runs",
+        )
     if not runs:
         nothing_here(
             "There is no run yet. Choose a table, start a fine-tuning run, and its results appear here.",
@@ -49,11 +57,11 @@ def pick_run(page: str) -> Run:
     return runs[wanted or default]
 
 
-def _get_or_forget(run_id: str) -> Run:
-    keys.choose("run", None)  # so that the next visit is not stopped by an id that is gone
-    run = store().get(run_id)
-    keys.choose("run", run_id)
-    return run
+def _find(run_id: str) -> Run | None:
+    try:
+        return store().get(run_id)
+    except RunNotFoundError:
+        return None
 
 
 def _title(run: Run) -> str:

@@ -56,11 +56,17 @@ _PHASE_SPANS = {"loading": (0.01, 0.10), "fetching": (0.01, 0.06), "training": (
 
 NO_STEP_LIMIT = 1_000_000  # with a time budget the clock ends the run, not the steps
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>$#~:|])")
+_INDENTS = re.compile(r"(?m)^[ \t]+")
+_LINE_STARTS = re.compile(r"(?m)^(\d*)([-+=.)])(?=[-+=\s]|$)")
+# An address becomes a link even when its colon is escaped; a mark of no width in it keeps it text.
+_ADDRESSES = re.compile(r"(?i)https?(?=\\?:)|ftp(?=\\?:)|www(?=\.)|[-.+\w](?=@)")
+_JOINER = "\u2060"
 
 
 def plain(text: str) -> str:
-    """Text as it is, with nothing in it read as Markdown."""
-    return _MARKDOWN.sub(r"\\\1", text)
+    """Text as it is, with nothing in it read as Markdown: no links, pictures, colours, lists or headings."""
+    text = _MARKDOWN.sub(r"\\\1", _INDENTS.sub("", text))
+    return _ADDRESSES.sub(f"\\g<0>{_JOINER}", _LINE_STARTS.sub(r"\1\\\2", text))
 
 
 def duration(seconds: float | None) -> str:

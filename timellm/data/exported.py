@@ -1,0 +1,43 @@
+"""CSV that people open in a spreadsheet.
+
+Enters: frames and rows, in which names may be a stranger's. Leaves: CSV text. A spreadsheet calculates what begins with
+one of = + - @, so a text that does, and is no number, is written behind an apostrophe, which makes it text there.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_NUMBER = re.compile(r"[+-]?(\d+([.,]\d+)*|\.\d+)([eE][+-]?\d+)?")
+
+
+def safe_cell(value: Any) -> Any:
+    """The value, or the text behind an apostrophe if a spreadsheet would calculate it; numbers stay as they are."""
+    if isinstance(value, str) and value.startswith(_FORMULA) and _NUMBER.fullmatch(value) is None:
+        return "'" + value
+    return value
+
+
+def to_csv(frame: pd.DataFrame, *, index: bool = False) -> str:
+    """A frame as CSV text; its texts and the names of its columns are safe to open in a spreadsheet."""
+    safe = frame.rename(columns=safe_cell)
+    for number, kind in enumerate(safe.dtypes):
+        if pd.api.types.is_string_dtype(kind) or kind.kind == "O" or isinstance(kind, pd.CategoricalDtype):
+            column = safe.iloc[:, number].astype(object)
+            known = {value: safe_cell(value) for value in column.unique()}  # few names stand in very many rows
+            safe.isetitem(number, column.map(known))
+    return safe.to_csv(index=index)
+
+
+def write_csv(frame: pd.DataFrame, path: Path, *, index: bool = False) -> None:
+    """Write a frame as `to_csv` gives it.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    path.write_text(to_csv(frame, index=index), encoding="utf-8", newline="")
