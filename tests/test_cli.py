@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from datetime import datetime
@@ -187,3 +188,14 @@ def test_answer_is_strict_json():
 
 def test_columns_line_up():
     assert columns(("name", "n"), [("a", 1), ("long name", float("nan"))]) == "name       n\na          1\nlong name  -"
+
+
+@pytest.mark.parametrize("verb", ["inspect", "estimate", "import"])
+def test_pipe_device_or_folder_in_place_of_a_file_is_refused_at_once(verb, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TIMELLM_HOME", str(tmp_path / "home"))
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero"), Path("/dev/null"), tmp_path):
+        assert main([verb, str(path)]) == 2
+        said = capsys.readouterr()
+        assert (said.out, said.err.count("\n")) == ("", 1)
+        assert re.search(r"is a (pipe or a device|folder)|is no file", said.err)

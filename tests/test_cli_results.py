@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,6 +14,7 @@ import pytest
 
 from timellm.cli import main
 from timellm.config import RunConfig
+from timellm.forecasting.artifacts import RunFolder
 from timellm.workspace import PROJECT
 
 
@@ -128,3 +131,44 @@ def test_verb_on_a_folder_that_is_no_run_says_so(tmp_path, monkeypatch, capsys, 
     monkeypatch.chdir(tmp_path)
     assert main([words[0], "nothing-here", *words[1:]]) == 2
     assert "nothing-here holds no config.json, so it is not a run folder" in capsys.readouterr().err
+
+
+def test_file_that_is_there_is_replaced_only_on_demand(fitted, hourly_csv, tmp_path, monkeypatch, capsys):
+    folder, mine = fitted[0], tmp_path / "mine.csv"
+    for verb in ("forecast", "attention"):
+        mine.write_text("my own work")
+        assert main([verb, str(folder), "--out", str(mine)]) == 2
+        said = capsys.readouterr()
+        assert (said.out, said.err.count("\n")) == ("", 1)
+        assert "is there already; name another file, or give --force to replace it" in said.err
+        assert mine.read_text() == "my own work"
+        assert main([verb, str(folder), "--out", str(mine), "--force"]) == 0
+        assert mine.read_text() != "my own work"
+        capsys.readouterr()
+
+
+def test_table_and_files_of_the_run_are_never_replaced(fitted, hourly_csv, tmp_path, capsys):
+    folder, newer = fitted[0], tmp_path / "newer.csv"
+    shutil.copy(hourly_csv, newer)
+    link = tmp_path / "link.csv"
+    link.symlink_to(hourly_csv)
+    for words in (
+        ["--out", str(hourly_csv)],
+        ["--out", str(link)],
+        ["--out", str(newer), "--data", str(newer)],
+        ["--out", str(folder / "scores.json")],
+    ):
+        before = Path(words[1]).read_bytes()
+        assert main(["forecast", str(folder), *words, "--force"]) == 2
+        assert "is the run's own or the table that is read; name another file" in capsys.readouterr().err
+        assert Path(words[1]).read_bytes() == before
+
+
+def test_names_that_a_spreadsheet_would_calculate_are_written_as_text(fitted, tmp_path, capsys):
+    folder = Path(shutil.copytree(fitted[0], tmp_path / "run"))
+    future = RunFolder(folder).future().replace({"unique_id": {"load": "=1+1"}})
+    RunFolder(folder).save_future(future)
+    assert main(["forecast", str(folder), "--out", str(tmp_path / "f.csv")]) == 0
+    written = pd.read_csv(tmp_path / "f.csv")
+    assert set(written["unique_id"]) == {"'=1+1", "price"}
+    np.testing.assert_allclose(written["yhat"], future["yhat"])

@@ -15,7 +15,6 @@ def export_run(arguments: argparse.Namespace) -> Answer:
     Raises:
         TimeLLMError: there is no such run, it has not ended, or the file is there already.
     """
-    from timellm.errors import ConfigError
     from timellm.jobs.archive import Contents, write_archive
     from timellm.jobs.store import Store
     from timellm.workspace import write_whole
@@ -24,9 +23,7 @@ def export_run(arguments: argparse.Namespace) -> Answer:
     held: Contents | None = None
     store.reconcile()
     out = arguments.file or Path(f"{store.get(arguments.run).id}.zip")
-    if out.exists():
-        raise ConfigError(f"{out} is there already; name another file, or remove it first")
-    check_out(out, option="")
+    check_out(out, option="", force=arguments.force)
 
     def write(path: Path) -> None:
         nonlocal held
@@ -59,6 +56,8 @@ def import_run(arguments: argparse.Namespace) -> Answer:
     from timellm.jobs.importing import import_run as take_in
     from timellm.jobs.store import Store
 
+    if arguments.file.exists() and not arguments.file.is_file():
+        raise ConfigError(f"{arguments.file} is no file; name the archive that 'export' has written")
     try:
         file = arguments.file.open("rb")
     except OSError as error:

@@ -95,6 +95,9 @@ def _parser() -> argparse.ArgumentParser:
         start.add_argument("--preset", metavar="NAME", help="settings to start from: laptop, 6gb, 24gb or paper")
         settings(one)
 
+    def force(one: argparse.ArgumentParser) -> None:
+        one.add_argument("--force", action="store_true", help="replace the file if it is there already")
+
     def trust(one: argparse.ArgumentParser) -> None:
         one.add_argument(
             "--trust-remote-code",
@@ -124,6 +127,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("run_dir", type=Path, metavar="DIR")
     one.add_argument("--data", type=Path, metavar="NEW.csv", help="table to go on from, with the same columns")
     one.add_argument("--out", type=Path, required=True, metavar="F.csv", help="columns unique_id, ds, yhat")
+    force(one)
     trust(one)
 
     one = verb(
@@ -140,6 +144,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--out", type=Path, required=True, metavar="F.png", help="a picture, or all numbers if it ends in .csv"
     )
+    force(one)
     one.add_argument("--channel", help="the first one when not given")
     one.add_argument("--head", type=_whole(1, 64), metavar="N", help="counted from 1; their mean when not given")
     one.add_argument(
@@ -156,10 +161,12 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("runs", nargs="+", metavar="RUN", help="two or more ids, as 'runs' shows them")
     one.add_argument("--all", action="store_true", help="settings that are the same, too")
     one.add_argument("--out", type=Path, metavar="F.csv", help="write every measure and setting there")
+    force(one)
 
     one = verb("export", carrying.export_run, "Write a run of this workspace as one archive, to be imported elsewhere.")
     one.add_argument("run", metavar="RUN", help="its id, as 'runs' shows it")
     one.add_argument("file", type=Path, nargs="?", metavar="FILE", help="RUN.zip when not given")
+    force(one)
     one.add_argument("--without-table", action="store_true", help="leave the CSV out")
 
     one = verb("import", carrying.import_run, "Take a run from an archive into this workspace, after checking it.")

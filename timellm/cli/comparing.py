@@ -23,7 +23,7 @@ def compare(arguments: argparse.Namespace) -> Answer:
     from timellm.jobs.store import Store
 
     if arguments.out:
-        check_out(arguments.out)
+        check_out(arguments.out, force=arguments.force)
     found = side_by_side(Store.open(), arguments.runs)
     settings = [row for row in found.settings if arguments.all or row.differs]
     data = {

@@ -26,9 +26,11 @@ def forecast(arguments: argparse.Namespace) -> Answer:
     Raises:
         TimeLLMError: the run folder, the newer table or the output file cannot be used.
     """
-    check_out(arguments.out)
+    from timellm.data.exported import write_csv
+
+    check_out(arguments.out, force=arguments.force, inputs=_inputs(arguments.run_dir, arguments.data))
     frame = _forecast(arguments.run_dir, arguments.data, trust_remote_code=arguments.trust_remote_code)
-    write_out(arguments.out, lambda path: frame.to_csv(path, index=False))
+    write_out(arguments.out, lambda path: write_csv(frame, path))
     channels, first, last = frame["unique_id"].nunique(), frame["ds"].min(), frame["ds"].max()
     data = {"out": arguments.out.resolve(), "rows": len(frame), "channels": channels, "start": first, "end": last}
     return Answer(data, f"{arguments.out}: {len(frame):,} rows, {channels} channels, {first} to {last}")
@@ -78,15 +80,16 @@ def attention(arguments: argparse.Namespace) -> Answer:
     Raises:
         TimeLLMError: the run folder, the window or the output file cannot be used.
     """
+    from timellm.data.exported import write_csv
     from timellm.explain.attention import attention_map
 
-    check_out(arguments.out)
+    check_out(arguments.out, force=arguments.force, inputs=_inputs(arguments.run_dir, None))
     channel = arguments.channel or _folder(arguments.run_dir).table().channels[0]
     found = attention_map(arguments.run_dir, channel=channel, cutoff=_moment(arguments.cutoff))
     head = _head(arguments.head, len(found.weights))
     top = found.top(max(arguments.prototypes, 1), head)
     if arguments.out.suffix.lower() == ".csv":
-        write_out(arguments.out, found.frame(head).to_csv)
+        write_out(arguments.out, lambda path: write_csv(found.frame(head), path, index=True))
     else:
         picture = _picture(found, top, head)
         write_out(arguments.out, lambda path: path.write_bytes(picture))
@@ -102,6 +105,16 @@ def attention(arguments: argparse.Namespace) -> Answer:
     }
     text = columns(("prototype", "words", "attention"), [tuple(row.values()) for row in most])
     return Answer(data, f"{arguments.out}: {channel}\n\n{text}")
+
+
+def _inputs(run_dir: Path, newer: Path | None) -> tuple[Path, ...]:
+    """Files that no result may replace: the table that the run learned from, a newer one, and the run's own."""
+    config = _folder(run_dir).config()
+    return (
+        Path(config.data.path),
+        *((newer,) if newer is not None else ()),
+        *(one for one in run_dir.iterdir() if one.suffix not in (".csv", ".png")),
+    )
 
 
 def _folder(run_dir: Path) -> RunFolder:

@@ -10,6 +10,7 @@ import codecs
 import csv
 import io
 import re
+import stat
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -98,6 +99,13 @@ def read_sheet(path: str | Path) -> Sheet:
 
 def _read_bytes(path: Path) -> bytes:
     try:
+        kind = path.stat().st_mode  # before it is opened: that would wait at a pipe, and a device has no end
+        if stat.S_ISDIR(kind):
+            raise DataError(f"{path} cannot be read: it is a folder; choose a CSV file in it")
+        if not stat.S_ISREG(kind):
+            raise DataError(
+                f"{path} cannot be read: it is a pipe or a device; write the table to a file and choose that"
+            )
         return path.read_bytes()
     except FileNotFoundError:
         raise DataError(f"there is no file {path}; check the path or choose the table again") from None
