@@ -18,6 +18,7 @@ from timellm.jobs import cluster_runs
 from timellm.jobs.actions import go_on
 from timellm.jobs.cause import kind_of
 from timellm.jobs.process import ProcessIdentity
+from timellm.jobs.promise import Promise
 from timellm.jobs.run import Run
 from timellm.jobs.seat import fill_seat
 from timellm.jobs.store import Store
@@ -34,8 +35,11 @@ def start_run(
     store: Store | None = None,
     on_cluster: bool = False,
     workers: int = 1,
+    promise: Promise | None = None,
 ) -> Run:
     """Queue a run and see that somebody works it off: this machine's runner, or the cluster that `TIMELLM_RAY` names.
+
+    `promise` is the time that the user was told.
 
     Raises:
         BackboneError: it would run code of its backbone, and the operator of this server has not allowed that.
@@ -47,7 +51,7 @@ def start_run(
     if workers != 1 and not on_cluster:
         raise JobError("several workers need a cluster; on one machine, start them with torchrun and 'fit'")
     cluster = cluster_runs.check_cluster(store.database, config, workers=workers).queue if on_cluster else None
-    run = store.create_run(config, name=name, cluster=cluster, workers=workers)
+    run = store.create_run(config, name=name, cluster=cluster, workers=workers, promise=promise)
     _launch_or_fail(run, store)
     return store.get(run.id)
 

@@ -22,6 +22,7 @@ from timellm.jobs.database import Database
 from timellm.jobs.event import add_event
 from timellm.jobs.heartbeat import database_clock
 from timellm.jobs.process import ProcessIdentity
+from timellm.jobs.promise import Promise
 from timellm.jobs.run import with_absolute_paths
 from timellm.jobs.schema import runs
 from timellm.jobs.shortage import KILLS_BEFORE
@@ -114,8 +115,8 @@ def move(database: Database, run_id: str, *, places: int | None) -> None:
         add_event(connection, run_id, "moved", f"from place {before + 1} to {after + 1} of the queue")
 
 
-def edit(database: Database, run_id: str, config: RunConfig, *, name: str) -> None:
-    """Change the settings of a waiting run; it keeps its place.
+def edit(database: Database, run_id: str, config: RunConfig, *, name: str, promise: Promise | None = None) -> None:
+    """Change the settings of a waiting run, and the time that was told for them; it keeps its place.
 
     Raises:
         BackboneError: it would run code of its backbone, and the operator of this server has not allowed that.
@@ -124,6 +125,7 @@ def edit(database: Database, run_id: str, config: RunConfig, *, name: str) -> No
     check_remote_code(config.model)
     config = with_absolute_paths(config)
     changes = {"config": config.to_json(), "device": queue_device(config), "name": name.strip()[:200]}
+    changes["promise"] = promise.to_text() if promise else None
     with database.writing() as connection:
         waits = (runs.c.id == run_id) & (runs.c.state == "queued")
         if connection.execute(sa.update(runs).where(waits).values(changes)).rowcount == 0:

@@ -92,6 +92,8 @@ class Run:
     """What the cluster calls the job that works on the run, or did last; None on a machine."""
     workers: int = 1
     """Processes that train together."""
+    promise: str | None = None
+    """The time that was told before it started, as `timellm.jobs.promise` writes it."""
 
     @cached_property
     def config(self) -> RunConfig:

@@ -94,6 +94,7 @@ runs = Table(
     Column("note", PlainText, nullable=False, server_default=""),
     Column("job", String(80)),  # the cluster's, for a run that works on one
     Column("workers", Integer, nullable=False, server_default="1"),  # processes that train together
+    Column("promise", Text),  # the time that was told before it started (timellm.jobs.promise)
     Index("runs_by_state", "state"),
     Index("runs_by_age", "created"),
 )

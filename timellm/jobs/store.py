@@ -31,6 +31,7 @@ from timellm.jobs.event import (
 )  # fmt: skip
 from timellm.jobs.lost import fail_lost_runs
 from timellm.jobs.process import ProcessIdentity, this_process
+from timellm.jobs.promise import Promise
 from timellm.jobs.report import write_report
 from timellm.jobs.run import (
     ACTIVE,
@@ -142,11 +143,18 @@ class Store:
     # ---- writing
 
     def create_run(
-        self, config: RunConfig, *, name: str | None = None, cluster: str | None = None, workers: int = 1
+        self,
+        config: RunConfig,
+        *,
+        name: str | None = None,
+        cluster: str | None = None,
+        workers: int = 1,
+        promise: Promise | None = None,
     ) -> Run:
         """Write a queued run; paths in its configuration become absolute, since its worker starts elsewhere.
 
         It waits for this machine, or for the cluster whose queue is named; there, `workers` processes train together.
+        `promise` is the time that the user was told.
         """
         config = with_absolute_paths(config)
         machine = cluster or self.database.machine
@@ -160,6 +168,7 @@ class Store:
             "machine": machine,
             "device": queue.queue_device(config),
             "workers": workers,
+            "promise": promise.to_text() if promise else None,
         }
         with self.database.writing() as connection:
             row["position"] = queue.last_position(connection, machine)

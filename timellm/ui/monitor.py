@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import psutil
 import streamlit as st
 
 from timellm.errors import CheckpointError, RunNotFoundError
 from timellm.jobs.cluster_runs import log_of
 from timellm.jobs.event import Artefact, Event
 from timellm.jobs.launcher import tend
+from timellm.jobs.promise import lateness
 from timellm.jobs.run import Run
 from timellm.plots.curves import loss_rows, loss_spec
 from timellm.ui.errors import explained, show_error
 from timellm.ui.loaders import baseline_to_beat, store
 from timellm.ui.place import word_of_cluster
-from timellm.ui.words import duration, memory, number, overall_share, phase_line
+from timellm.ui.words import about, duration, memory, number, overall_share, phase_line
 
 _TICK_S = 2.0  # every redraw takes from the two cores that train
 _MOST_POINTS = 1500  # of a curve; a chart has no more pixels
@@ -49,6 +51,7 @@ def watch(run_id: str) -> None:
             st.rerun()  # a new state changes words, links, actions and results all over the page
         word_of_cluster(run)
         _header(run)
+        _compared_with_the_promise(run)
         _numbers(run)
         _curves(run)
         _log(run)
@@ -89,6 +92,27 @@ def _log(run: Run) -> None:
             "Download the whole log", lambda: run.log_file.read_bytes(), f"{run.id}-log.txt", "text/plain",
             icon=":material/download:", on_click="ignore", disabled=not written, key=f"log/{run.id}",
         )  # fmt: skip
+
+
+def _compared_with_the_promise(run: Run) -> None:
+    """Where a run takes clearly longer than was told before it started: by how much, and what is known of why."""
+    late = lateness(run)
+    if late is None:
+        return
+    if not run.active:
+        now = f"it took {duration(late.now_s)}"
+    elif run.eta_s is None:
+        now = f"it has worked for {duration(late.now_s)}"
+    else:
+        now = f"it is now about {about(late.now_s)} in all"
+    words = [f"About {about(late.told_s)} was estimated before the start; {now}."]
+    if run.active and late.times_slower is not None:
+        name = "Training" if run.phase == "training" else "Scoring"
+        words.append(f"{name} is {number(late.times_slower, 2)} times slower than estimated.")
+    load, cores = psutil.getloadavg()[0], psutil.cpu_count() or 1
+    if run.state == "running" and run.machine == store().database.machine and load > cores + 1:
+        words.append(f"This machine has more work than processors: {load:.1f} tasks on {cores}.")
+    st.caption(" ".join(words))
 
 
 def _header(run: Run) -> None:

@@ -83,6 +83,13 @@ def duration(seconds: float | None) -> str:
     return f"{hours} h {minutes % 60} min" if hours < 48 else f"{hours // 24} days"
 
 
+def about(seconds: float) -> str:
+    """A length of time as round as an estimate is."""
+    if seconds < 55:
+        return duration(max(5 if seconds < 7.5 else 10, round(seconds, -1)))
+    return duration(round(seconds / 60) * 60).removesuffix(" 0 s")
+
+
 def ago(moment: datetime) -> str:
     """How long ago a moment was, like 5 min ago."""
     seconds = (datetime.now(UTC) - moment).total_seconds()
