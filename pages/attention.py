@@ -6,6 +6,7 @@ from timellm.data.exported import to_csv
 from timellm.plots.attention import AttentionPicture, attention_chart
 from timellm.plots.attention_png import attention_png
 from timellm.ui import charts, keys
+from timellm.ui.address import ALL_HEADS
 from timellm.ui.errors import explained
 from timellm.ui.pickers import pick_channel, pick_results
 from timellm.ui.windows import window_ends
@@ -19,11 +20,6 @@ st.caption(
 )
 
 
-def choice(name: str) -> dict[str, str]:
-    """Key of a picker; the choice holds while the session lasts."""
-    return {"key": keys.view("attention", name), "persist_state": "session"}
-
-
 pick_run, where = st.columns([3, 2])
 with pick_run:
     results = pick_results("attention", what="attention heatmap")
@@ -33,21 +29,24 @@ with explained("The attention of this run cannot be shown"):
         channel = pick_channel(results, tuple(table.channels))
     ends = window_ends(table.values.index, context)
     cutoff = st.select_slider(
-        "Window ends at", ends, value=ends[-1], format_func=moment, **choice(f"end/{results.run.id}")
+        "Window ends at", ends, value=ends[-1], format_func=moment, **keys.in_address("until", ends)
     )
     found = results.attention(channel, cutoff=cutoff)
     heads, patches, prototypes = found.weights.shape
 
     left, middle, right = st.columns(3)
     head = left.selectbox(
-        "Head", [None, *range(heads)], format_func=lambda h: "Mean of all heads" if h is None else f"Head {h + 1}",
-        **choice(f"head/{results.run.id}"),
+        "Head", [None, *range(heads)], format_func=lambda h: ALL_HEADS if h is None else f"Head {h + 1}",
+        **keys.in_address("head", [None, *range(heads)]),
     )  # fmt: skip
     most = min(40, prototypes)
     count = (
-        middle.slider("Prototypes shown", min(5, most), most, min(16, most), **choice("count")) if most > 5 else most
+        middle.slider("Prototypes shown", 5, most, min(16, most), **keys.in_address("prototypes", range(5, most + 1)))
+        if most > 5
+        else most
     )
-    patch = right.slider("Patch", 1, patches, patches // 2 or 1, **choice(f"patch/{results.run.id}")) - 1
+    number = right.slider("Patch", 1, patches, patches // 2 or 1, **keys.in_address("patch", range(1, patches + 1)))
+    patch = number - 1
 
     top = found.top(count, head)
     weights = found.matrix(head)

@@ -46,11 +46,11 @@ with st.grid("auto", min_column_width=150):
     st.metric("To", moment(table.values.index[-1]))
     st.metric("Missing", f"{missing / table.values.size:.2%}" if missing else "none", help=f"{missing:,} values.")
 
-chart, quality, columns, description = st.tabs(["Chart", "Quality", "Columns", "Description"])
+chart, quality, columns, description = st.tabs(
+    ["Chart", "Quality", "Columns", "Description"], **keys.in_address("part")
+)
 with chart:
-    channel = st.selectbox(
-        "Channel", table.channels, key=keys.view("data", f"channel/{table_id}"), persist_state="session"
-    )
+    channel = st.selectbox("Channel", table.channels, **keys.in_address("channel", table.channels))
     charts.draw(one_channel, table.values[channel], alt=f"The whole series of {channel}")
     found = gaps(table.values[channel])
     notes = [thinning_note(rows)]

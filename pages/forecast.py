@@ -22,7 +22,7 @@ with explained("The forecast of this run cannot be shown"):
     with view:
         mode = st.segmented_control(
             "Show", ["Future", "Test period"], default="Future", required=True, width="stretch",
-            key=keys.view("forecast", "mode"), persist_state="session",
+            **keys.in_address("show"),
         )  # fmt: skip
     history_rows = max(config.model.context, 2 * config.model.horizon)
 
@@ -46,14 +46,14 @@ with explained("The forecast of this run cannot be shown"):
     else:
         windows = ChannelWindows(table, results.test_forecasts(), channel)
         cutoffs = windows.cutoffs()
-        number = st.select_slider(
+        chosen = st.select_slider(
             "Cut-off: the model sees what is before it",
-            range(len(cutoffs)),
-            value=len(cutoffs) // 2,
-            format_func=lambda i: moment(cutoffs[i]),
-            key=keys.view("forecast", f"cutoff/{results.run.id}/{channel}"),
-            persist_state="session",
+            list(cutoffs),
+            value=cutoffs[len(cutoffs) // 2],
+            format_func=moment,
+            **keys.in_address("cutoff", cutoffs),
         )
+        number = cutoffs.get_loc(chosen)
         context, actual, models = windows.window(number, context=history_rows)
         charts.draw(backtest_chart, context, actual, models, alt=f"Test forecast of {channel}")
         st.caption(

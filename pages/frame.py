@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from timellm.ui import keys, style
+from timellm.ui.address import explained_address
 from timellm.ui.garbage import libraries
 
 # A picture of our own: a Material symbol as page icon would be fetched from a font host.
@@ -28,4 +29,5 @@ page = st.navigation(
 style.readable()
 keys.restore()
 libraries.set_aside()  # what earlier pages have imported
-page.run()
+with explained_address():
+    page.run()

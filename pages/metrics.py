@@ -16,9 +16,7 @@ what, which = st.columns([3, 2], vertical_alignment="bottom")
 with what:
     results = pick_results("metrics", what="metrics")
 with which:
-    metric = st.selectbox(
-        "Metric", list(METRICS), format_func=METRICS.get, key=keys.view("metrics", "metric"), persist_state="session"
-    )
+    metric = st.selectbox("Metric", list(METRICS), format_func=METRICS.get, **keys.in_address("metric"))
 st.caption(METRIC_HELP[metric])
 
 with explained("The metrics of this run cannot be shown"):

@@ -43,7 +43,7 @@ def test_runs_stand_side_by_side_with_the_best_marked(open_page, finished, anoth
     skill = measures.set_index("").loc["**Skill against seasonal naive**"]
     assert skill["Another run"] == "**+50.0%** :green-badge[best]" and skill["Finished run"] == "+25.0%"
     assert settings.to_numpy().tolist() == [["Seed", "0", "7"]]
-    app.toggle(key="compare/all").set_value(True).run()
+    app.toggle(key="everything").set_value(True).run()
     assert not app.exception
     assert len(app.table[1].value) > 30
     assert any(one.proto.label == "Download CSV" for one in app.get("download_button"))

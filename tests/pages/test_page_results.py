@@ -35,13 +35,14 @@ def test_forecast_offers_every_channel(open_page, finished):
 
 def test_test_period_shows_what_came_beside_model_and_baselines(open_page, finished):
     app = open_page("forecast", run=finished.id)
-    app.segmented_control(key="forecast/mode").set_value("Test period").run()
+    app.segmented_control(key="show").set_value("Test period").run()
     assert not app.exception
     assert set(traces(app)) == {"Measured", "Time-LLM", "Last value", "Seasonal naive"}
     shown = app.dataframe[0].value
     assert np.allclose(shown["Time-LLM"] - shown["Measured"], 0.5, atol=1e-4)
     before = shown["Time"].iloc[0]
-    app.select_slider[0].set_value(0).run()
+    slider = app.select_slider[0]
+    slider.set_value(pd.Timestamp(slider.options[0])).run()
     assert app.dataframe[0].value["Time"].iloc[0] < before
 
 
@@ -65,7 +66,7 @@ def test_leaderboard_ranks_the_baselines_too_best_first(open_page, finished):
 
 def test_chosen_metric_ranks_the_board_and_names_the_charts(open_page, finished):
     app = open_page("metrics", run=finished.id)
-    app.selectbox(key="metrics/metric").select("smape").run()
+    app.selectbox(key="metric").select("smape").run()
     assert not app.exception
     assert app.dataframe[0].value.columns[2] == "smape"
     assert chart(app, 0)["layout"]["yaxis"]["title"]["text"] == "SMAPE, %"
@@ -78,7 +79,7 @@ def test_attention_labels_prototypes_with_words_and_marks_the_patch(open_page, f
     assert len(heat["y"]) == 16
     assert all("price, cost" in label for label in heat["y"])
     first = spec["layout"]["shapes"][0]["x0"]
-    app.slider(key=f"attention/patch/{finished.id}").set_value(1).run()
+    app.slider(key="patch").set_value(1).run()
     assert not app.exception
     assert chart(app)["layout"]["shapes"][0]["x0"] < first
 
@@ -86,6 +87,6 @@ def test_attention_labels_prototypes_with_words_and_marks_the_patch(open_page, f
 def test_attention_of_one_head_differs_from_the_mean(open_page, finished):
     app = open_page("attention", run=finished.id)
     mean = chart(app)["data"][1]["z"]
-    app.selectbox(key=f"attention/head/{finished.id}").set_value(1).run()
+    app.selectbox(key="head").set_value(1).run()
     assert not app.exception
     assert chart(app)["data"][1]["z"] != mean

@@ -78,10 +78,10 @@ def curves(comparison: Comparison) -> None:
     """The runs' losses on one axis, with the baseline where all were validated on the same windows."""
     with st.container(horizontal=True, vertical_alignment="center"):
         part = st.segmented_control(
-            "Loss", ["Validation", "Train"], default="Validation", required=True, key=keys.view("compare", "loss"),
-            label_visibility="collapsed", width="content",
+            "Loss", ["Validation", "Train"], default="Validation", required=True, label_visibility="collapsed",
+            width="content", **keys.in_address("loss"),
         )  # fmt: skip
-        log = st.toggle("Logarithmic axis", key=keys.view("compare", "log"))
+        log = st.toggle("Logarithmic axis", **keys.in_address("log"))
     column = "validation_loss" if part == "Validation" else "train_loss"
     labels = comparison.labels()
     found = {name: store().curve(run.id, most=_MOST_POINTS) for run, name in zip(comparison.runs, labels, strict=True)}
@@ -102,7 +102,7 @@ def curves(comparison: Comparison) -> None:
 
 def settings(comparison: Comparison) -> None:
     """Settings in which the runs differ, or all of them."""
-    everything = st.toggle("All settings", key=keys.view("compare", "all"))
+    everything = st.toggle("All settings", **keys.in_address("everything"))
     rows = [row for row in comparison.settings if everything or row.differs]
     if not rows:
         st.markdown("These runs have the same settings.")

@@ -8,8 +8,8 @@ content) lives in the store and on disk, never here.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from typing import Any, Literal
+from collections.abc import Collection, Iterable
+from typing import Any, Literal, get_args
 
 import streamlit as st
 
@@ -22,6 +22,12 @@ SEARCH, SEARCH_ORDER = "q", "sort"
 SEARCH_CHOICES = ("state", "tag", "backbone", "data")
 _MOST_ROLES = 20_000  # bytes of what the URL says about a table
 COMPARED = "runs"  # ids of the runs on the page that compares them
+FACES = ("Simple", "Advanced")  # of the set-up form
+View = Literal[
+    "face", "show", "channel", "cutoff", "metric", "until", "head", "prototypes", "patch", "loss", "log", "everything",
+    "tab", "part",
+]  # fmt: skip
+"""Choices of what pages show that are part of the address; each is the key of its widget, too."""
 ROLES = "roles"  # what the user corrected about the table (column roles, description), as JSON in the URL
 
 
@@ -81,6 +87,30 @@ def setting(table_id: str, name: str) -> str:
 def view(page: str, name: str) -> str:
     """Session key of one choice of what a page shows."""
     return f"{page}/{name}"
+
+
+def in_address(name: View, options: Collection[Any] | None = None) -> dict[str, Any]:
+    """Key and binding of a widget whose choice is part of the address, so that a reload or a shared link shows it.
+
+    One name may serve on several pages and for several runs; with `options`, a choice that is not among them is
+    forgotten, and the widget shows its default. What an address says and a widget does not offer is handled alike
+    (`explain_address`). Number inputs are not for this: they fail on an endless number in the address.
+    """
+    if options is not None and name in st.session_state and st.session_state[name] not in options:
+        del st.session_state[name]
+    return {"key": name, "bind": "query-params"}
+
+
+def asked_for() -> dict[str, str]:
+    """What the address says about views that were not chosen in this session; to be read before a page is drawn."""
+    new = (name for name in get_args(View) if name not in st.session_state)
+    return {name: st.query_params[name] for name in new if name in st.query_params}
+
+
+def not_offered(asked: dict[str, str]) -> dict[str, str]:
+    """What of `asked` the widgets of the page did not take: names of views and what the address said."""
+    drawn = {name: value for name, value in asked.items() if name in st.session_state}
+    return {name: value for name, value in drawn.items() if name not in st.query_params}
 
 
 def _kept(name: str) -> str:

@@ -95,7 +95,5 @@ def _say_why_not(run: Run, what: str) -> None:
 
 
 def pick_channel(results: Results, channels: tuple[str, ...]) -> str:
-    """A select box of the run's channels; the choice holds on every page that shows this run."""
-    return st.selectbox(
-        "Channel", channels, key=keys.view("results", f"channel/{results.run.id}"), persist_state="session"
-    )
+    """A select box of the run's channels; the choice holds on every page and for every run that has it."""
+    return st.selectbox("Channel", channels, **keys.in_address("channel", channels))

@@ -1,0 +1,52 @@
+"""What a page's address asks for and the page does not offer, in one sentence; nothing in an address ends a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from timellm.ui import keys
+from timellm.ui.words import moment, plain
+
+_LETTERS = 60
+_CALLED: dict[str, str] = {
+    "face": "settings", "show": "view", "channel": "channel", "cutoff": "cut-off", "metric": "metric",
+    "until": "window", "head": "head", "prototypes": "number of prototypes", "patch": "patch", "loss": "loss",
+    "log": "axis", "everything": "settings", "tab": "tab",
+    "part": "tab",
+}  # fmt: skip
+ALL_HEADS = "Mean of all heads"
+
+
+@contextmanager
+def explained_address() -> Iterator[None]:
+    """Draw a page within; what its address asks for and its widgets do not offer is then named above the page."""
+    asked, place = keys.asked_for(), st.empty()
+    try:
+        yield
+    finally:  # a page that ends early has drawn widgets, too
+        refused = keys.not_offered(asked)
+        sentences = [
+            f"The address asks for the {_CALLED[name]} “{plain(value[:_LETTERS])}”, which is not here; "
+            f"the page shows {plain(_shown(st.session_state[name]))}."
+            for name, value in refused.items()
+            if value.casefold() not in _spellings(st.session_state[name])
+        ]
+        if sentences:
+            place.info(" ".join(sentences), icon=":material/link_off:")
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "the mean of all heads"
+    return moment(value) if isinstance(value, pd.Timestamp) else str(value)
+
+
+def _spellings(value: Any) -> set[str]:
+    """How an address can name a value."""
+    words = {str(value), _shown(value), ALL_HEADS if value is None else ""}
+    return {word.casefold() for word in words}
