@@ -3,21 +3,23 @@
 import streamlit as st
 
 from timellm.errors import TimeLLMError
-from timellm.ui import fit, keys, loaders, place, presets, receipt, refill, setup, tables
+from timellm.ui import draft, fit, keys, loaders, place, presets, receipt, refill, setup, tables, usable
 from timellm.ui.errors import explained
 from timellm.ui.words import plain
 
+table_id = keys.chosen("table")
+if table_id is not None:
+    draft.restore_face(table_id)
 title, face = st.columns([5, 3], gap="large", vertical_alignment="bottom")
 title.title("Fine-tune")
 advanced = (
     face.segmented_control(
-        "Settings", ["Simple", "Advanced"], default="Simple", required=True, label_visibility="collapsed",
-        key=keys.view("finetune", "face"), persist_state="session",
+        "Settings", keys.FACES, default=keys.FACES[0], required=True, label_visibility="collapsed",
+        **keys.in_address("face"),
     )
-    == "Advanced"
+    != keys.FACES[0]
 )  # fmt: skip
 
-table_id = keys.chosen("table")
 if table_id is None:
     with st.container(border=True):
         st.markdown("A run needs a table to learn from. Choose one, and come back here.")
@@ -30,6 +32,7 @@ with explained("The chosen table cannot be used"):
     data = tables.config(table_id)
     table = loaders.table(data)
     form = tables.form(table_id, data, table)
+draft.restore(form, table)
 
 steps, summary = st.columns([5, 3], gap="large")
 with steps:
@@ -47,20 +50,17 @@ with steps:
 
 with summary, st.container(border=True):
     st.markdown("**This run**")
-    config, missing = None, []
+    config, counts, missing = None, None, []
     try:
         config = form.gathered(**chosen)
-        missing = setup.missing_for_start(config, len(table.values))
+        counts = loaders.window_counts(config, table)
+        missing = [*setup.missing_for_start(config), *usable.what_is_missing(counts)]
     except TimeLLMError as error:
         missing = [str(error)]
     presets.picker(form, config)
     usual_name = setup.run_name(tables.title(table_id), chosen, config=config, usual=form.defaults)
     name = st.text_input(
-        "Name",
-        placeholder=usual_name,
-        max_chars=120,
-        key=keys.setting(table_id, "name"),
-        persist_state="session",
+        "Name", placeholder=usual_name, max_chars=120, key=keys.setting(table_id, "name"), persist_state="session"
     )
     if config is not None:
         with st.expander("What the model is told about the data"):
@@ -70,16 +70,23 @@ with summary, st.container(border=True):
             st.caption("The backbone is fetched when the run starts; nothing is fetched before.")
     waiting = refill.edited_run(table_id)
     where = place.Place(waiting.on_cluster, waiting.workers) if waiting else place.choose(table_id)
-    if config is not None and not missing:
-        fit.card(form, config, table, here=not where.on_cluster)
+    promise = None
+    if counts is not None:
+        usable.said(form, counts)
+    if config is not None and counts is not None and not missing:
+        windows = counts.parts["test"].usable
+        promise = fit.card(form, config, table, test_windows=windows, here=not where.on_cluster)
     go = "Save the waiting run" if waiting else "Start fine-tuning"
     started = st.button(go, type="primary", width="stretch", disabled=bool(missing), icon=":material/play_arrow:")
     if waiting:
         st.button("Leave it as it is", width="stretch", on_click=refill.leave_as_it_is)
     for reason in missing:
-        st.caption(f":material/block: {plain(reason)}.")
+        st.caption(f":material/block: {plain(reason.removesuffix('.'))}.")
+    if config is None and not advanced:
+        st.button("Show all settings", icon=":material/tune:", on_click=setup.show_all)
     st.caption("The run works in the background; you can close this page.")
+    draft.keep(form)
     if started and waiting and config is not None:
-        refill.save(waiting, config, name or usual_name)
+        refill.save(waiting, config, name or usual_name, promise)
     elif started and config is not None:
-        setup.start(config, name or usual_name, where)
+        setup.start(config, name or usual_name, where, promise)

@@ -50,14 +50,16 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
         run_actions.buttons(run)
         run_actions.more(run)
 
-run_actions.smaller_settings(run)
+run_actions.mended_settings(run)
 queue.place(run)
 
 if run.tags or run.note:
     st.markdown(" ".join(f":gray-badge[{plain(tag)}]" for tag in run.tags))
     st.caption(plain(run.note))
 
-progress, windows, settings, history = st.tabs(["Progress", "Pinned windows", "Settings", "History"])
+progress, windows, settings, history = st.tabs(
+    ["Progress", "Pinned windows", "Settings", "History"], **keys.in_address("tab")
+)
 with progress:
     watch(run.id)
 with windows:

@@ -36,6 +36,11 @@ class Workspace:
         return self.checkpoints / "receipts"
 
     @property
+    def drafts(self) -> Path:
+        """What was chosen in the set-up form of each table."""
+        return self.checkpoints / "drafts"
+
+    @property
     def uploads(self) -> Path:
         """Tables brought in through the page."""
         return self.root / "data" / "uploads"

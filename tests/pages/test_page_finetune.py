@@ -57,12 +57,12 @@ def test_time_budget_takes_the_place_of_steps(open_page, table_id, launched, sto
 
 def test_advanced_face_offers_every_setting_and_lists_what_differs(open_page, table_id):
     app = open_page("finetune", table=table_id)
-    app.segmented_control(key="finetune/face").set_value("Advanced").run()
+    app.segmented_control(key="face").set_value("Advanced").run()
     assert not app.exception
     app.number_input(key=f"setting/{table_id}/learning_rate").set_value(0.005).run()
     changed = app.dataframe[0].value
     assert "Learning rate" in changed["Setting"].tolist()
-    app.segmented_control(key="finetune/face").set_value("Simple").run()  # out of sight, still in force
+    app.segmented_control(key="face").set_value("Simple").run()  # out of sight, still in force
     assert "Learning rate" in app.dataframe[0].value["Setting"].tolist()
 
 
@@ -84,22 +84,22 @@ def test_another_backbone_must_be_named(open_page, table_id):
 
 def test_code_of_a_backbone_is_run_only_with_a_warning_and_for_that_one_alone(open_page, table_id):
     app = open_page("finetune", table=table_id)
-    app.segmented_control(key="finetune/face").set_value("Advanced").run()
+    app.segmented_control(key="face").set_value("Advanced").run()
     assert not app.warning
     app.toggle(key=f"setting/{table_id}/trust_remote_code").set_value(True).run()
     assert "smollm2-135m** will run on this machine, with all your rights" in app.warning[0].value
-    app.segmented_control(key="finetune/face").set_value("Simple").run()  # out of sight, still in force
+    app.segmented_control(key="face").set_value("Simple").run()  # out of sight, still in force
     assert app.warning
     app.selectbox(key=f"setting/{table_id}/catalogue").select("all-minilm-l6-v2").run()
     assert not app.warning and not app.exception
-    app.segmented_control(key="finetune/face").set_value("Advanced").run()
+    app.segmented_control(key="face").set_value("Advanced").run()
     assert app.toggle(key=f"setting/{table_id}/trust_remote_code").value is False
 
 
 def test_code_of_a_backbone_cannot_be_switched_on_where_the_operator_has_not_agreed(open_page, table_id, monkeypatch):
     monkeypatch.setenv("TIMELLM_REACHED_BY_OTHERS", "1")
     app = open_page("finetune", table=table_id)
-    app.segmented_control(key="finetune/face").set_value("Advanced").run()
+    app.segmented_control(key="face").set_value("Advanced").run()
     toggle = app.toggle(key=f"setting/{table_id}/trust_remote_code")
     assert toggle.disabled
     assert "TIMELLM_ALLOW_REMOTE_CODE=1" in toggle.help

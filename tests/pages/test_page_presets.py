@@ -7,7 +7,7 @@ import pytest
 def form(open_page, table_id):
     """The set-up screen with every setting on it."""
     app = open_page("finetune", table=table_id)
-    app.segmented_control(key="finetune/face").set_value("Advanced").run()
+    app.segmented_control(key="face").set_value("Advanced").run()
     assert not app.exception
     return app
 

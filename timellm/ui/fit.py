@@ -12,6 +12,7 @@ import streamlit as st
 
 from timellm.config import RunConfig
 from timellm.errors import TimeLLMError
+from timellm.jobs.promise import Promise
 from timellm.training.estimate import Estimate, Surroundings, estimate
 from timellm.training.machine import Budget, budget
 from timellm.training.memory import TableSize
@@ -20,7 +21,7 @@ from timellm.training.trial import Trial
 from timellm.ui import keys, measuring, setup
 from timellm.ui.loaders import backbone_ready
 from timellm.ui.settings import Form, label, shown
-from timellm.ui.words import duration, memory, plain
+from timellm.ui.words import about, duration, memory, plain
 
 if TYPE_CHECKING:
     from timellm.data.table import Table
@@ -37,43 +38,44 @@ _PARTS = {
 }
 
 
-def card(form: Form, config: RunConfig, table: Table, *, here: bool) -> None:
-    """Memory, time, and what to change if the run does not fit; of a run that works elsewhere, memory alone."""
+def card(form: Form, config: RunConfig, table: Table, *, test_windows: int, here: bool) -> Promise | None:
+    """Memory, time, and what to change if the run does not fit; of a run that works elsewhere, memory alone.
+
+    Returns the time that was told, so that the run can be compared with it.
+    """
     facts = measuring.machine_facts()
     if facts is None:
-        return
+        return None
     around = Surroundings(TableSize(len(table.values), len(table.channels)), facts, measuring.past())
     try:
-        found = estimate(config, around)
+        found = estimate(config, around, windows=test_windows)
         if not here:
             st.markdown(f"Each worker needs at most about **{memory(found.memory_mib)}**.")
             st.caption("How much the cluster's nodes have free, and how fast they are, is not known here.")
-            return
+            return None
         have = budget(facts, config.training.device, freed_mib=measuring.held_by_a_run())
     except TimeLLMError as error:
         st.caption(f"Memory and time are not known: {plain(str(error))}.")
-        return
+        return None
     enough = fits(found.memory_mib, have.free_mib)
     _bar(found, have, enough=enough)
     if not enough:
         _offers(form, largest_that_fits(config, have.free_mib, around))
     _details(found)
     _trial(config)
+    return Promise.of(config, found)
 
 
 def _bar(found: Estimate, have: Budget, *, enough: bool) -> None:
     share = min(1.0, found.memory_mib / max(have.free_mib, 1.0))
     needs = f"Needs about **{memory(found.memory_mib)}** of {memory(have.free_mib)} free {have.where}"
-    st.progress(share, text=f"{needs}, about **{_about(found.seconds)}**")
+    st.progress(share, text=f"{needs}, about **{about(found.seconds)}**")
+    st.caption(
+        f"Loading {about(found.loading_s)}, training {about(found.training_s)}, scoring {found.test_windows:,} test"
+        f" windows and forecasting {about(found.evaluation_s + found.forecast_s)}, if nothing else uses this machine."
+    )
     if not enough:
         st.warning("The run does not fit into the free memory; the operating system would probably end it.")
-
-
-def _about(seconds: float) -> str:
-    """A time as round as an estimate is."""
-    if seconds < 55:
-        return duration(max(10, round(seconds, -1)))
-    return duration(round(seconds / 60) * 60).removesuffix(" 0 s")
 
 
 def _offers(form: Form, offers: list[Offer]) -> None:
@@ -92,7 +94,7 @@ def _offers(form: Form, offers: list[Offer]) -> None:
 def offer_label(offer: Offer) -> str:
     """An offer on a button: what changes, and what the run then takes."""
     changes = ", ".join(f"{label(name)} {shown(name, value)}" for name, value in offer.settings.items())
-    return plain(f"{changes} · {memory(offer.memory_mib)}, {_about(offer.seconds)}")
+    return plain(f"{changes} · {memory(offer.memory_mib)}, {about(offer.seconds)}")
 
 
 def _details(found: Estimate) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
-from timellm.config import DataConfig
+from timellm.config import DataConfig, RunConfig
 from timellm.jobs.run import Run
 from timellm.jobs.store import Store
 from timellm.workspace import workspace
@@ -23,6 +23,7 @@ from timellm.workspace import workspace
 if TYPE_CHECKING:
     from timellm.data.columns import ColumnRoles
     from timellm.data.table import Table
+    from timellm.data.usable import WindowCounts
     from timellm.explain.attention import AttentionMap
     from timellm.forecasting.scores import Scores, WindowForecasts
     from timellm.forecasting.validation import PinnedForecasts
@@ -57,6 +58,21 @@ def _table(config_json: str, stamp: tuple[int, int] | None) -> Table:
     from timellm.data.table import load_table
 
     return load_table(DataConfig.model_validate_json(config_json))
+
+
+def window_counts(config: RunConfig, content: Table) -> WindowCounts:
+    """How many windows a run of `config` on its table would have; counted once for the settings that decide it."""
+    data, model = config.data, config.model
+    decides = (data.channels, data.split, data.missing, model.context, model.horizon, model.patch_length, model.stride)
+    reading = data.model_dump_json(exclude={"description", "split", "missing"})
+    return _window_counts(config, content, f"{reading} {decides}", _stamp(Path(data.path)))
+
+
+@st.cache_resource(max_entries=128, show_spinner="Counting windows …")
+def _window_counts(_config: RunConfig, _table: Table, key: str, stamp: tuple[int, int] | None) -> WindowCounts:
+    from timellm.data.usable import count_windows
+
+    return count_windows(_table, _config)
 
 
 def columns(path: Path) -> ColumnRoles:

@@ -13,8 +13,9 @@ from timellm.config import DataConfig, RunConfig
 from timellm.data.uploads import table_path, table_title
 from timellm.errors import DataError, JobError
 from timellm.jobs import queue
+from timellm.jobs.promise import Promise
 from timellm.jobs.run import Run
-from timellm.ui import keys, setup, tables
+from timellm.ui import draft, keys, setup, tables
 from timellm.ui.errors import show_error
 from timellm.ui.loaders import store
 from timellm.ui.settings import Form
@@ -42,6 +43,7 @@ def fill_form(run: Run, *, waits: bool = False) -> str:
     settings |= {"split": config.data.split, "missing": config.data.missing, "channels": list(config.data.channels)}
     settings["name"] = run.name if waits else ""
     setup.put(Form(table_id, config), settings)
+    draft.filled(table_id)
     # The code of a backbone was trusted for this one; the form withdraws that when another one is chosen.
     st.session_state[keys.setting(table_id, "trusted-backbone")] = config.model.backbone
     st.session_state[_EDITED] = (table_id, run.id) if waits else None
@@ -68,10 +70,10 @@ def leave_as_it_is() -> None:
     st.session_state[_EDITED] = None
 
 
-def save(run: Run, config: RunConfig, name: str) -> None:
+def save(run: Run, config: RunConfig, name: str, promise: Promise | None) -> None:
     """Give the waiting run the form's settings and go back to it."""
     try:
-        queue.edit(store().database, run.id, config, name=name)
+        queue.edit(store().database, run.id, config, name=name, promise=promise)
     except JobError as error:
         show_error("The waiting run was not changed", str(error))
         return

@@ -15,7 +15,7 @@ from timellm.jobs.launcher import start_again, start_run
 from timellm.jobs.listing import Listed
 from timellm.jobs.run import Run
 from timellm.jobs.shortage import offers_of
-from timellm.ui import carrying, keys, refill
+from timellm.ui import carrying, keys, refill, usable
 from timellm.ui.errors import show_error
 from timellm.ui.fit import offer_label
 from timellm.ui.loaders import store
@@ -117,8 +117,14 @@ def more(run: Run) -> None:
                 st.rerun()
 
 
-def smaller_settings(run: Run) -> None:
-    """For a run that ran out of memory: start it again with settings with which it would fit."""
+def mended_settings(run: Run) -> None:
+    """For a run that failed for want of windows or memory: start it again with settings with which it would work."""
+    for number, remedy in enumerate(usable.remedies_of(run)):
+        st.button(
+            usable.again_label(remedy), type="secondary" if number else "primary", icon=":material/healing:",
+            help=usable.gain(remedy), on_click=_again, args=(run, remedy.settings),
+            key=keys.view("runs", f"remedy/{run.id}/{number}"),
+        )  # fmt: skip
     for offer in offers_of(run):
         st.button(
             f"Start again with {offer_label(offer)}", help=plain(offer.price), icon=":material/replay:",

@@ -11,6 +11,7 @@ from timellm.config import RunConfig
 from timellm.data.season import step_name
 from timellm.errors import TimeLLMError
 from timellm.jobs.launcher import start_run
+from timellm.jobs.promise import Promise
 from timellm.model.catalog import CatalogueEntry, catalogue, find
 from timellm.model.remote_code import CONSENT, needs_consent
 from timellm.plots.series import split_strip
@@ -24,7 +25,7 @@ from timellm.ui.words import NO_STEP_LIMIT, QUANTIZATION, memory, plain
 if TYPE_CHECKING:
     from timellm.data.table import Table
 
-_OTHER = "another model"
+OTHER = "another model"
 _NOT_IN_A_NAME = ("path", "layout", "time_column", "id_column", "value_column", "frequency", "description", "backbone",
                   "quantization", "trust_remote_code", "device", "tracker")  # fmt: skip
 _MOST_IN_A_NAME = 3
@@ -49,7 +50,9 @@ def what(form: Form, table: Table, *, advanced: bool) -> dict[str, Any]:
         horizon = form.widget("horizon")
         st.caption(f"To forecast. One row is one {step_name(table.frequency)}.")
     with right:
-        context = form.widget("context")
+        # A shorter one than a patch would contradict a setting that the simple face does not show.
+        least = 1 if advanced else min(form.value("patch_length"), form.value("context"))
+        context = form.widget("context", min_value=least)
         st.caption("What the model sees before it.")
     first = channels[0] if channels else table.channels[0]
     if advanced:
@@ -68,7 +71,7 @@ def with_what(form: Form, *, advanced: bool) -> dict[str, Any]:
     names = [entry.name for entry in catalogue()]
     picked = st.selectbox(
         "Backbone",
-        [*names, _OTHER],
+        [*names, OTHER],
         format_func=lambda name: _backbone_title(find(name)),
         key=keys.setting(form.table_id, "catalogue"),
         help="The frozen language model. Only small adapters around it are trained.",
@@ -141,7 +144,7 @@ def put(form: Form, settings: Mapping[str, Any]) -> None:
     """Set settings as their widgets would. Only in a callback: those run before the widgets are drawn."""
     values = dict(settings)
     if (backbone := values.pop("backbone", None)) is not None:
-        values |= {"catalogue": backbone} if find(backbone) else {"catalogue": _OTHER, "other-backbone": backbone}
+        values |= {"catalogue": backbone} if find(backbone) else {"catalogue": OTHER, "other-backbone": backbone}
     if values.get("minutes", 0) is None:
         del values["minutes"]
     if "minutes" in values:
@@ -185,21 +188,14 @@ def _facts(entry: CatalogueEntry) -> str:
     )
 
 
-def missing_for_start(config: RunConfig, rows: int) -> list[str]:
-    """What keeps this run from being started, in words; empty when nothing does."""
-    if not config.model.backbone:
-        return ["Name a backbone first"]
-    try:
-        parts = config.data.split_rows(rows)
-    except TimeLLMError as error:
-        return [str(error)]
-    context, horizon = config.model.context, config.model.horizon
-    needs = (context + horizon, horizon, horizon)  # validation and test may look back into the part before
-    return [
-        f"The {name} part has {count:,} rows, but one window needs {need:,}: lower horizon or context"
-        for name, count, need in zip(("training", "validation", "test"), parts, needs, strict=True)
-        if count < need
-    ]
+def missing_for_start(config: RunConfig) -> list[str]:
+    """What keeps this run from being started, apart from its windows, in words; empty when nothing does."""
+    return [] if config.model.backbone else ["Name a backbone first"]
+
+
+def show_all() -> None:
+    """Turn to the face that shows every setting. Only in a callback."""
+    st.session_state[keys.in_address("face")["key"]] = keys.FACES[1]
 
 
 def run_name(table_title: str, chosen: dict[str, Any], *, config: RunConfig | None, usual: RunConfig) -> str:
@@ -214,10 +210,10 @@ def run_name(table_title: str, chosen: dict[str, Any], *, config: RunConfig | No
     return ", ".join(filter(None, parts))[:120]
 
 
-def start(config: RunConfig, name: str, where: Place) -> None:
+def start(config: RunConfig, name: str, where: Place, promise: Promise | None) -> None:
     """Start the run and go to where it can be watched."""
     try:
-        run = start_run(config, name=name, on_cluster=where.on_cluster, workers=where.workers)
+        run = start_run(config, name=name, on_cluster=where.on_cluster, workers=where.workers, promise=promise)
     except TimeLLMError as error:
         show_error("The run could not be started", str(error))
         return
