@@ -75,7 +75,8 @@ def runs_table(listed: tuple[Listed, ...]) -> None:
             everything = first.pop() if first else list_runs(store().database)
         with st.container(horizontal=True, vertical_alignment="center"):
             search = search_bar(everything)
-        ticked = [run.id for run in everything if run.id in st.session_state.get(_TICKED, ())]
+        kept = st.session_state.get(_TICKED, ())
+        ticked = [run.id for run in everything if run.id in kept]
         shown = found(everything, search)
         if not shown:
             st.info(
