@@ -124,8 +124,12 @@ def edit(database: Database, run_id: str, config: RunConfig, *, name: str, promi
     """
     check_remote_code(config.model)
     config = with_absolute_paths(config)
-    changes = {"config": config.to_json(), "device": queue_device(config), "name": name.strip()[:200]}
-    changes["promise"] = promise.to_text() if promise else None
+    changes = {
+        "config": config.to_json(),
+        "device": queue_device(config),
+        "name": name.strip()[:200],
+        "promise": promise.to_text() if promise else None,
+    }
     with database.writing() as connection:
         waits = (runs.c.id == run_id) & (runs.c.state == "queued")
         if connection.execute(sa.update(runs).where(waits).values(changes)).rowcount == 0:
