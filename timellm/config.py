@@ -66,6 +66,15 @@ class DataConfig(_Section):
     """Target column of a long table."""
     channels: tuple[str, ...] = ()
     """Columns (wide) or series IDs (long) to learn and forecast; empty means all of them."""
+    time_of_day_column: str | None = None
+    """Column of times of day beside a timestamp column of dates; found by its content when not given."""
+    decimal: Literal["auto", "point", "comma"] = "auto"
+    """Decimal sign of numbers such as 1.017, which may be 1.017 or 1017. Columns that show their sign themselves (12.5)
+    are read as they show; auto reads the others alike, and asks where no column shows it."""
+    header: Literal["auto", "yes", "no"] = "auto"
+    """Whether the first line names the columns; auto asks when the names look like data."""
+    encoding: str = "auto"
+    """Encoding of the text, such as utf-8, cp1252 or koi8-r; auto takes UTF-8 or what is clear, and asks otherwise."""
     frequency: str | None = None
     """Step between rows as a pandas offset alias (h, 15min, D, MS ...); found from the timestamps when not given."""
     split: str = "70%/10%/20%"
@@ -75,6 +84,16 @@ class DataConfig(_Section):
     past, and windows that miss a value to forecast are left out."""
     description: str = Field("", max_length=4000)
     """What the data is, in a sentence or two; becomes the first part of the prompt."""
+
+    @field_validator("encoding")
+    @classmethod
+    def _encoding_is_known(cls, name: str) -> str:
+        try:
+            if name != "auto":
+                b"a".decode(name)
+        except (LookupError, ValueError):
+            raise ValueError("give auto or a text encoding, such as utf-8, cp1252, koi8-r or shift_jis") from None
+        return name
 
     @field_validator("split")
     @classmethod

@@ -3,6 +3,11 @@
 Pages and the command line show these as they are; any other exception is a bug and is shown as one.
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
 
 class TimeLLMError(Exception):
     """Root of every error that is the user's to mend."""
@@ -10,6 +15,35 @@ class TimeLLMError(Exception):
 
 class DataError(TimeLLMError):
     """The table cannot be used: names the column and row, and the remedy."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One answer to a question about a table: the setting's value, and what the table then says."""
+
+    value: str
+    label: str
+    """What the value means, such as "decimal comma"."""
+    reading: str
+    """The first cells in question as they are read then."""
+
+
+class QuestionError(DataError):
+    """The table can be read in several ways and does not say which; one setting answers."""
+
+    def __init__(self, found: str, *, setting: str, choices: Iterable[Choice]):
+        """`found` is one sentence, without a full stop, on what can be read in several ways."""
+        self.found, self.setting, self.choices = found, setting, tuple(choices)
+        readings = "; ".join(f"--set {setting}={one.value}: {one.label} ({one.reading})" for one in self.choices)
+        super().__init__(f"{found}. Choose one in setting '{setting}': {readings}")
+
+    def __reduce__(self) -> tuple[Callable[..., QuestionError], tuple[str, str, tuple[Choice, ...]]]:
+        # An exception is copied from its message alone, which is not what this one is made from.
+        return _question, (self.found, self.setting, self.choices)
+
+
+def _question(found: str, setting: str, choices: tuple[Choice, ...]) -> QuestionError:
+    return QuestionError(found, setting=setting, choices=choices)
 
 
 class ConfigError(TimeLLMError):

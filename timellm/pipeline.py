@@ -216,6 +216,7 @@ def in_force(config: RunConfig, table: Table) -> RunConfig:
         frequency=table.frequency,
         time_column=table.time_column,
         layout=table.layout,
+        **table.settings,
     )
 
 

@@ -33,6 +33,8 @@ def parse(*cells: str):
         (["1577836800000", "1577840400000"], ["2020-01-01 00:00", "2020-01-01 01:00"]),
         (["2020-01-01T00:00:00Z", "2020-01-01T01:00:00Z"], ["2020-01-01 00:00", "2020-01-01 01:00"]),
         (["2020-01-01 00:00:00 UTC", "2020-01-01 01:00:00 UTC"], ["2020-01-01 00:00", "2020-01-01 01:00"]),
+        (["20210301T000000+0200", "20210301T010000+0100"], ["2021-02-28 22:00", "2021-03-01 00:00"]),
+        (["2021-03-01T00z", "2021-03-01T01+01"], ["2021-03-01 00:00", "2021-03-01 00:00"]),
         (["2020-01-01T00:30-05:30", "2020-01-01T01:30 -0530"], ["2020-01-01 06:00", "2020-01-01 07:00"]),
     ],
 )
@@ -95,6 +97,17 @@ def test_local_midnights_stay_days_when_the_clocks_change():
         ),
         (["2020-01-01", ""], "line 3: the timestamp is missing"),
         (["2020-01-01 00:00Z", "2020-01-01 01:00"], "line 3: '2020-01-01 01:00' has no UTC offset, but other"),
+        (["2020-01-01 00:00+01:00", "2020-01-01 01:00 CET"], "line 3: '2020-01-01 01:00 CET' is not a timestamp like"),
+        (
+            ["2020-01-01 00:00+01:00", "2020-01-01 01:00+99:99"],
+            r"line 3: .* has the UTC offset \+99:99, which no place has",
+        ),
+        (["2020-01-01 00:00-01:60", "2020-01-01 01:00-01:00"], "line 2: .* has the UTC offset -01:60"),
+        (["-2021-03-01", "-2021-03-02"], "line 2: '-2021-03-01' is not a timestamp"),
+        (
+            ["[d]", *(f"{day:02d}/02/2021" for day in range(1, 13))],
+            r"line 2: '\[d\]' is not a timestamp like the others",
+        ),
         (["13/01/2020", "01/13/2020", "14/01/2020"], "line 3: '01/13/2020' is not a timestamp like the others"),
     ],
 )
@@ -106,3 +119,7 @@ def test_wrong_timestamps_are_refused(cells, message):
 @pytest.mark.parametrize("cells", [["red", "blue"], ["1.5", "2.5"], ["12", "13"], ["A1", "B2"], []])
 def test_other_cells_do_not_look_like_time(cells):
     assert not looks_like_time(pd.Series(cells, dtype="str"))
+
+
+def test_one_ambiguous_date_is_read_with_the_day_first():
+    assert parse("01/02/2021").values.tolist() == [pd.Timestamp("2021-02-01")]

@@ -1,75 +1,55 @@
-"""Numbers from text: decimal commas where the file uses them, and an exact complaint where a cell is no number.
+"""The spelling of numbers: with a decimal point or a decimal comma, thousands separated or not.
 
-In: a column of text cells. Out: float64 values, NaN where the cell is missing.
+In: cells of text. Out: which of them are numbers, and their values as float64.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from timellm.data.sheet import missing
-from timellm.errors import DataError
-
-_COMMA_NUMBER = r"[+-]?(?:[0-9]+,[0-9]*|,[0-9]+)(?:[eE][+-]?[0-9]+)?"
-_GROUPED = (
-    r"[+-]?[0-9]{1,3}(?:[,' \u00a0\u202f][0-9]{3})+(?:\.[0-9]+)?"  # 1,234.5
-    r"|[+-]?[0-9]{1,3}(?:[.' \u00a0\u202f][0-9]{3})+,[0-9]+"  # 1.234,5
-    r"|[+-]?[0-9]{1,3}(?:\.[0-9]{3}){2,}"  # 1.234.567
-)
+Sign = Literal["point", "comma"]
+MARKS: dict[Sign, str] = {"point": ".", "comma": ","}
+_SPACES = "' \u2019\u00a0\u202f"  # separate thousands in either habit
+_INFINITE = ("inf", "+inf", "-inf", "infinity", "+infinity", "-infinity")
 
 
-def looks_like_numbers(cells: pd.Series) -> bool:
-    """Whether at least half of these cells (a sample without missing ones) are numbers, of whatever national habit."""
-    if cells.empty:
-        return False
-    plain = pd.to_numeric(cells, errors="coerce").notna()
-    return bool((plain | cells.str.fullmatch(_COMMA_NUMBER) | cells.str.fullmatch(_GROUPED)).mean() >= 0.5)
+def _grammar(decimal: str, thousands: str) -> str:
+    groups = "|".join(rf"(?:{mark}[0-9]{{3}})+" for mark in (rf"\{thousands}", *_SPACES))
+    grouped = rf"[1-9][0-9]{{0,2}}(?:{groups})(?:\{decimal}[0-9]*)?"
+    bare = rf"(?:[0-9]+(?:\{decimal}[0-9]*)?|\{decimal}[0-9]+)(?:[eE][+-]?[0-9]+)?"
+    return rf"^[+-]?(?:{grouped}|{bare})$"
 
 
-def parse_numbers(cells: pd.Series, *, column: str, decimal_comma: bool, line: Callable[[int], int]) -> np.ndarray:
-    """Numbers of a text column, float64 [rows], NaN where a cell is missing.
+GRAMMAR: dict[Sign, str] = {"point": _grammar(".", ","), "comma": _grammar(",", ".")}
+
+
+def look_like_numbers(cells: pa.Array) -> np.ndarray:
+    """Which of these cells are numbers, of whatever national habit."""
+    found = pc.or_(*(pc.match_substring_regex(cells, GRAMMAR[sign]) for sign in GRAMMAR))
+    infinite = pc.is_in(pc.utf8_lower(cells), value_set=pa.array(_INFINITE, pa.large_string()))
+    return pc.or_(found, infinite).to_numpy(zero_copy_only=False)
+
+
+def is_infinite(cell: str) -> bool:
+    """Whether a cell spells an infinite number."""
+    return cell.lower() in _INFINITE
+
+
+def cast_numbers(cells: pa.ChunkedArray | pa.Array) -> np.ndarray:
+    """Plain numbers as float64 [rows], NaN where a cell is null.
 
     Raises:
-        DataError: a cell is text, infinite, or groups its thousands.
+        ArrowInvalid: a cell is no plain number.
     """
-    absent = missing(cells)
-    given = cells.mask(absent)
-    values = pd.to_numeric(given, errors="coerce")
-    wrong = values.isna() & ~absent
-    if decimal_comma and wrong.any():
-        commas = cells.str.fullmatch(_COMMA_NUMBER)
-        dotted = ~absent & cells.str.contains(".", regex=False)
-        if commas.any() and dotted.any():
-            record = dotted.idxmax()
-            raise DataError(
-                f"column '{column}' has decimal commas ('{cells.loc[commas.idxmax()]}', line {line(commas.idxmax())}) "
-                f"and points ('{cells.loc[record]}', line {line(record)}); write all numbers one way, without "
-                "separators of thousands"
-            )
-        values = values.mask(commas, pd.to_numeric(given.str.replace(",", ".", regex=False), errors="coerce"))
-        wrong = values.isna() & ~absent
-    if wrong.any():
-        record = wrong.idxmax()
-        raise DataError(
-            f"column '{column}', line {line(record)}: '{cells.loc[record]}' {_complaint(cells.loc[record])}"
-        )
-    infinite = np.isinf(values)
-    if infinite.any():
-        record = infinite.idxmax()
-        raise DataError(
-            f"column '{column}', line {line(record)}: '{cells.loc[record]}' is not a finite number; "
-            "replace it, or leave the cell empty if the value is missing"
-        )
-    return values.to_numpy(dtype="float64", na_value=np.nan)
+    return np.array(pc.cast(cells, pa.float64()).to_numpy(zero_copy_only=False), dtype=np.float64)
 
 
-def _complaint(cell: str) -> str:
-    text = pd.Series([cell], dtype="str")
-    if text.str.fullmatch(_GROUPED).item():
-        return "groups its thousands or has a decimal comma; write it with digits and a decimal point only, like 1234.5"
-    if text.str.fullmatch(_COMMA_NUMBER).item():
-        return "has a decimal comma in a comma-separated file; write it with a decimal point, like 1.5"
-    return "is not a number; replace it, or leave the cell empty if the value is missing"
+def plain_numbers(cells: pa.ChunkedArray | pa.Array, sign: Sign) -> pa.ChunkedArray | pa.Array:
+    """Digits and a decimal point only, of cells that follow the grammar."""
+    thousands = "," if sign == "point" else r"\."
+    bare = pc.replace_substring_regex(cells, f"^\\+|{thousands}|[{_SPACES}]", "")
+    return bare if sign == "point" else pc.replace_substring(bare, ",", ".")

@@ -1,100 +1,167 @@
 """A delimited text file as cells of text: encoding, delimiter and header are settled here, meaning is not.
 
-In: a path. Out: a `Sheet`, whose cells are stripped text and which knows on which line of the file a record stands.
-First station of the flow CSV -> sheet -> columns -> table.
+In: the data section of a configuration. Out: a `Sheet`, whose cells are stripped text and which knows on which line of
+the file a record stands. First station of the flow CSV -> sheet -> columns -> table.
 """
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
 import re
 import stat
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
-from pandas.errors import ParserError
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from timellm.errors import DataError
+from timellm.config import DataConfig
+from timellm.data.encodings import decode
+from timellm.data.header import column_names
+from timellm.data.records import blocks, find_delimiter, split_records
+from timellm.data.uploads import table_title
+from timellm.errors import DataError, QuestionError
 
-DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 # Spellings of "no value". A lone "-" or "?" is not among them: what they mean is the owner's to say.
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "-nan", "NAN", "NULL", "null", "None", "none", "<NA>", "NaT")
-_CONTAINERS = {
-    b"PK\x03\x04": "an Excel workbook or a zip archive",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
-    b"\x1f\x8b": "a gzip archive",
-    b"PAR1": "a Parquet file",
-    b"SQLite format 3": "a SQLite database",
-    b"%PDF": "a PDF document",
-    b"\x89PNG": "a picture",
-}
+_ABSENT = pa.array(MISSING, pa.large_string())
+_AS_TEXT = {pa.large_string(): pd.StringDtype(na_value=np.nan)}.get
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1f\x7f]")
 
 
 @dataclass(frozen=True)
 class Sheet:
-    """Cells of a delimited file, as stripped text.
+    """Cells of a delimited file, as stripped text: columns by name, of one length.
 
-    Columns are the header's names; the index counts records with the header as 0, so that a record keeps its place
-    when blank lines are dropped.
+    Records are counted from the first line of text, so that each keeps its number when some are left out.
     """
 
-    cells: pd.DataFrame
+    texts: Mapping[str, pa.Array]
+    records: np.ndarray  # number of each record
     name: str
     delimiter: str
     notes: tuple[str, ...]
-    first_line: int  # line of the header, 1-based
+    lines: np.ndarray  # line of the file, counted from 1, on which each record starts
+    first: tuple[str, ...]  # the first record as it stands, whether it is a header or not
+    has_header: bool
+    doubt: QuestionError | None = None  # to be raised if text beyond ASCII is needed
 
-    def only(self, chosen: pd.Series) -> Sheet:
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns."""
+        return tuple(self.texts)
+
+    def column(self, name: str) -> pd.Series:
+        """Text of a column, indexed by record."""
+        return self.texts[name].to_pandas(types_mapper=_AS_TEXT).set_axis(self.records)
+
+    def cell(self, record: int, name: str) -> str:
+        """Text of one cell."""
+        return self.texts[name][int(np.searchsorted(self.records, record))].as_py()
+
+    def only(self, chosen: np.ndarray) -> Sheet:
         """The same sheet with the chosen records; lines are still those of the file."""
-        return replace(self, cells=self.cells[chosen])
+        kept = pa.array(chosen)
+        texts = {name: cells.filter(kept) for name, cells in self.texts.items()}
+        return replace(self, texts=texts, records=self.records[chosen])
 
     def line(self, record: int) -> int:
         """Line of the file, counted from 1, on which a record starts."""
-        before = self.cells[self.cells.index < record]
-        quoted_newlines = sum(int(before[name].str.count("\n").sum()) for name in self.cells)
-        return self.first_line + int(record) + quoted_newlines
+        return int(self.lines[record])
 
 
-def missing(cells: pd.Series) -> pd.Series:
+def is_missing(cells: pa.Array) -> pa.Array:
     """True where a text cell stands for no value."""
-    return cells.isin(MISSING)
+    return pc.is_in(cells, value_set=_ABSENT)
 
 
-def read_sheet(path: str | Path) -> Sheet:
+def read_sheet(config: DataConfig) -> Sheet:
     """Read a comma-, semicolon-, tab- or bar-separated text file.
 
     Raises:
         DataError: the file is absent, empty, binary or has no rows, or its header or a row is malformed.
     """
-    path = Path(path)
-    text, notes = _decode(_read_bytes(path), path.name)
-    body = text.lstrip("\r\n \ufeff")
+    path = Path(config.path)
+    name = f"{table_title(path)}{path.suffix}"
+    decoded = decode(_read_bytes(path), name=name, encoding=config.encoding)
+    text = decoded.text
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    body = text.lstrip("\n \ufeff")
     if not body:
-        raise DataError(f"{path.name} is empty; choose a file with a header and rows of data")
+        raise DataError(f"{name} is empty; choose a file with a header and rows of data")
     first_line = text[: len(text) - len(body)].count("\n") + 1
     control = _CONTROL.search(body)
     if control:
         line = first_line + body.count("\n", 0, control.start())
         raise DataError(
-            f"{path.name}, line {line}: the character {control.group()!r} does not belong in a text table; "
+            f"{name}, line {line}: the character {control.group()!r} does not belong in a text table; "
             "save the table as CSV in UTF-8"
         )
-    delimiter = _find_delimiter(body, path.name)
-    frame = _split_cells(body, delimiter, path.name, first_line)
-    names = _check_header(frame.iloc[0], path.name, first_line)
-    cells = frame.iloc[1:].set_axis(names, axis="columns")
-    blank = cells.isin(MISSING[:1]).all(axis="columns")
-    cells = cells[~blank]
-    unnamed_empty = [name for name in names if name.startswith("column ") and missing(cells[name]).all()]
-    cells = cells.drop(columns=unnamed_empty)  # a delimiter at the end of every line
-    if cells.empty:
-        raise DataError(f"{path.name} has a header but no rows; add data below the header")
-    return Sheet(cells, path.name, delimiter, notes, first_line)
+    delimiter = find_delimiter(body, name)
+    records = split_records(body, delimiter, name=name, first_line=first_line)
+    first = tuple(column[0].as_py() for column in records.columns)
+    has_header = config.header != "no"
+    names = column_names(first, name=name, line=first_line, setting=config.header)
+    columns = dict(zip(names, records.columns, strict=True))
+    # A delimiter at the end of every line makes an empty column without a name.
+    for unnamed in [column for column, text in zip(names, first, strict=True) if not text]:
+        if pc.all(is_missing(columns[unnamed])).as_py():
+            del columns[unnamed]
+    rows = len(records.lines) - int(has_header)
+    if not rows:
+        raise DataError(f"{name} has a header but no rows; add data below the header")
+    texts = {column: cells.slice(int(has_header)) for column, cells in columns.items()}
+    kept = tuple(text for column, text in zip(names, first, strict=True) if column in columns)
+    numbers = np.arange(int(has_header), len(records.lines))
+    return Sheet(texts, numbers, name, delimiter, decoded.notes, records.lines, kept, has_header, decoded.doubt)
+
+
+def check_cells_stay_on_their_line(sheet: Sheet, needed: Iterable[str], time_column: str) -> None:
+    """Refuse quoted cells that have swallowed the lines after them.
+
+    In a column that is needed, no cell spans lines. In any other, a cell may, unless a line of it looks like a record.
+
+    Raises:
+        DataError: a cell has; names the line in which its quotation mark opens.
+    """
+    if not any(pc.any(pc.match_substring(flat, "\n")).as_py() for _, flat in blocks(tuple(sheet.texts.values()))):
+        return
+    needed = set(needed)
+    for column, record, cell in _spanning_cells(sheet):
+        stamp = _shape(sheet.cell(record, time_column).split("\n")[0])
+        swallowed = [
+            line
+            for line in cell.split("\n")[1:]
+            if stamp in map(_shape, line.split(sheet.delimiter)) and line.count(sheet.delimiter) > 0
+        ]
+        if column in needed or swallowed:
+            opened = sheet.line(record) + _newlines_before(sheet, record, column)
+            raise DataError(
+                f"{sheet.name}, line {opened}: a quotation mark opens in column '{column}' and closes "
+                f"{cell.count(chr(10)):,} {'line' if cell.count(chr(10)) == 1 else 'lines'} below, so that the lines "
+                "between are one cell; remove the quotation marks or close the first one in its line"
+            )
+
+
+def _spanning_cells(sheet: Sheet) -> Iterator[tuple[str, int, str]]:
+    for column, cells in sheet.texts.items():
+        for at in np.flatnonzero(pc.match_substring(cells, "\n").to_numpy(zero_copy_only=False)):
+            yield column, int(sheet.records[at]), cells[int(at)].as_py()
+
+
+def _newlines_before(sheet: Sheet, record: int, column: str) -> int:
+    before = sheet.columns[: sheet.columns.index(column)]
+    return sum(sheet.cell(record, name).count("\n") for name in before)
+
+
+def _shape(text: str) -> str:
+    return re.sub(r"[0-9]", "0", text.strip().strip('"'))
 
 
 def _read_bytes(path: Path) -> bytes:
@@ -109,73 +176,6 @@ def _read_bytes(path: Path) -> bytes:
         return path.read_bytes()
     except FileNotFoundError:
         raise DataError(f"there is no file {path}; check the path or choose the table again") from None
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}); choose a readable CSV file") from None
-
-
-def _decode(raw: bytes, name: str) -> tuple[str, tuple[str, ...]]:
-    for start, kind in _CONTAINERS.items():
-        if raw.startswith(start):
-            raise DataError(f"{name} is {kind}, not a text table; save or export it as CSV first")
-    encoding = "utf-16" if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
-    try:
-        return raw.decode(encoding), ()
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        if encoding == "utf-16":
-            raise DataError(f"{name}, line {line}: the UTF-16 text is damaged; save it as CSV in UTF-8") from None
-    try:
-        note = f"The file is not UTF-8 (first at line {line}); it is read as Windows-1252. Check accented letters."
-        return raw.decode("cp1252"), (note,)
-    except UnicodeDecodeError:
-        raise DataError(f"{name}, line {line}: neither UTF-8 nor Windows-1252 text; save it as CSV in UTF-8") from None
-
-
-def _find_delimiter(body: str, name: str) -> str:
-    """The delimiter under which most of the first records are as wide as the header, and the header widest."""
-    head = list(islice(io.StringIO(body, newline=""), 60))
-    ranked = []
-    for delimiter in DELIMITERS:
-        widths = [len(record) for record in csv.reader(head, delimiter=delimiter) if record]
-        if widths and widths[0] > 1:
-            agree = sum(width == widths[0] for width in widths) / len(widths)
-            ranked.append((agree, widths[0], delimiter))
-    if not ranked:
-        raise DataError(
-            f"{name} has one column ({body.splitlines()[0].strip()[:60]!r}); a table needs a timestamp column and at "
-            "least one column of numbers, separated by commas, semicolons or tabs"
-        )
-    return max(ranked, key=lambda item: item[:2])[2]
-
-
-def _split_cells(body: str, delimiter: str, name: str, first_line: int) -> pd.DataFrame:
-    # Everything is read as text: only so can a wrong cell be shown as it stands, and an ID keep its leading zeros.
-    try:
-        frame = pd.read_csv(
-            io.StringIO(body), sep=delimiter, header=None, dtype="str", keep_default_na=False, skip_blank_lines=False
-        )
-    except ParserError as error:
-        uneven = re.search(r"Expected (\d+) fields in line (\d+), saw (\d+)", str(error))
-        if uneven:
-            expected, line, found = map(int, uneven.groups())
-            raise DataError(
-                f"{name}, line {line + first_line - 1}: {found} cells, but the header names {expected}; "
-                f"remove the extra {DELIMITERS[delimiter]} or put the cell in quotes"
-            ) from None
-        unclosed = re.search(r"EOF inside string starting at row (\d+)", str(error))
-        if unclosed:
-            line = int(unclosed.group(1)) + first_line
-            raise DataError(f"{name}, line {line}: a quotation mark is never closed; close or remove it") from None
-        raise DataError(f"{name} cannot be split into columns ({error}); save it as CSV again") from None
-    return frame.apply(lambda column: column.fillna("").str.strip())
-
-
-def _check_header(header: pd.Series, name: str, first_line: int) -> list[str]:
-    names = [text or f"column {position}" for position, text in enumerate(header, start=1)]
-    for position, text in enumerate(names):
-        if text in names[:position]:
-            raise DataError(
-                f"{name}, line {first_line}: the column name '{text}' stands twice (columns "
-                f"{names.index(text) + 1} and {position + 1}); give every column its own name"
-            )
-    return names
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"{path} cannot be read ({reason}); choose a readable CSV file") from None

@@ -6,8 +6,8 @@ nothing else repaired. What was found on the way stands in its notes; what canno
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,12 @@ import pandas as pd
 from pandas.tseries.frequencies import to_offset
 
 from timellm.config import DataConfig
-from timellm.data.columns import ColumnRoles, find_roles, suggest_columns, unknown_name
-from timellm.data.numerals import parse_numbers
-from timellm.data.sheet import Sheet, read_sheet
+from timellm.data.columns import ColumnRoles, find_roles, is_time_name, stamp_cells, suggest_columns, unknown_name
+from timellm.data.decimals import find_decimals, parse_numbers
+from timellm.data.findings import order_notes, role_notes, value_notes
+from timellm.data.header import check_header
+from timellm.data.numerals import Sign
+from timellm.data.sheet import Sheet, check_cells_stay_on_their_line, read_sheet
 from timellm.data.timeline import infer_frequency, parse_frequency, regular_grid
 from timellm.data.timestamps import parse_timestamps
 from timellm.errors import DataError
@@ -43,6 +46,8 @@ class Table:
     time_column: str
     layout: str
     notes: tuple[str, ...]
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """Settings of `DataConfig` that were found here and that another file like this one may not show."""
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -85,46 +90,80 @@ def load_table(config: DataConfig) -> Table:
         DataError: the file cannot be used; names column, line (1-based, the header is line 1) and remedy.
         ConfigError: the frequency has no meaning.
     """
-    sheet = read_sheet(config.path)
+    sheet = read_sheet(config)
     roles = find_roles(sheet, config)
+    _ask(sheet, roles, config)
     if roles.time_column is None:
+        for name in roles.columns:
+            if name not in roles.numeric and is_time_name(name):  # its first wrong cell says more than its absence
+                parse_timestamps(sheet.column(name), column=name, line=sheet.line)
         raise DataError(
             f"{sheet.name}: no column holds timestamps (columns: {', '.join(roles.columns[:20])}); add one with dates "
             "such as 2020-01-31 13:00, or name it in setting 'time_column'"
         )
     if roles.layout == "long":
         _check_long(sheet, roles)
+    given = (roles.time_column, roles.time_of_day_column, roles.id_column, roles.value_column)
+    needed = {name for name in given if name is not None}.union(roles.numeric)
+    check_cells_stay_on_their_line(sheet, needed, roles.time_column)
+    if roles.layout == "long":
         sheet, names = _select_series(sheet, roles, config.channels)
-    _check_header_is_no_data(sheet, roles.time_column)
-    reading = parse_timestamps(sheet.cells[roles.time_column], column=roles.time_column, line=sheet.line)
+    stamps = _stamps(sheet, roles.time_column, roles.time_of_day_column)
+    reading = parse_timestamps(stamps, column=roles.time_column, line=sheet.line)
     if roles.layout == "wide":
         names = _select_columns(sheet, roles, config.channels)
     series = (
-        pd.Categorical(sheet.cells[roles.id_column], categories=names).codes
+        pd.Categorical(sheet.column(roles.id_column), categories=names).codes
         if roles.id_column
-        else np.zeros(len(sheet.cells))
+        else np.zeros(len(sheet))
     )
     entries = _Entries(reading.values, np.asarray(series, dtype="int64"), names)
     _check_distinct(sheet, roles, entries)
     grid, frequency = _grid(sheet, roles, entries.times, config.frequency)
-    values = _place(sheet, roles, entries, grid)
+    columns = (roles.value_column,) if roles.value_column else names
+    decimals = find_decimals(sheet, columns, others=roles.value_candidates, setting=config.decimal)
+    values = _place(sheet, roles, entries, grid, decimals.signs)
     _check_magnitude(values, roles)
     notes = (
         *sheet.notes,
-        *_role_notes(sheet, roles, config),
+        *role_notes(roles, config),
         *reading.notes,
-        *_order_notes(entries),
-        *_value_notes(values, entries.times.nunique()),
+        *decimals.notes,
+        *order_notes(entries.times, entries.series),
+        *value_notes(values, entries.times.nunique()),
     )
-    return Table(values, frequency, roles.time_column, roles.layout, notes)
+    found = {"decimal": decimals.answer, "time_of_day_column": roles.time_of_day_column}
+    settings = {name: value for name, value in found.items() if value is not None}
+    return Table(values, frequency, roles.time_column, roles.layout, notes, settings)
+
+
+def _ask(sheet: Sheet, roles: ColumnRoles, config: DataConfig) -> None:
+    """Questions about the file as a whole, which settings answer."""
+    if sheet.doubt is not None and not all(map(str.isascii, (*roles.columns, *roles.series))):
+        raise sheet.doubt
+    if sheet.has_header and config.header == "auto":
+        check_header(sheet.first, roles.time_candidates, name=sheet.name, line=sheet.line(0))
+
+
+def _stamps(sheet: Sheet, time_column: str, time_of_day_column: str | None) -> pd.Series:
+    if time_of_day_column is not None:
+        clock = sheet.column(time_of_day_column)
+        if (clock == "").any():
+            record = (clock == "").idxmax()
+            raise DataError(
+                f"column '{time_of_day_column}', line {sheet.line(record)}: the time of day is missing; "
+                "fill it in or remove the line"
+            )
+    return stamp_cells(sheet, time_column, time_of_day_column)
 
 
 def _select_columns(sheet: Sheet, roles: ColumnRoles, wanted: tuple[str, ...]) -> tuple[str, ...]:
-    offered = tuple(name for name in roles.columns if name != roles.time_column)
+    offered = dict.fromkeys(name for name in roles.columns if name not in (roles.time_column, roles.time_of_day_column))
     for name in wanted:
         if name not in offered:
             raise DataError(unknown_name(name, roles.series, f"setting 'channels': {sheet.name} has no channel"))
-    names = tuple(name for name in offered if name in wanted) if wanted else roles.series
+    chosen = set(wanted)
+    names = tuple(name for name in offered if name in chosen) if wanted else roles.series
     if not names:
         raise DataError(
             f"{sheet.name}: no column besides '{roles.time_column}' holds numbers; "
@@ -150,33 +189,30 @@ def _check_long(sheet: Sheet, roles: ColumnRoles) -> None:
             f"{sheet.name}: timestamp '{roles.time_column}', series ID '{roles.id_column}' and value "
             f"'{roles.value_column}' must be three different columns; correct the settings"
         )
-    empty = sheet.cells[roles.id_column] == ""
+    empty = sheet.column(roles.id_column) == ""
     if empty.any():
         raise DataError(
             f"column '{roles.id_column}', line {sheet.line(empty.idxmax())}: the series ID is missing; "
             "fill it in or remove the line"
         )
+    if 1 < len(sheet) < 2 * len(roles.series):
+        raise DataError(
+            f"{sheet.name}: column '{roles.id_column}' names {len(roles.series):,} series in {len(sheet):,} "
+            "rows, so that most have one row; choose another column in setting 'id_column', or set 'layout' to wide"
+        )
 
 
 def _select_series(sheet: Sheet, roles: ColumnRoles, wanted: tuple[str, ...]) -> tuple[Sheet, tuple[str, ...]]:
+    known, chosen = set(roles.series), set(wanted)
     for name in wanted:
-        if name not in roles.series:
+        if name not in known:
             raise DataError(
                 unknown_name(name, roles.series, f"setting 'channels': column '{roles.id_column}' has no series")
             )
-    if not wanted:
+    if not wanted or roles.id_column is None:
         return sheet, roles.series
-    names = tuple(name for name in roles.series if name in wanted)
-    return sheet.only(sheet.cells[roles.id_column].isin(names)), names
-
-
-def _check_header_is_no_data(sheet: Sheet, time_column: str) -> None:
-    shape = sheet.cells[time_column].iloc[0]
-    if len(time_column) >= 6 and time_column[:2].isdigit() and len(time_column) == len(shape):
-        raise DataError(
-            f"{sheet.name}, line {sheet.first_line}: '{time_column}' is data, not a column name; "
-            "add a first line with names such as ds,value"
-        )
+    names = tuple(name for name in roles.series if name in chosen)
+    return sheet.only(sheet.column(roles.id_column).isin(names).to_numpy()), names
 
 
 def _check_distinct(sheet: Sheet, roles: ColumnRoles, entries: _Entries) -> None:
@@ -215,19 +251,21 @@ def _grid(sheet: Sheet, roles: ColumnRoles, times: pd.Series, asked: str | None)
     return grid, frequency
 
 
-def _place(sheet: Sheet, roles: ColumnRoles, entries: _Entries, grid: pd.DatetimeIndex) -> pd.DataFrame:
+def _place(
+    sheet: Sheet, roles: ColumnRoles, entries: _Entries, grid: pd.DatetimeIndex, signs: Mapping[str, Sign]
+) -> pd.DataFrame:
     if len(grid) * len(entries.names) > _MOST_VALUES:
         raise DataError(
             f"{sheet.name}: {len(grid):,} rows of {len(entries.names):,} channels are too many to hold; "
             "choose fewer in setting 'channels'"
         )
-    columns = (roles.value_column,) if roles.id_column and roles.value_column else entries.names
-    decimal_comma = sheet.delimiter != ","
     rows = grid.get_indexer(pd.DatetimeIndex(entries.times))
     values = np.full((len(grid), len(entries.names)), np.nan)
-    for position, column in enumerate(columns):
-        numbers = parse_numbers(sheet.cells[column], column=column, decimal_comma=decimal_comma, line=sheet.line)
-        values[rows, entries.series if roles.id_column else position] = numbers
+    for some, numbers in parse_numbers(sheet, signs):
+        if roles.id_column:
+            values[rows, entries.series] = numbers[0]
+        else:
+            values[rows, some] = numbers.T
     return pd.DataFrame(values, index=grid.rename("ds"), columns=pd.Index(entries.names, dtype="str"))
 
 
@@ -242,57 +280,3 @@ def _check_magnitude(values: pd.DataFrame, roles: ColumnRoles) -> None:
         f" {LARGEST_VALUE:g} cannot be trained or scored, because forecasts are kept as 32-bit numbers and errors are"
         " squared; correct it, leave the cell empty if the value is missing, or give the values in a larger unit"
     )
-
-
-def _role_notes(sheet: Sheet, roles: ColumnRoles, config: DataConfig) -> list[str]:
-    notes = []
-    if roles.layout == "long" and config.layout == "auto":
-        notes.append(f"Read as a long table: series IDs in '{roles.id_column}', values in '{roles.value_column}'.")
-    if config.time_column is None and len(roles.time_candidates) > 1:
-        others = _listed(roles.time_candidates[1:])
-        notes.append(f"Timestamps are taken from '{roles.time_column}'; {others} could also serve.")
-    used = {roles.time_column, roles.id_column, roles.value_column, *roles.series}
-    unused = [name for name in roles.columns if name not in used and name not in roles.time_candidates]
-    if unused and not config.channels:
-        why = "only one column of values is used" if roles.layout == "long" else "they hold no numbers to forecast"
-        notes.append(f"Left out: {_listed(unused)} ({why}).")
-    return notes
-
-
-def _order_notes(entries: _Entries) -> list[str]:
-    order = np.argsort(entries.series, kind="stable")
-    steps = np.diff(entries.times.to_numpy()[order])[np.diff(entries.series[order]) == 0] / np.timedelta64(1, "us")
-    if (steps >= 0).all():
-        return []
-    if (steps <= 0).all():
-        return ["Rows stood newest first; they are sorted by time."]
-    return [f"Rows were out of order in {(steps < 0).sum():,} places; they are sorted by time."]
-
-
-def _value_notes(values: pd.DataFrame, present: int) -> list[str]:
-    notes = []
-    if present < len(values):
-        notes.append(
-            f"{len(values) - present:,} of {len(values):,} timestamps were not in the file; they became missing rows."
-        )
-    absent = values.isna().sum()
-    absent = absent[absent > 0]
-    if len(absent):
-        shares = [f"'{name}' {count:,} ({count / len(values):.2%})" for name, count in absent.items()]
-        notes.append(f"Missing values: {_cut(shares)}. They stay missing.")
-    known = values.notna().any()
-    constant = values.columns[(values.min() == values.max()) & known]
-    if len(constant):
-        notes.append(f"Constant, so there is nothing to learn from: {_listed(constant)}.")
-    empty = values.columns[~known]
-    if len(empty):
-        notes.append(f"Without any value: {_listed(empty)}.")
-    return notes
-
-
-def _listed(names: Iterable[str]) -> str:
-    return _cut([f"'{name}'" for name in names])
-
-
-def _cut(items: list[str]) -> str:
-    return ", ".join(items[:5]) + (f" and {len(items) - 5:,} more" if len(items) > 5 else "")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from pandas.errors import OutOfBoundsDatetime, OutOfBoundsTimedelta
 from pandas.tseries.frequencies import to_offset
 from pandas.tseries.offsets import Day, Tick, Week
 
@@ -16,6 +17,7 @@ from timellm.errors import ConfigError, DataError
 _WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _UNITS = ((86_400_000_000, "D"), (3_600_000_000, "h"), (60_000_000, "min"), (1_000_000, "s"), (1_000, "ms"), (1, "us"))
+_LONGEST_STEP = pd.Timedelta(days=36_525)
 _SPARSEST = 20  # grid rows for each row present; beyond, a timestamp is wrong rather than rows missing
 
 
@@ -40,11 +42,16 @@ def parse_frequency(alias: str, times: pd.DatetimeIndex) -> str:
     """
     try:
         offset = to_offset(alias)
+        beyond = offset is not None and times[0] + offset - times[0] > _LONGEST_STEP
+    except (OverflowError, OutOfBoundsDatetime, OutOfBoundsTimedelta):
+        beyond = True
     except ValueError:
         raise ConfigError(
             f"setting 'frequency' is '{alias}', which is no pandas offset alias; "
             "use for example h, 15min, D, B, W, MS, ME, QS or YS"
         ) from None
+    if beyond:
+        raise ConfigError(f"setting 'frequency' is '{alias}', a step of over 100 years; use for example h, D or MS")
     if offset is None or offset.n < 1:
         raise ConfigError(f"setting 'frequency' is '{alias}', but a step must go forward; use for example h or D")
     plain = alias.strip().lstrip("0123456789")

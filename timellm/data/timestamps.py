@@ -6,12 +6,15 @@ decided. Formats compete on the whole column, so one 13th of the month settles d
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
 
+from timellm.data.records import excerpt
 from timellm.data.timeline import fill_share
 from timellm.errors import DataError
 
@@ -28,9 +31,22 @@ _COMPACT = {4: "%Y", 6: "%Y%m", 8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 1
 _EPOCHS = {10: "s", 13: "ms", 16: "us", 19: "ns"}
 _EPOCH_UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 # [0-9] throughout: Arrow's regular expressions know it, while \d sends pandas back to one Python call a cell.
-_SIGN = r"Z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?"
-_OFFSET = rf"(:[0-9:.,]+)[ ]*({_SIGN})$"
-_HAS_OFFSET = rf":[0-9:.,]+[ ]*(?:{_SIGN})$"
+_SIGN = r"Z|z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?"
+_CLOCK = r"[T ][0-9]{2}(?:[0-9]{2}){0,2}(?:[.,][0-9]+)?|:[0-9:.,]+"  # 20200131T130000 or 13:00:00
+_OFFSET = rf"({_CLOCK})[ ]*({_SIGN})$"
+_HAS_OFFSET = rf"(?:{_CLOCK})[ ]*(?:{_SIGN})$"
+# What Pandas reads as ISO 8601, without offset and sign of the year.
+_ISO = (
+    r"^[0-9]{4}(?:[-/]?[0-9]{1,2}(?:[-/]?[0-9]{1,2}"
+    r"(?:(?:T|[ ]+)[0-9]{1,2}(?::?[0-9]{2}(?::?[0-9]{2}(?:[.,][0-9]+)?)?)?)?)?)?$"
+)
+# How every format here begins; what begins otherwise need not be tried.
+_MONTH_NAMES = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+PLAUSIBLE = (
+    rf"(?i)^(?:[0-9]{{4}}|[0-9]{{1,2}}(?:[/.-][0-9]{{1,4}}|[ -](?:{_MONTH_NAMES}))"
+    rf"|(?:{_MONTH_NAMES})[a-z]*[ -][0-9])"
+)
+_MOST_MINUTES = 14 * 60  # Line Islands; to the west, it is 12 hours
 _SAMPLE = 300
 
 
@@ -43,16 +59,18 @@ class Reading:
     notes: tuple[str, ...] = ()
 
 
-def sample_cells(cells: pd.Series) -> pd.Series:
-    """At most 300 cells, evenly spaced over the column."""
-    return cells.iloc[np.unique(np.linspace(0, len(cells) - 1, _SAMPLE).astype(int))] if len(cells) > _SAMPLE else cells
+def sample_places(places: np.ndarray) -> np.ndarray:
+    """At most 300 of these places, evenly spaced."""
+    if len(places) <= _SAMPLE:
+        return places
+    return places[np.unique(np.linspace(0, len(places) - 1, _SAMPLE).astype(int))]
 
 
-def looks_like_time(cells: pd.Series) -> bool:
-    """Whether most of these cells (a sample without missing ones) are timestamps written one way."""
-    if cells.empty or cells.str.contains(r"[0-9]").mean() < 0.8:
+def looks_like_time(cells: pd.Series, *, least: float = 0.8) -> bool:
+    """Whether at least this share of cells (a sample without missing ones) are timestamps written one way."""
+    if cells.empty or cells.str.contains(PLAUSIBLE).mean() < least:
         return False
-    return any(reading.values.notna().mean() >= 0.8 for reading in _readings(cells))
+    return any(reading.values.notna().mean() >= least for reading in _readings(cells))
 
 
 def parse_timestamps(cells: pd.Series, *, column: str, line: Callable[[int], int]) -> Reading:
@@ -71,12 +89,16 @@ def parse_timestamps(cells: pd.Series, *, column: str, line: Callable[[int], int
         raise DataError(
             f"column '{column}', line {line(empty.idxmax())}: the timestamp is missing; fill it in or remove the line"
         )
-    hopeful = {reading.label for reading in _readings(sample_cells(cells)) if reading.values.notna().any()}
+    hopeful = {
+        reading.label
+        for reading in _readings(cells.iloc[sample_places(np.arange(len(cells)))])
+        if reading.values.notna().any()
+    }
     readings = list(_readings(cells, hopeful))
     best = max((int(reading.values.notna().sum()) for reading in readings), default=0)
     if not best:
         raise DataError(
-            f"column '{column}', line {line(cells.index[0])}: '{cells.iloc[0]}' is not a timestamp; "
+            f"column '{column}', line {line(cells.index[0])}: '{excerpt(cells.iloc[0])}' is not a timestamp; "
             "choose another timestamp column, or write dates as 2020-01-31 or 2020-01-31 13:00"
         )
     equals = [reading for reading in readings if reading.values.notna().sum() == best]
@@ -85,8 +107,8 @@ def parse_timestamps(cells: pd.Series, *, column: str, line: Callable[[int], int
     if wrong.any():
         record = wrong.idxmax()
         raise DataError(
-            f"column '{column}', line {line(record)}: '{cells.loc[record]}' is not a timestamp like the others "
-            f"(such as '{cells.loc[chosen.values.first_valid_index()]}'); correct it or remove the line"
+            f"column '{column}', line {line(record)}: '{excerpt(cells.loc[record])}' is not a timestamp like the "
+            f"others (such as '{cells.loc[chosen.values.first_valid_index()]}'); correct it or remove the line"
         )
     if chosen.label != "ISO8601":
         return chosen
@@ -105,7 +127,8 @@ def _readings(cells: pd.Series, labels: set[str] | None = None) -> Iterator[Read
     if wanted("ISO8601"):
         # Asked first, because replacing is slow and most files have no offsets.
         bare = cells.str.replace(_OFFSET, r"\1", regex=True) if _has_offset(cells).any() else cells
-        iso = _to_datetime(bare, "ISO8601")
+        # Only these: Pandas also takes years below 0, and fails where a column has two offsets.
+        iso = _to_datetime(bare.where(bare.str.contains(_ISO)), "ISO8601")
         yield Reading(iso, "ISO8601")
         if iso.notna().all():
             return
@@ -118,9 +141,24 @@ def _readings(cells: pd.Series, labels: set[str] | None = None) -> Iterator[Read
     if wanted("week"):
         week = cells.str.replace(r"^(\d{4})-?W(\d{2})$", r"\1-W\2-1", regex=True)
         yield Reading(_to_datetime(week, "%G-W%V-%u"), "week")
-    for form in _FORMATS:
+    for form in _FORMATS if labels else _formats_of(cells):
         if wanted(form):
             yield Reading(_to_datetime(cells, form), form)
+
+
+def _formats_of(cells: pd.Series) -> list[str]:
+    """The formats that a cell could be written in, by its digits, letters and marks; in the order of preference."""
+    shapes = cells.str.replace("[0-9]", "0", regex=True)
+    found = {form for cell in cells[~shapes.duplicated()] for form in _FORMATS if _pattern(form).fullmatch(cell)}
+    return [form for form in _FORMATS if form in found]
+
+
+@cache
+def _pattern(form: str) -> re.Pattern[str]:
+    parts = dict.fromkeys("dmHIMS", "[0-9]{1,2}") | {"Y": "[0-9]{4}", "y": "[0-9]{2}", "f": "[0-9]{1,9}"}
+    parts |= {"b": "[A-Za-z]{3}", "B": "[A-Za-z]+", "p": "[AaPp][Mm]"}
+    literal = re.escape(form).replace(r"\ ", r"\s+")
+    return re.compile(re.sub("%([a-zA-Z])", lambda found: parts[found.group(1)], literal))
 
 
 def _digits(cells: pd.Series) -> Iterator[Reading]:
@@ -149,12 +187,13 @@ def _settle(readings: list[Reading], cells: pd.Series, column: str) -> Reading:
     """Of several complete readings, the one under which the rows lie on the fullest regular grid."""
     shares = [fill_share(reading.values) for reading in readings]
     best = max(shares)
-    close = [reading for reading, share in zip(readings, shares, strict=True) if share > 0.8 * best]
+    close = [reading for reading, share in zip(readings, shares, strict=True) if share >= 0.8 * best]
     chosen = close[0]
     different = [reading for reading in close[1:] if not reading.values.equals(chosen.values)]
     if not different:
         return chosen
-    apart = (chosen.values != different[0].values).idxmax()
+    both = chosen.values.notna() & different[0].values.notna()
+    apart = (both & (chosen.values != different[0].values)).idxmax()
     note = (
         f"The order of day and month in column '{column}' cannot be told from the data: '{cells.loc[apart]}' is read "
         f"as {chosen.values.loc[apart]:%-d %B %Y}. If that is wrong, write dates as 2020-01-31."
@@ -173,9 +212,17 @@ def _apply_offsets(cells: pd.Series, reading: Reading, column: str, line: Callab
             f"column '{column}', line {line(without.idxmax())}: '{cells.loc[without.idxmax()]}' has no UTC offset, but "
             f"other timestamps have one (such as '{cells.loc[parts.first_valid_index()]}'); write all of them one way"
         )
-    offsets = parts.replace({"Z": "+00:00", "UTC": "+00:00", "GMT": "+00:00"})
+    offsets = parts.replace({"Z": "+00:00", "z": "+00:00", "UTC": "+00:00", "GMT": "+00:00"})
+    minutes = offsets.map({offset: _minutes(offset) for offset in offsets.unique()})
+    wrong = ~(minutes.abs() <= _MOST_MINUTES)
+    if wrong.any():
+        record = wrong.idxmax()
+        raise DataError(
+            f"column '{column}', line {line(record)}: '{cells.loc[record]}' has the UTC offset {parts.loc[record]}, "
+            "which no place has; correct it (offsets go from -12:00 to +14:00)"
+        )
     kinds = sorted(offsets.unique())
-    if set(kinds) <= {"+00:00", "+0000", "+00"}:
+    if (minutes == 0).all():
         return Reading(reading.values, reading.label, (f"Timestamps in column '{column}' are UTC.",))
     shown = ", ".join(kinds[:2])
     wall = reading.values
@@ -183,7 +230,11 @@ def _apply_offsets(cells: pd.Series, reading: Reading, column: str, line: Callab
         # Days as their owner counts them; in UTC they would shift by an hour at every change of the clocks.
         note = f"Timestamps in column '{column}' are all local midnights (offset {shown}); they are read as dates."
         return Reading(wall, reading.label, (note,))
-    sign = offsets.str[0].map({"+": 1, "-": -1}).astype("int64")
-    minutes = offsets.str[1:3].astype("int64") * 60 + offsets.str[3:].str.strip(":").replace("", "0").astype("int64")
     note = f"Timestamps in column '{column}' carry UTC offsets ({shown}); they are converted to UTC."
-    return Reading(wall - pd.to_timedelta(sign * minutes, unit="min"), reading.label, (note,))
+    return Reading(wall - pd.to_timedelta(minutes, unit="min"), reading.label, (note,))
+
+
+def _minutes(offset: str) -> float:
+    """Minutes east of UTC; NaN if the minutes are more than an hour."""
+    hours, minutes = int(offset[1:3]), int(offset[3:].strip(":") or 0)
+    return (-1 if offset[0] == "-" else 1) * (hours * 60 + minutes) if minutes < 60 else np.nan

@@ -27,8 +27,8 @@ from timellm.training.sealed import read_sealed_json
 MOST = 8
 """More runs than these are no longer told apart side by side."""
 TEST_METRICS = ("mae", "mse", "rmse", "smape", "mase", "mse_scaled", "mae_scaled")
-_WINDOWS = ("path", "layout", "time_column", "id_column", "value_column", "channels", "frequency", "split", "missing",
-            "horizon")  # fmt: skip
+_WINDOWS = ("path", "encoding", "header", "decimal", "layout", "time_column", "time_of_day_column", "id_column",
+            "value_column", "channels", "frequency", "split", "missing", "horizon")  # fmt: skip
 """Settings that decide which windows are scored."""
 _WORDS = {"path": "the table", "missing": "the treatment of missing values"}
 

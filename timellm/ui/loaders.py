@@ -75,20 +75,21 @@ def _window_counts(_config: RunConfig, _table: Table, key: str, stamp: tuple[int
     return count_windows(_table, _config)
 
 
-def columns(path: Path) -> ColumnRoles:
-    """What the columns of a file could mean.
+def columns(config: DataConfig) -> ColumnRoles:
+    """What the columns of a configuration's file could mean, whatever roles it gives them.
 
     Raises:
         DataError: it cannot be read as a table at all.
     """
-    return _columns(str(path), _stamp(path))
+    reading = DataConfig(path=config.path, encoding=config.encoding, header=config.header)
+    return _columns(reading.model_dump_json(), _stamp(Path(config.path)))
 
 
 @st.cache_resource(max_entries=6, show_spinner="Reading the columns …")
-def _columns(path: str, stamp: tuple[int, int] | None) -> ColumnRoles:
+def _columns(config_json: str, stamp: tuple[int, int] | None) -> ColumnRoles:
     from timellm.data.columns import suggest_columns
 
-    return suggest_columns(path)
+    return suggest_columns(DataConfig.model_validate_json(config_json))
 
 
 def _stamp(file: Path) -> tuple[int, int] | None:

@@ -21,7 +21,10 @@ from timellm.ui.loaders import store
 from timellm.ui.settings import Form
 
 _EDITED = keys.view("finetune", "edited")
-_ROLES = ("layout", "time_column", "id_column", "value_column", "frequency", "description")
+_ROLES = (
+    "encoding", "header", "decimal", "layout", "time_column", "time_of_day_column", "id_column", "value_column",
+    "frequency", "description",
+)  # fmt: skip
 
 
 def fill_form(run: Run, *, waits: bool = False) -> str:

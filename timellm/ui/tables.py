@@ -5,25 +5,33 @@ The table's id, its corrected column roles and its edited description are in the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
 from timellm.config import DataConfig, ModelConfig, RunConfig
+from timellm.data.encodings import LEGACY
 from timellm.data.samples import find_sample, samples
 from timellm.data.season import suggest_description, suggest_lengths
 from timellm.data.uploads import save_upload, table_path, uploads
-from timellm.errors import TimeLLMError
+from timellm.errors import DataError, TimeLLMError
 from timellm.ui import keys
 from timellm.ui.errors import show_error
 from timellm.ui.loaders import columns
 from timellm.ui.settings import Form
 
 if TYPE_CHECKING:
+    from timellm.data.columns import ColumnRoles
     from timellm.data.table import Table
 
 _UPLOAD, _PICK, _FAILURE = (keys.view("data", name) for name in ("upload", "pick", "failure"))
 _SAMPLE = "sample:"
+# How the file is written: setting -> label, and words for its values.
+_WRITTEN: dict[str, tuple[str, dict[str, str]]] = {
+    "header": ("First line", {"auto": "detected", "yes": "names the columns", "no": "is data"}),
+    "decimal": ("Decimal sign", {"auto": "detected", "point": "point: 1234.5", "comma": "comma: 1234,5"}),
+    "encoding": ("Encoding", {"auto": "detected", "utf-8": "Unicode (UTF-8)"} | LEGACY),
+}
 
 
 def titles() -> dict[str, str]:
@@ -119,12 +127,29 @@ def description(form: Form) -> None:
 
 
 def roles_form(table_id: str) -> None:
-    """Column roles to correct; applying them puts them into the URL and reads the table again.
+    """What the columns mean and how the file is written, to correct; applying it reads the table again.
+
+    Where the file cannot be read as a table at all, its columns are unknown, and only how it is written is offered.
 
     Raises:
-        DataError: the file cannot be read as a table at all.
+        ConfigError: a setting in the URL has no meaning.
     """
-    found = columns(table_path(table_id))
+    try:
+        found = columns(config(table_id))
+    except DataError:  # whoever has read the table shows why
+        found = None
+    with st.form(f"roles/{table_id}", border=False):
+        settings = _roles(table_id, found) if found else {}
+        with st.container(horizontal=True):
+            for setting, (label, words) in _WRITTEN.items():
+                settings[setting] = _written(table_id, setting, label, words)
+        if st.form_submit_button("Apply", icon=":material/check:"):
+            kept = {name: value for name, value in keys.roles().items() if name not in settings}
+            keys.choose_roles(kept | {name: value for name, value in settings.items() if value})
+            st.rerun()
+
+
+def _roles(table_id: str, found: ColumnRoles) -> dict[str, Any]:
     now = keys.roles()
     none = "detected"
 
@@ -139,41 +164,50 @@ def roles_form(table_id: str) -> None:
             key=keys.setting(table_id, role),
         )
 
-    with st.form(f"roles/{table_id}", border=False):
-        left, right = st.columns(2)
-        with left:
-            layouts = ["auto", "wide", "long"]
-            words = {
-                "auto": f"{none}: {found.layout}",
-                "wide": "wide: a column each series",
-                "long": "long: a row each value",
-            }
-            layout = st.selectbox(
-                "Layout", layouts, index=layouts.index(now.get("layout", "auto")), format_func=words.__getitem__,
-                key=keys.setting(table_id, "layout"),
-            )  # fmt: skip
-            time_column = pick("time_column", "Timestamp column", found.time_candidates, found.time_column)
-            frequency = st.text_input(
-                "Frequency",
-                now.get("frequency") or "",
-                placeholder="detected; or write h, 15min, D, MS …",
-                key=keys.setting(table_id, "frequency"),
-            )
-        with right:
-            id_column = pick("id_column", "Series ID column (long)", found.id_candidates, found.id_column)
-            value_column = pick("value_column", "Value column (long)", found.value_candidates, found.value_column)
-            channels = st.multiselect(
-                "Channels to read",
-                found.series,
-                [name for name in now.get("channels", []) if name in found.series],
-                placeholder="All of them",
-                key=keys.setting(table_id, "channels-read"),
-            )
-        if st.form_submit_button("Apply", icon=":material/check:"):
-            roles = {
-                "layout": None if layout == "auto" else layout, "time_column": time_column, "id_column": id_column,
-                "value_column": value_column, "channels": channels, "frequency": frequency.strip(),
-            }  # fmt: skip
-            kept = {"description": now["description"]} if "description" in now else {}
-            keys.choose_roles(kept | {name: value for name, value in roles.items() if value})
-            st.rerun()
+    left, right = st.columns(2)
+    with left:
+        layouts = ["auto", "wide", "long"]
+        words = {
+            "auto": f"{none}: {found.layout}",
+            "wide": "wide: a column each series",
+            "long": "long: a row each value",
+        }
+        layout = st.selectbox(
+            "Layout", layouts, index=layouts.index(now.get("layout", "auto")), format_func=words.__getitem__,
+            key=keys.setting(table_id, "layout"),
+        )  # fmt: skip
+        time_column = pick("time_column", "Timestamp column", found.time_candidates, found.time_column)
+        time_of_day = pick("time_of_day_column", "Time of day column", (), found.time_of_day_column)
+        frequency = st.text_input(
+            "Frequency",
+            now.get("frequency") or "",
+            placeholder="detected; or write h, 15min, D, MS …",
+            key=keys.setting(table_id, "frequency"),
+        )
+    with right:
+        id_column = pick("id_column", "Series ID column (long)", found.id_candidates, found.id_column)
+        value_column = pick("value_column", "Value column (long)", found.value_candidates, found.value_column)
+        channels = st.multiselect(
+            "Channels to read",
+            found.series,
+            [name for name in now.get("channels", []) if name in found.series],
+            placeholder="All of them",
+            key=keys.setting(table_id, "channels-read"),
+        )
+    return {
+        "layout": None if layout == "auto" else layout, "time_column": time_column, "time_of_day_column": time_of_day,
+        "id_column": id_column, "value_column": value_column, "channels": channels, "frequency": frequency.strip(),
+    }  # fmt: skip
+
+
+def _written(table_id: str, setting: str, label: str, words: dict[str, str]) -> str | None:
+    """One setting on how the file is written; None where it is detected."""
+    options = list(dict.fromkeys([*words, keys.roles().get(setting, "auto")]))
+    value = st.selectbox(
+        label,
+        options,
+        index=options.index(keys.roles().get(setting, "auto")),
+        format_func=lambda value: words.get(value, value),
+        key=keys.setting(table_id, setting),
+    )
+    return None if value == "auto" else value

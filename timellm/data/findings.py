@@ -1,0 +1,74 @@
+"""What was found while a table was read, as notes for its owner.
+
+In: sheet, roles, entries and values. Out: sentences; nothing here changes or refuses anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from timellm.config import DataConfig
+from timellm.data.columns import ColumnRoles
+
+
+def role_notes(roles: ColumnRoles, config: DataConfig) -> list[str]:
+    """Which columns were taken for what, where the configuration does not say."""
+    notes = []
+    if roles.layout == "long" and config.layout == "auto":
+        notes.append(f"Read as a long table: series IDs in '{roles.id_column}', values in '{roles.value_column}'.")
+    if roles.time_of_day_column and config.time_of_day_column is None:
+        notes.append(f"Timestamps are taken from '{roles.time_column}' and '{roles.time_of_day_column}' together.")
+    if config.time_column is None and len(roles.time_candidates) > 1:
+        others = _listed(roles.time_candidates[1:])
+        notes.append(f"Timestamps are taken from '{roles.time_column}'; {others} could also serve.")
+    used = {roles.time_column, roles.time_of_day_column, roles.id_column, roles.value_column}
+    used.update(roles.series, roles.time_candidates)
+    unused = [name for name in roles.columns if name not in used]
+    if unused and not config.channels:
+        why = "only one column of values is used" if roles.layout == "long" else "they hold no numbers to forecast"
+        notes.append(f"Left out: {_listed(unused)} ({why}).")
+    return notes
+
+
+def order_notes(times: pd.Series, series: np.ndarray) -> list[str]:
+    """Whether the rows of each series stood in order."""
+    order = np.argsort(series, kind="stable")
+    steps = np.diff(times.to_numpy()[order])[np.diff(series[order]) == 0] / np.timedelta64(1, "us")
+    if (steps >= 0).all():
+        return []
+    if (steps <= 0).all():
+        return ["Rows stood newest first; they are sorted by time."]
+    return [f"Rows were out of order in {(steps < 0).sum():,} places; they are sorted by time."]
+
+
+def value_notes(values: pd.DataFrame, present: int) -> list[str]:
+    """Missing rows and values, constant and empty channels; `present` is the number of timestamps in the file."""
+    notes = []
+    if present < len(values):
+        notes.append(
+            f"{len(values) - present:,} of {len(values):,} timestamps were not in the file; they became missing rows."
+        )
+    absent = values.isna().sum()
+    absent = absent[absent > 0]
+    if len(absent):
+        shares = [f"'{name}' {count:,} ({count / len(values):.2%})" for name, count in absent.items()]
+        notes.append(f"Missing values: {_cut(shares)}. They stay missing.")
+    known = values.notna().any()
+    constant = values.columns[(values.min() == values.max()) & known]
+    if len(constant):
+        notes.append(f"Constant, so there is nothing to learn from: {_listed(constant)}.")
+    empty = values.columns[~known]
+    if len(empty):
+        notes.append(f"Without any value: {_listed(empty)}.")
+    return notes
+
+
+def _listed(names: Iterable[str]) -> str:
+    return _cut([f"'{name}'" for name in names])
+
+
+def _cut(items: list[str]) -> str:
+    return ", ".join(items[:5]) + (f" and {len(items) - 5:,} more" if len(items) > 5 else "")
