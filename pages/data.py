@@ -5,7 +5,7 @@ import streamlit as st
 from timellm.data.season import step_name
 from timellm.errors import TimeLLMError
 from timellm.plots.series import MOST_SMALL, all_channels, gaps, one_channel, thinning_note
-from timellm.ui import charts, keys, loaders, tables
+from timellm.ui import charts, keys, loaders, questions, tables
 from timellm.ui.errors import explained, show_error
 from timellm.ui.uploaded import uploaded_tables
 from timellm.ui.words import moment, plain
@@ -20,15 +20,15 @@ if table_id is None:
         st.markdown("Upload a CSV file or choose a sample. This page then shows its series; fine-tuning comes next.")
     st.stop()
 
-with explained("This table is not here"):
+with explained("This table cannot be opened"):
     config = tables.config(table_id)
 try:
-    table = loaders.table(config)
+    with questions.asked(table_id):
+        table = loaders.table(config)
 except TimeLLMError as error:
     show_error("This table cannot be used as it is", str(error))
-    with explained("The file cannot be read at all"):
-        st.header("Correct the columns", anchor=False)
-        tables.roles_form(table_id)
+    st.header("Correct how it is read", anchor=False)
+    tables.roles_form(table_id)
     st.stop()
 
 rows, channels = table.values.shape

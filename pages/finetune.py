@@ -3,7 +3,7 @@
 import streamlit as st
 
 from timellm.errors import TimeLLMError
-from timellm.ui import draft, fit, keys, loaders, place, presets, receipt, refill, setup, tables, usable
+from timellm.ui import draft, fit, keys, loaders, place, presets, questions, receipt, refill, setup, tables, usable
 from timellm.ui.errors import explained
 from timellm.ui.words import plain
 
@@ -28,7 +28,7 @@ if table_id is None:
         st.caption("Choose a table first.")
     st.stop()
 
-with explained("The chosen table cannot be used"):
+with explained("The chosen table cannot be used"), questions.asked(table_id):
     data = tables.config(table_id)
     table = loaders.table(data)
     form = tables.form(table_id, data, table)
