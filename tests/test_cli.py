@@ -199,3 +199,18 @@ def test_pipe_device_or_folder_in_place_of_a_file_is_refused_at_once(verb, tmp_p
         said = capsys.readouterr()
         assert (said.out, said.err.count("\n")) == ("", 1)
         assert re.search(r"is a (pipe or a device|folder)|is no file", said.err)
+
+
+def test_name_commands_no_terminal_and_half_a_character_is_no_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("TIMELLM_HOME", str(tmp_path))
+    names = (
+        ("inspect", "\x1b[31m😀.csv", r"\x1b[31m😀.csv"),
+        ("log", "a\x9bm", r"a\x9bm"),
+        ("stop", "\udcff", r"\udcff"),
+    )
+    for verb, name, shown in names:
+        assert main([verb, name]) == 2
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1
+        assert shown in said
+        assert said.rstrip("\n").isprintable()

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,11 @@ class Answer:
     def json(self) -> str:
         """The data as strict JSON: NaN and infinity become null."""
         return json.dumps(plain(self.data), indent=2, allow_nan=False)
+
+
+def printable(text: str) -> str:
+    """The text with control characters and halves of characters written out: a name must not command a terminal."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def plain(value: Any) -> Any:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from timellm.cli import carrying, cluster, comparing, estimate, fitting, many, overview, receipt, results, serving
+from timellm.cli.answer import printable
 from timellm.errors import TimeLLMError
 from timellm.jobs.cause import mendable
 from timellm.workspace import is_main_process
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with contextlib.redirect_stdout(sys.stderr):
             answer = chosen.verb(chosen)
         if is_main_process():
-            print(answer.json() if chosen.json else answer.text, flush=True)
+            print(answer.json() if chosen.json else printable(answer.text), flush=True)
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
@@ -33,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (TimeLLMError, MemoryError, OSError, RuntimeError) as error:  # torch is out of memory by a RuntimeError
         if (cause := mendable(error)) is None:
             raise
-        print(f"error: {cause}", file=sys.stderr)
+        print(f"error: {printable(cause)}", file=sys.stderr)
         return 2
     return 0
 
@@ -43,7 +44,7 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Leave with exit code 2."""
-        self.exit(2, f"error: {' '.join(message.split())}; '{self.prog} --help' shows how it is written\n")
+        self.exit(2, f"error: {printable(' '.join(message.split()))}; '{self.prog} --help' shows how it is written\n")
 
 
 def _whole(least: int, most: int) -> Callable[[str], int]:

@@ -89,8 +89,10 @@ class Store:
         Raises:
             RunNotFoundError: there is no such run.
         """
-        with self.database.reading() as connection:
-            row = connection.execute(sa.select(runs).where(runs.c.id == run_id)).mappings().one_or_none()
+        row = None
+        if run_id.isascii() and run_id.isprintable():  # as every id is; databases refuse some other texts
+            with self.database.reading() as connection:
+                row = connection.execute(sa.select(runs).where(runs.c.id == run_id)).mappings().one_or_none()
         if row is None:
             raise RunNotFoundError(f"there is no run '{run_id}'; it may have been deleted")
         return self._run(row)
