@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 import sqlalchemy as sa
 
 from timellm.config import RunConfig
@@ -13,9 +14,10 @@ from timellm.data.table import load_table
 from timellm.forecasting.validation import write_references
 from timellm.jobs.actions import label
 from timellm.jobs.process import this_process
-from timellm.jobs.schema import runs
+from timellm.jobs.schema import curves, runs
 from timellm.training.pinned import PINNED, PinnedWindows
 from timellm.training.progress import Progress
+from timellm.training.sealed import write_sealed_json
 from timellm.workspace import PROJECT, workspace
 
 
@@ -404,3 +406,32 @@ def test_runs_are_ticked_by_name_too(open_page, finished, failed):
     box.set_value([finished.id, failed.id]).run()
     assert not app.exception
     assert any(link.label == "Compare 2 runs" for link in app.page_link)
+
+
+@pytest.mark.parametrize("odd", [float("inf"), float("nan")])
+def test_run_whose_numbers_are_no_numbers_is_shown(open_page, finished, store, odd):
+    numbers = {"seconds": odd, "skill": odd, "best_step": 3, "best_validation_loss": odd, "test": {"mae": odd}}
+    kept = json.dumps(
+        numbers
+        | {"memory_mib": odd, "test_windows": odd, "steps": odd, "training_seconds": odd, "evaluation_seconds": odd}
+    )
+    measured = dict.fromkeys(("train_loss", "validation_loss", "best_validation_loss", "memory_mib", "eta_s"), odd)
+    with store.database.writing() as connection:  # as an earlier version, or PostgreSQL, may hold them
+        connection.execute(sa.update(runs).values(summary=kept, windows_per_s=odd, **measured))
+        rows = [{"run_id": finished.id, "step": step, "train_loss": odd, "validation_loss": odd} for step in (1, 2)]
+        connection.execute(sa.insert(curves), [*rows, {**rows[0], "step": 3, "train_loss": 0.5}])
+    write_sealed_json(finished.run_dir / "validation_baselines.json", {"Seasonal naive": 0.5})
+    other = store.create_run(finished.config, name="Another")
+    for page in ("overview", "runs", "forecast", "metrics", "attention", "finetune"):
+        assert not open_page(page, run=finished.id).exception, page
+    assert not open_page("compare", runs=f"{finished.id},{other.id}").exception
+
+
+def test_damaged_outcome_of_one_run_hides_no_other(open_page, finished, stopped, store):
+    with store.database.writing() as connection:
+        connection.execute(sa.update(runs).where(runs.c.id == stopped.id).values(summary="[" * 5000))
+    assert "cannot be read from the store: it is nested" in store.get(stopped.id).summary["notes"][0]
+    for page in ("overview", "runs"):
+        app = open_page(page, run=finished.id)
+        assert not app.exception
+        assert not app.error

@@ -62,3 +62,10 @@ def test_compared_curves_share_an_axis_and_leave_out_what_was_not_measured():
 def test_as_many_runs_as_can_be_compared_can_be_told_apart():
     assert len(RUNS) == len(RUN_DASHES) == MOST
     assert len(set(zip(RUNS, RUN_DASHES, strict=True))) == MOST
+
+
+def test_losses_of_a_training_that_diverged_are_not_drawn():
+    odd = [0.5, np.inf, np.nan]
+    curve = pd.DataFrame({"step": [1, 2, 3], "train_loss": odd, "validation_loss": odd})
+    assert loss_rows(curve, ("Seasonal naive", np.inf))["loss"].tolist() == [0.5, 0.5]
+    assert compared_rows({"a": curve}, column="train_loss", baseline=("Last value", np.nan))["loss"].tolist() == [0.5]

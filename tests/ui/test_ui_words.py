@@ -101,3 +101,9 @@ def test_plain_line_is_no_list_heading_or_code():
         r"\- one", r"\+ two", r"1\. three", "four", "five", r"\===", r"\---", r"\# six",
     ]  # fmt: skip
     assert plain("-0.5 of 1.5, 3-4") == "-0.5 of 1.5, 3-4"
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf")])
+def test_number_that_is_none_is_a_dash_and_no_share(odd):
+    assert memory(odd) == "–"
+    assert overall_share(run(phase="training", fraction=odd)) == pytest.approx(0.1)

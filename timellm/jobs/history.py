@@ -7,6 +7,7 @@ since they are nobody's run and change none.
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 
@@ -55,7 +56,7 @@ def of_run(run: Run) -> Observation | None:
     needed = ("training_seconds", "steps", "evaluation_seconds", "test_windows", "seconds", "memory_mib")
     if run.attempt > 1 or run.on_cluster or IMPORTED in summary:
         return None
-    if run.state != "finished" or not all(summary.get(name) for name in needed):
+    if run.state != "finished" or not all(_is_amount(summary.get(name)) for name in needed):
         return None
     try:
         config = run.config
@@ -93,3 +94,7 @@ def _trials(store: Store) -> list[Observation]:
             Observation(config, "trial", measured.memory_mib, measured.step_s, measured.window_s, measured.loading_s)
         )
     return found
+
+
+def _is_amount(value: object) -> bool:
+    return isinstance(value, int | float) and math.isfinite(value) and value > 0

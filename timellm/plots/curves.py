@@ -7,9 +7,11 @@ which flashes, while a Vega chart takes new rows into the view that is there.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from timellm.plots.template import ACCENT, BASELINES, HISTORY, RUN_DASHES, RUNS
@@ -26,8 +28,7 @@ def loss_rows(curve: pd.DataFrame, baseline: tuple[str, float] | None = None) ->
     """
     named = curve.rename(columns={"train_loss": TRAIN, "validation_loss": VALIDATION})
     rows = named.melt(id_vars="step", value_vars=[TRAIN, VALIDATION], var_name="part", value_name="loss")
-    rows = rows.dropna(subset=["loss"]).reset_index(drop=True)
-    return _with_level(rows, "part", baseline)
+    return _with_level(_drawable(rows), "part", baseline)
 
 
 def loss_spec(steps: int | None = None, baseline: str | None = None) -> dict[str, Any]:
@@ -61,8 +62,8 @@ def compared_rows(
     parts = [
         curve[["step", column]].rename(columns={column: "loss"}).assign(run=label) for label, curve in curves.items()
     ]
-    rows = pd.concat(parts, ignore_index=True)[["step", "run", "loss"]].dropna(subset=["loss"])
-    return _with_level(rows.reset_index(drop=True), "run", baseline)
+    rows = pd.concat(parts, ignore_index=True)[["step", "run", "loss"]]
+    return _with_level(_drawable(rows), "run", baseline)
 
 
 def compared_spec(labels: Sequence[str], baseline: str | None = None, *, log: bool = False) -> dict[str, Any]:
@@ -97,8 +98,13 @@ def _quoted(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
+def _drawable(rows: pd.DataFrame) -> pd.DataFrame:
+    """Without losses that were not measured, and without those of a training that diverged, which have no place."""
+    return rows[np.isfinite(rows["loss"].astype("float64"))].reset_index(drop=True)
+
+
 def _with_level(rows: pd.DataFrame, column: str, baseline: tuple[str, float] | None) -> pd.DataFrame:
-    if baseline is None or rows.empty:
+    if baseline is None or rows.empty or not math.isfinite(baseline[1]):
         return rows
     name, error = baseline
     level = pd.DataFrame({"step": [0, int(rows["step"].max())], column: name, "loss": error})

@@ -8,6 +8,7 @@ leaves out arguments that begin with an underscore.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -138,7 +139,8 @@ def baseline_to_beat(run: Run) -> tuple[str, float] | None:
     from timellm.forecasting.validation import BASELINES
 
     errors = _baselines(str(run.run_dir), _stamp(run.run_dir / BASELINES))
-    return min(errors.items(), key=lambda one: one[1], default=None)
+    known = [one for one in errors.items() if math.isfinite(one[1])]
+    return min(known, key=lambda one: one[1], default=None)
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

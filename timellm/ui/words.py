@@ -123,7 +123,7 @@ def skill_words(skill: float | None) -> str:
 
 def memory(mib: float | None) -> str:
     """Memory in MB or GB; a dash when it was not measured."""
-    if mib is None:
+    if mib is None or not math.isfinite(mib):
         return "–"
     return f"{mib * 1.048576:,.0f} MB" if mib < 1000 else f"{mib * 1.048576 / 1000:,.1f} GB"
 
@@ -155,7 +155,7 @@ def overall_share(run: Run | Listed) -> float:
     if run.phase is None:
         return 0.0
     begin, end = _PHASE_SPANS[run.phase]
-    return begin + (end - begin) * min(max(run.fraction, 0.0), 1.0)
+    return begin + (end - begin) * (min(max(run.fraction, 0.0), 1.0) if math.isfinite(run.fraction) else 0.0)
 
 
 def phase_line(run: Run) -> str:
