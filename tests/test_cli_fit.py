@@ -182,7 +182,7 @@ def test_resume_goes_on_with_a_stopped_run(hourly_csv, tiny_backbone, tmp_path, 
     assert main(["resume", str(tmp_path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["summary"]["steps"] == 8
     assert main(["resume", str(tmp_path)]) == 2
-    assert "holds no state to go on from: the run has finished" in capsys.readouterr().err
+    assert "holds no training state to resume: the run has finished" in capsys.readouterr().err
 
 
 def test_resume_runs_a_backbones_code_only_for_who_says_so_here(hourly_csv, tmp_path, capsys):

@@ -36,7 +36,7 @@ def test_differences_name_both_values():
         ({"split": "70%/20%/20%"}, "must add up to 100%"),
         (
             {"accumulation": 9, "batch_size": 8},
-            "accumulation 9 asks for more parts than a batch of 8 has",
+            "accumulation 9 makes more parts than a batch of 8 has",
         ),
         ({"quantization": "3bit"}, "setting 'quantization' is '3bit'"),
     ],

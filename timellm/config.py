@@ -113,7 +113,7 @@ class DataConfig(_Section):
         Of shares, train and test are rounded down and validation has the rest, as in the published benchmarks.
 
         Raises:
-            ConfigError: the split asks for more rows than there are.
+            ConfigError: the split needs more rows than there are.
         """
         parts = self.split.split("/")
         if self.split.endswith("%"):
@@ -234,13 +234,13 @@ class TrainingConfig(_Section):
     """DeepSpeed configuration file (JSON) with a ZeRO stage of 0 to 2, for a run of several processes; it is optional,
     and has to be installed."""
     tracker: Literal["none", "tensorboard", "mlflow", "wandb"] = "none"
-    """Experiment tracker that hears of the run, too; it has to be installed. wandb is Weights & Biases."""
+    """Experiment tracker that also gets the run's numbers; it has to be installed. wandb is Weights & Biases."""
 
     @model_validator(mode="after")
     def _parts_hold_windows(self) -> Self:
         if self.accumulation > self.batch_size:
             raise ValueError(
-                f"accumulation {self.accumulation} asks for more parts than a batch of {self.batch_size} has windows;"
+                f"accumulation {self.accumulation} makes more parts than a batch of {self.batch_size} has windows;"
                 " lower it to at most batch_size"
             )
         return self

@@ -1,7 +1,7 @@
 """Reading JSON that anybody may have written: configurations, archives, files of a run folder, rows of the store.
 
-Enters: text or a file. Leaves: plain dictionaries, lists, numbers and texts, or a ValueError in one line. The standard
-reader accepts more than JSON (NaN), keeps the last of two equal names without a word, and ends a deeply nested text in
+Inputs: text or a file. Outputs: plain dictionaries, lists, numbers and texts, or a ValueError in one line. The standard
+reader accepts more than JSON (NaN), silently keeps the last of two equal names, and ends a deeply nested text in
 a RecursionError; each of these is refused here.
 """
 

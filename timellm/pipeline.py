@@ -1,7 +1,7 @@
 """One run from table to finished folder: fetch, load, train, evaluate, forecast, name the prototypes.
 
-In: a `RunConfig` and an empty folder. Out: the folder described in `timellm.forecasting.artifacts`. The worker and the
-command line call `fit` alike; only what they do with progress and stop differs.
+Inputs: a `RunConfig` and an empty folder. Outputs: the folder described in `timellm.forecasting.artifacts`. The worker
+and the command line call `fit` alike; only what they do with progress and stop differs.
 """
 
 from __future__ import annotations
@@ -237,7 +237,7 @@ def _load(config: RunConfig, device: torch.device, *, on_progress: OnProgress, s
 
 
 def _pinned(folder: RunFolder, prepared: PreparedData, config: RunConfig) -> PinnedWindows | None:
-    """Write down what validations are held against, and say which windows to look at through all of them."""
+    """Write the baselines' validation errors, and choose the pinned windows."""
     training, windows = config.training, len(prepared.windows("training"))
     pinned = PinnedWindows(
         folder.path,

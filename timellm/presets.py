@@ -15,7 +15,7 @@ arithmetic, so they come before gradient checkpointing, which would cost a third
 24 GB GPU. LLaMA 7B: 202.4 million weights a layer, in 16 bits 0.405 GB; 32 layers and 32,000 embeddings: W = 13.2 GB.
 A = 157 kB: 32 windows at once would keep 6.8 GB, and 20 GB with a context of 1,000 rows; in parts of 8 they keep 1.7
 and 5.0 GB. Evaluation of 64 windows holds 3.6 GB of keys and values. In all about 18 GB, or 21 GB with a context of
-1,000. No quantization: it would free memory that nothing here asks for, and cost accuracy.
+1,000. No quantization: it would free memory that is not needed here, and cost accuracy.
 
 Paper. Time-LLM (ICLR'24, arXiv 2310.01728) on ETTh1, as its authors launch it (scripts/TimeLLM_ETTh1.sh and run_main.py
 of their repository): LLaMA 7B with 32 layers, context 512, 1,000 prototypes mapped from the vocabulary, d_model 32,

@@ -42,7 +42,7 @@ class Workspace:
 
     @property
     def uploads(self) -> Path:
-        """Tables brought in through the page."""
+        """Tables that were uploaded on the page."""
         return self.root / "data" / "uploads"
 
 

@@ -55,7 +55,7 @@ def test_run_whose_server_runner_and_worker_were_killed_is_resumed_on_the_page(
         watched = Watched(browser.new_page(viewport={"width": 1440, "height": 900}), server.url)
         page = watched.open(f"runs?run={killed.id}")
         expect(page.get_by_text("This run failed")).to_be_visible(timeout=_SOON_MS)
-        expect(page.get_by_text(re.compile("its process ended without a word"))).to_be_visible()
+        expect(page.get_by_text(re.compile("its process ended without writing an ending"))).to_be_visible()
         screenshots(page, "run-lost")
         page.get_by_role("button", name="Resume").click()
         ended = wait_for(store, killed.id, lambda run: run.attempt == 2 and not run.active)

@@ -92,7 +92,7 @@ def test_run_that_held_nearly_everything_is_called_so_too(store, large, facts):
 def test_lost_run_without_evidence_is_only_lost(store, large, facts):
     lost(store, large, memory_mib=900)
     (ended,) = store.reconcile()
-    assert ended.error.startswith("lost: its process ended without a word")
+    assert ended.error.startswith("lost: its process ended without writing an ending")
     assert offers_of(ended) == []
 
 

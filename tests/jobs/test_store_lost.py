@@ -40,7 +40,7 @@ def test_reconcile_fails_a_run_whose_worker_was_killed(store, config, tmp_path):
         worker.kill()
         worker.communicate()
     assert (lost.id, lost.state) == (run.id, "failed")
-    assert lost.error.startswith("lost: its process ended without a word")
+    assert lost.error.startswith("lost: its process ended without writing an ending")
     assert lost.cause == "lost"
     assert store.reconcile() == ()
 

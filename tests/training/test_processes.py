@@ -16,8 +16,8 @@ CPU = torch.device("cpu")
     ("name", "value", "said"),
     [
         ("ACCELERATE_MIXED_PRECISION", "bf16", "mixed precision 'bf16'.*'backbone_dtype' says.*--mixed_precision no"),
-        ("ACCELERATE_USE_FSDP", "true", "asks for FSDP"),
-        ("ACCELERATE_USE_DEEPSPEED", "true", "asks for DeepSpeed.*setting 'deepspeed'"),
+        ("ACCELERATE_USE_FSDP", "true", "sets FSDP"),
+        ("ACCELERATE_USE_DEEPSPEED", "true", "sets DeepSpeed.*setting 'deepspeed'"),
     ],
 )
 def test_launcher_that_asks_for_another_way_is_refused_with_ours(monkeypatch, name, value, said):

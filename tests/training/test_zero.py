@@ -36,7 +36,7 @@ def write(folder: Path, content: object) -> Path:
     [
         ("{", "cannot be read"),
         ([], "holds no JSON object"),
-        ({"zero_optimization": {"stage": 3}}, "asks for ZeRO stage 3"),
+        ({"zero_optimization": {"stage": 3}}, "sets ZeRO stage 3"),
         ({"zero_optimization": {"stage": 2, "offload_optimizer": {"device": "cpu"}}}, "sets 'offload_optimizer'"),
         ({"fp16": {"enabled": True}}, "enables 'fp16', but the trained parts stay float32"),
         ({"bf16": {"enabled": True}}, "enables 'bf16'"),

@@ -126,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
 
     one = verb("forecast", results.forecast, "Forecast beyond the end of the run's table, or of a newer one.")
     one.add_argument("run_dir", type=Path, metavar="DIR")
-    one.add_argument("--data", type=Path, metavar="NEW.csv", help="table to go on from, with the same columns")
+    one.add_argument("--data", type=Path, metavar="NEW.csv", help="newer table with the same columns")
     one.add_argument("--out", type=Path, required=True, metavar="F.csv", help="columns unique_id, ds, yhat")
     force(one)
     trust(one)

@@ -47,7 +47,7 @@ def resume(arguments: argparse.Namespace) -> Answer:
     config = load_config(arguments.run_dir)
     if not has_state(arguments.run_dir):
         raise CheckpointError(
-            f"{arguments.run_dir} holds no state to go on from: the run has finished, or ended before its first"
+            f"{arguments.run_dir} holds no training state to resume: the run has finished, or ended before its first"
             " validation; look at it with 'evaluate --stored', or start a new one with 'fit'"
         )
     # The folder may be somebody else's, whose word is not enough to run code here.

@@ -1,6 +1,6 @@
 """What the columns of a sheet mean: timestamp, series ID, values; found from the cells unless the configuration says.
 
-In: a `Sheet` and the data section of a configuration. Out: `ColumnRoles`, which the page offers to correct.
+Inputs: a `Sheet` and the data section of a configuration. Outputs: `ColumnRoles`, which the page offers to correct.
 """
 
 from __future__ import annotations

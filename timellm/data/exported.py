@@ -1,7 +1,7 @@
 """CSV that people open in a spreadsheet.
 
-Enters: frames and rows, in which names may be a stranger's. Leaves: CSV text. A spreadsheet calculates what begins with
-one of = + - @, so a text that does, and is no number, is written behind an apostrophe, which makes it text there.
+Inputs: frames and rows, in which names may be a stranger's. Outputs: CSV text. A spreadsheet calculates what begins
+with one of = + - @, so a text that does, and is no number, is written behind an apostrophe, which makes it text there.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ class PreparedData:
         """Prepare `table`; `scaler` is fitted on the known values of its training rows unless one is given.
 
         Raises:
-            ConfigError: the split asks for more rows than there are.
+            ConfigError: the split needs more rows than there are.
             DataError: a channel has no value in the training rows.
         """
         values = table.values.to_numpy(np.float64)

@@ -1,6 +1,6 @@
 """What the step between rows suggests: season, window lengths, and a first description for the prompt.
 
-In: a `Table` or its frequency. Out: defaults that the page offers and the user changes.
+Inputs: a `Table` or its frequency. Outputs: defaults that the page offers and the user changes.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def suggest_lengths(table: Table, config: DataConfig) -> tuple[int, int]:
 
     Raises:
         DataError: no part can hold a window of even one patch of context.
-        ConfigError: the split asks for more rows than there are.
+        ConfigError: the split needs more rows than there are.
     """
     train, validation, test = config.split_rows(len(table.values))
     # Validation and test windows may look back into the part before, so that they only need room for a horizon.

@@ -1,7 +1,7 @@
 """The table: a CSV file as regular, sorted rows of float64 channels.
 
-In: a `DataConfig`. Out: a `Table`, on which everything downstream relies: one row a step, NaN where a value is missing,
-nothing else repaired. What was found on the way stands in its notes; what cannot be used is a `DataError`.
+Inputs: a `DataConfig`. Outputs: a `Table`, on which everything downstream relies: one row a step, NaN where a value is
+missing, nothing else repaired. Findings are in its notes; a file that cannot be used is a `DataError`.
 """
 
 from __future__ import annotations

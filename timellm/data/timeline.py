@@ -1,7 +1,7 @@
 """The regular grid under a table's rows: its step, its phase, and which timestamps miss it.
 
-In: timestamps. Out: a pandas offset alias and the grid from first to last. Steps are fixed (h, 15min, D, W-MON) or of
-the calendar (MS, ME, QS, QE, YS, YE, B).
+Inputs: timestamps. Outputs: a pandas offset alias and the grid from first to last. Steps are fixed (h, 15min, D, W-MON)
+or of the calendar (MS, ME, QS, QE, YS, YE, B).
 """
 
 from __future__ import annotations

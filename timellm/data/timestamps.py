@@ -1,7 +1,7 @@
 """Timestamps from text: which format a column is written in, and what its offsets from UTC mean.
 
-In: a column of text cells. Out: naive `datetime64[us]` values (UTC where the file gave offsets) and notes on what was
-decided. Formats compete on the whole column, so one 13th of the month settles day/month order for all rows.
+Inputs: a column of text cells. Outputs: naive `datetime64[us]` values (UTC where the file gave offsets) and notes on
+what was decided. Formats compete on the whole column, so one 13th of the month settles day/month order for all rows.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Uploaded tables: kept under a name that identifies their content, found again by an id from a URL.
 
-In: bytes and a file name, neither to be trusted. Out: paths inside the workspace's upload folder. A table's id is its
-file name there, or `sample:<key>` for a bundled one. The name under which a user uploaded it lies beside the table.
+Inputs: bytes and a file name, neither to be trusted. Outputs: paths inside the workspace's upload folder. A table's id
+is its file name there, or `sample:<key>` for a bundled one. The name under which a user uploaded it lies beside the
+table.
 """
 
 from __future__ import annotations

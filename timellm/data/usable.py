@@ -1,6 +1,6 @@
 """Count the windows of a run before it starts: how many there are, how many gaps cost, and what would help.
 
-Enters: a table and a configuration. Leaves: `WindowCounts`, from which the set-up page, `estimate` and the error of a
+Inputs: a table and a configuration. Outputs: `WindowCounts`, from which the set-up page, `estimate` and the error of a
 run without windows are written. Nothing is drawn or loaded, torch neither.
 
 Shapes: R rows, N channels.
@@ -38,7 +38,7 @@ class PartWindows:
     """Windows that there would be without gaps."""
     usable: int
     gap_in_target: int
-    """Windows left out because a value to forecast is missing; filling does not bring them back."""
+    """Windows left out because a value to forecast is missing; filling gaps does not make them usable."""
     gap_in_context: int
     """Windows left out because of their context alone."""
     reason: str = ""

@@ -16,7 +16,7 @@ _CHUNK = 256  # prototypes compared at once; V x W cosines of a large vocabulary
 
 @torch.inference_mode()
 def nearest_words(prototypes_VD: Tensor, backbone: Backbone, *, count: int = 5) -> list[list[str]]:
-    """The `count` nearest words of every prototype by cosine, nearest first; spelling variants are told once.
+    """The `count` nearest words of every prototype by cosine, nearest first; spelling variants are listed once.
 
     Embeddings share an average and a few directions that tell how frequent a word is; with them, two prototypes in
     three would be called "and". Average and leading D / 100 directions are taken off first (Mu & Viswanath, ICLR'18).

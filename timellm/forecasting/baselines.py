@@ -1,8 +1,8 @@
 """Forecasts that need no training, which every model has to beat.
 
-In: the past of a table of R rows and N channels, and windows, each named by its channel [W] and its origin [W], the row
-of its first forecast step. Out: forecasts [W, H]. Nothing at or after the origin is looked at. A missing source value
-is filled as in a context (timellm.data.gaps), or gives NaN if it is not to be filled.
+Inputs: the past of a table of R rows and N channels, and windows, each named by its channel [W] and its origin [W], the
+row of its first forecast step. Outputs: forecasts [W, H]. Nothing at or after the origin is looked at. A missing source
+value is filled as in a context (timellm.data.gaps), or gives NaN if it is not to be filled.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A trained run that forecasts: beyond its own table, or beyond a newer one with the same channels.
 
-Out: the long frame `unique_id, ds, yhat` that users of the Nixtla libraries know, in original units.
+Outputs: the long frame `unique_id, ds, yhat` that users of the Nixtla libraries know, in original units.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Forecaster:
     def load(cls, run_dir: str | Path, *, device: str | None = None, trust_remote_code: bool = False) -> Self:
         """Read a run folder and load its backbone; `device` overrides the run's own ("cpu", "cuda", "auto").
 
-        `trust_remote_code` lets Python code that ships with the backbone run. What the folder says of it does not
-        count: whoever trained the run may have trusted a source that the reader does not know.
+        `trust_remote_code` lets Python code that ships with the backbone run. The folder's own setting does not
+        count, because the person who trained the run may have trusted a source that the reader does not know.
 
         Raises:
             CheckpointError: the folder is incomplete or damaged.

@@ -1,8 +1,8 @@
 """Forecasts of very many series by a trained run: long files in, a folder of Parquet parts out.
 
 A part holds one chunk of series (timellm.data.longtable) and is written whole or not at all, so that an interrupted
-forecast goes on where it stood. Chunks are the same whoever works on them, and so are the parts: one process, or many
-on a cluster (timellm.forecasting.spread), write the same files.
+forecast continues where it was. Chunks and parts do not depend on the workers: one process and many on a cluster
+(timellm.forecasting.spread) write the same files.
 
     part-FFFFF-CCCCC.parquet       unique_id, ds, yhat of chunk C of file F
     _left-out-FFFFF-CCCCC.csv      series that could not be forecast, with their reasons
@@ -108,7 +108,7 @@ def forecast_many(
 
 
 def prepare(run_dir: str | Path, data: str | Path, out: str | Path, *, device: str | None = None) -> Task:
-    """Look that everything is there, and say in `out` what it is the forecast of.
+    """Check that everything is there, and write in `out` which run and files the forecast is of.
 
     Raises:
         DataError, CheckpointError: as `forecast_many`.
@@ -138,10 +138,10 @@ def read(task: Task, number: int) -> Iterator[tuple[int, Chunk]]:
 
 
 def gather(task: Task, parts: Iterator[Part], *, on_part: OnPart) -> Done:
-    """Let the parts be made, and count them.
+    """Make the parts, and count them.
 
     Raises:
-        DataError: a series stands in two places, so that it was forecast twice from half its rows.
+        DataError: a series is in two places, so it was forecast twice from half its rows.
     """
     done, hashes = Done(), []
     for part in parts:

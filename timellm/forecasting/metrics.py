@@ -1,7 +1,7 @@
 """Error metrics, each one expression over arrays of actual values and forecasts.
 
-In: arrays of one shape, and an axis to average over (None: all of them). Out: a number or an array. Points at which a
-metric is undefined (a missing value, a percentage of zero) are left out; where none remains the metric is NaN.
+Inputs: arrays of one shape, and an axis to average over (None: all of them). Outputs: a number or an array. Points at
+which a metric is undefined (a missing value, a percentage of zero) are left out; where none remains the metric is NaN.
 Definitions as in Hyndman and Athanasopoulos, Forecasting: Principles and Practice, section 5.8. Percentages are in
 percent.
 """

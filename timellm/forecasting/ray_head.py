@@ -1,6 +1,6 @@
 """Whether the head of a Ray cluster answers, found out in seconds: Ray itself tries again for more than a minute.
 
-Enters: the address of the head, as Ray's own programs take it. Leaves: nothing, or a refusal in one line.
+Inputs: the address of the head, as Ray's own programs take it. Outputs: nothing, or a refusal in one line.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Scores: how a model and its baselines did on the test part, overall, by channel and by step.
 
-In: `WindowForecasts`, actual values and forecasts of the same windows. Out: `Scores`, three tidy frames with a row for
-each model, a JSON form for the run folder, and one honest sentence.
+Inputs: `WindowForecasts`, actual values and forecasts of the same windows. Outputs: `Scores`, three tidy frames with a
+row for each model, a JSON form for the run folder, and one honest sentence.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a run's validations are held against, and how the forecasts of its pinned windows came about.
+"""Baselines for a run's validations, and the forecasts of its pinned windows at every validation.
 
-Enters: the prepared table, before training begins; afterwards the run's folder. Leaves: two small files, and
-`PinnedForecasts` for whoever looks on. Reading needs neither torch nor the table, so that it can be done every other
+Inputs: the prepared table, before training begins; afterwards the run's folder. Outputs: two small files, and
+`PinnedForecasts` for the page. Reading needs neither torch nor the table, so that it can be done every other
 second beside a training.
 
 validation_baselines.json  the baselines' MSE on the z-scored windows of every validation
@@ -103,7 +103,7 @@ class PinnedForecasts:
 
 
 def write_references(folder: Path, prepared: PreparedData, *, validated: WindowIndex, pinned: np.ndarray) -> None:
-    """Keep what the validations of a run are held against: windows `validated`, of which those at `pinned` are pinned.
+    """Write the baselines' errors on the windows `validated`, and the windows at `pinned` among them.
 
     Raises:
         OSError: the disk is full.

@@ -1,6 +1,6 @@
-"""What a user does to a run beside starting, stopping and deleting it: each one conditional change and one event.
+"""Actions on a run other than start and delete: each is one conditional change and one event.
 
-Enters: the store and a run's id. Leaves: the changed run. Whoever lets a run go on also has to launch it
+Inputs: the store and a run's id. Outputs: the changed run. A caller that resumes a run must also launch it
 (timellm.jobs.launcher).
 """
 
@@ -69,12 +69,12 @@ def label(store: Store, run_id: str, *, tags: list[str], note: str) -> Run:
 
 
 def go_on(store: Store, run_id: str, *, from_the_beginning: bool = False) -> Run:
-    """Put a stopped or failed run back into the queue, in the same folder.
+    """Queue a stopped or failed run again, in the same folder.
 
-    It goes on from where its training stood, if that was written; `from_the_beginning` forgets it and the curves.
+    It continues from its training state, if there is one; `from_the_beginning` removes the state and the curves.
 
     Raises:
-        JobError: there is no such run, it is at work or finished, or what it wrote cannot be removed.
+        JobError: there is no such run, it works or has finished, or its files cannot be removed.
     """
     before = store.get(run_id)
     if before.state not in ("stopped", "failed"):
@@ -99,7 +99,7 @@ def go_on(store: Store, run_id: str, *, from_the_beginning: bool = False) -> Run
 
 
 def ask_to_stop(store: Store, run_id: str) -> Run:
-    """Ask a run to stop and keep its best; one that waits is withdrawn, also from the cluster that it waits for.
+    """Request that a run stops and keeps its best checkpoint; a waiting run is withdrawn, from its cluster too.
 
     Raises:
         JobError: there is no such run, or the cluster cannot be asked; the run itself is withdrawn then.
@@ -112,7 +112,7 @@ def ask_to_stop(store: Store, run_id: str) -> Run:
 
 
 def stop_now(store: Store, run_id: str) -> Run:
-    """End a run at once: its processes are killed, nothing is evaluated; what it wrote so far stays.
+    """End a run at once: its processes are killed, nothing is evaluated; its files stay.
 
     Raises:
         JobError: there is no such run, it works on another machine, or its process cannot be killed.
@@ -160,10 +160,10 @@ def _change(store: Store, before: Run, changes: dict[str, Any], kind: Happening,
 
 
 def _change_in(connection: sa.Connection, before: Run, changes: dict[str, Any], *, any_state: bool = False) -> None:
-    """Change a run's row if it still is what it was seen to be.
+    """Change a run's row if it is still as it was read.
 
     Raises:
-        JobError: it is not; nothing has been changed then.
+        JobError: it has changed meanwhile; nothing is written then.
     """
     seen = runs.c.id == before.id
     if not any_state:

@@ -1,6 +1,6 @@
-"""A run as one file: everything it knows and has written, to be taken elsewhere. The format, and its writing.
+"""A run as one file, to be moved to another workspace: the format, and its writing.
 
-Enters: an ended run. Leaves: a zip archive of plain files, none of which is ever unpickled.
+Inputs: an ended run. Outputs: a zip archive of plain files, none of which is ever unpickled.
 
     manifest.json    format, version, and size and sha256 of every other entry
     run.json         the run's row, its events and its curve
@@ -68,7 +68,7 @@ class Entry(_Strict):
 
 
 class Manifest(_Strict):
-    """What an archive says of itself."""
+    """The archive's own list of its files."""
 
     format: str
     version: int
@@ -99,7 +99,7 @@ class Summary(BaseModel):
 
 
 class Row(_Strict):
-    """A run's row as it travels: what it was, not where it was."""
+    """A run's row in an archive, without the places of its old workspace."""
 
     name: Line
     state: Literal["finished", "stopped", "failed"]
@@ -153,7 +153,7 @@ class Contents:
     files: tuple[str, ...]
     files_bytes: int
     left_out: tuple[str, ...]
-    """Files of other kinds, such as a tracker's, which stay behind."""
+    """Files of other kinds, such as a tracker's, which are left out."""
     table: Path | None
     """The table, if it is still there."""
     table_bytes: int

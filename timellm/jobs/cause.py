@@ -1,4 +1,4 @@
-"""Why a run failed: in one line that says what would help, and as a kind. An exception goes in."""
+"""The cause of a failure: one line that says what would help, and a kind. Inputs: an exception."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _KINDS: dict[type[TimeLLMError], CauseKind] = {
 
 
 def mendable(error: BaseException, offers: Sequence[Offer] = ()) -> str | None:
-    """The cause in one line if it is the user's to mend (settings, data, memory, disk), else None: then it is a bug."""
+    """The cause in one line if the user can correct it (settings, data, memory, disk); None for a bug."""
     text = " ".join(str(error).split())
     if isinstance(error, TimeLLMError):
         return text
@@ -42,7 +42,7 @@ def mendable(error: BaseException, offers: Sequence[Offer] = ()) -> str | None:
 
 
 def kind_of(error: BaseException) -> CauseKind:
-    """What a failure has to do with; an error that stands for a full disk counts as the disk's."""
+    """The kind of a failure; an error caused by a full disk counts as disk."""
     below: BaseException | None = error
     while below is not None:
         if isinstance(below, OSError) and below.errno in (errno.ENOSPC, errno.EDQUOT, *_NO_PLACE):
@@ -59,7 +59,7 @@ def kind_of(error: BaseException) -> CauseKind:
 
 
 def out_of_memory(offers: Sequence[Offer]) -> str:
-    """That memory ran out, and with which settings it would not."""
+    """The cause out of memory, with settings that would fit."""
     if not offers:
         return "out of memory; use a smaller batch_size, context or number of layers, or a 4bit quantization"
     ways = ", or ".join(f"{offer.as_options} ({offer.memory_mib:,.0f} MiB)" for offer in offers)

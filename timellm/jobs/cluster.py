@@ -1,8 +1,8 @@
-"""A Ray cluster that somebody else keeps: take a job, say how it fares, stop it, show what it printed.
+"""A Ray cluster that a team runs: send a job, read its state, stop it, read its output.
 
-Enters: `TIMELLM_RAY`, the address of the cluster's dashboard, and Ray's own `RAY_AUTH_TOKEN`. Leaves: jobs on the
-cluster, and failures in words. It knows nothing of runs (timellm.jobs.cluster_runs does), and the cluster knows nothing
-that a run has to say: that stands in the store alone. Ray is loaded when it is first needed.
+Inputs: `TIMELLM_RAY`, the address of the cluster's dashboard, and Ray's own `RAY_AUTH_TOKEN`. Outputs: jobs on the
+cluster, and failures in words. Runs are handled in timellm.jobs.cluster_runs; their
+state is in the store alone, never in the cluster. Ray is loaded at its first use.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ _MOST_LOG = 256 * 1024
 
 @dataclass(frozen=True)
 class Job:
-    """What the cluster says of a job."""
+    """The cluster's answer about a job."""
 
     state: Literal["waits", "works", "ended", "unknown"]
-    """unknown: the cluster has never heard of it, or was started anew since."""
+    """unknown: the cluster does not know the job, or was restarted since."""
     why: str
-    """In the cluster's words: what it waits for, or how it ended."""
+    """In the cluster's words: what the job waits for, or how it ended."""
 
 
 @dataclass(frozen=True)
 class Room:
-    """What one process of a run asks the cluster for."""
+    """Cores and GPUs that one process of a run requests."""
 
     cpus: int
     gpus: int
@@ -55,7 +55,7 @@ class Room:
         """What a run's settings and `TIMELLM_RAY_CPUS`, `TIMELLM_RAY_GPUS` ask for.
 
         Raises:
-            JobError: one of these settings is no number, or the run wants a GPU that they do not ask for.
+            JobError: one of these settings is not a number, or the run needs a GPU that they do not request.
         """
         cpus, gpus = _number(_CPUS, 1, least=1), _number(_GPUS, 1 if config.training.device == "cuda" else 0, least=0)
         if config.training.device == "cuda" and not gpus:
@@ -65,13 +65,13 @@ class Room:
 
 @dataclass(frozen=True)
 class Cluster:
-    """One cluster, by the address of its dashboard (http://host:8265). Nothing is asked of it before it is used."""
+    """One cluster, by the address of its dashboard (http://host:8265). No request is made before its first use."""
 
     address: str
 
     @classmethod
     def configured(cls) -> Cluster | None:
-        """The cluster that `TIMELLM_RAY` names; None when it names none.
+        """The cluster that `TIMELLM_RAY` names; None if it is not set.
 
         Raises:
             JobError: it is no address.
@@ -89,13 +89,13 @@ class Cluster:
 
     @property
     def queue(self) -> str:
-        """What stands as the machine of a run that works here."""
+        """The value of a run's `machine` when it works on this cluster."""
         return QUEUE_PREFIX + urlsplit(self.address).netloc
 
     def submit(self, job: str, entrypoint: str, *, room: Room, workers: int) -> None:
         """Send a command, and this program's code with it.
 
-        One worker is the command's own process, which takes `room`; of several, each asks for it by itself.
+        One worker is the command's own process, which takes `room`; with several workers, each requests it.
 
         Raises:
             JobError: Ray is not installed here, or the cluster cannot be reached or refuses the job.
@@ -111,10 +111,10 @@ class Cluster:
             self._client.submit_job(entrypoint=entrypoint, submission_id=job, runtime_env=environment, **takes)
 
     def look(self, job: str) -> Job:
-        """How a job fares.
+        """State of a job.
 
         Raises:
-            JobError: the cluster cannot be asked.
+            JobError: the cluster does not answer.
         """
         found = self._ask(lambda client: client.get_job_info(job))
         if found is None:
@@ -127,7 +127,7 @@ class Cluster:
         """End a job's processes; one that has ended or is unknown stays as it is.
 
         Raises:
-            JobError: the cluster cannot be asked.
+            JobError: the cluster does not answer.
         """
         self._ask(lambda client: client.stop_job(job))
 
@@ -135,7 +135,7 @@ class Cluster:
         """The last lines of what a job has printed; empty for an unknown one.
 
         Raises:
-            JobError: the cluster cannot be asked.
+            JobError: the cluster does not answer.
         """
         text = self._ask(lambda client: client.get_job_logs(job)) or ""
         return "\n".join(text[-_MOST_LOG:].splitlines()[-lines:])
@@ -156,7 +156,7 @@ class Cluster:
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
-        """Turn what Ray raises into an error a user can act on; the token is in none of them."""
+        """Turn an exception of Ray into an error that a user can act on, never with the token in it."""
         try:
             yield
         except JobError:
@@ -166,7 +166,7 @@ class Cluster:
 
 
 def token() -> str:
-    """The cluster's token, where Ray looks for it too.
+    """The cluster's token, from the same places as Ray's own.
 
     Raises:
         JobError: there is none, or its file cannot be read.
@@ -198,7 +198,7 @@ def _client(address: str) -> JobSubmissionClient:
         ) from None
 
     class Client(JobSubmissionClient):
-        """Ray's own, which would wait for ever for a cluster that does not answer."""
+        """Ray's own client, which would wait for ever for a cluster that does not answer."""
 
         def _do_request(self, *arguments: object, **named: object) -> object:
             return super()._do_request(*arguments, **({"timeout": _TIMEOUT_S} | named))

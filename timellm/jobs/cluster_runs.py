@@ -203,7 +203,7 @@ def _settle(store: Store, cluster: Cluster, run: Run, job: Job) -> None:
         error = f"{job.why} before it took the run" + (f"; it printed last: … {said}" if said else "")
         cause: CauseKind = "crash"
     else:
-        error = f"lost: {job.why} without a word of the run; its log may say more, then resume it, or start it again"
+        error = f"lost: {job.why} without an ending of the run; its log may say more, then resume it, or start it again"
         cause = "lost"
     try:
         bring(run, now=True)

@@ -64,7 +64,7 @@ def fit_here(run: Run, *, on_progress: OnProgress, should_stop: ShouldStop) -> F
 
     shelf = Shelf.configured()
     if shelf is None:
-        if not run.run_dir.is_dir():  # whoever sent the run has made it
+        if not run.run_dir.is_dir():  # the sender of the run has made it
             raise JobError(
                 f"the node {socket.gethostname()} does not find the run's folder {run.run_dir}: TIMELLM_HOME must be a"
                 " folder that all machines share, or set TIMELLM_ARTIFACTS to a URL"

@@ -1,7 +1,6 @@
-"""Runs side by side: in which settings they differ, how good each is at its best, what it cost, and whether that can be
-compared at all.
+"""Runs side by side: their settings that differ, best errors and costs, and whether these can be compared.
 
-Enters: runs of the store, and the scores in their folders. Leaves: a `Comparison`, which a page or the command line
+Inputs: runs of the store, and the scores in their folders. Outputs: a `Comparison`, which a page or the command line
 draws, and its CSV.
 """
 
@@ -90,10 +89,10 @@ class Comparison:
 
 
 def compare(store: Store, ids: Sequence[str]) -> Comparison:
-    """Set the runs with these ids side by side.
+    """Compare the runs with these ids.
 
     Raises:
-        JobError: there is no such run, or they are fewer than two or more than can be told apart.
+        JobError: there is no such run, or there are too few or too many of them.
     """
     ids = tuple(dict.fromkeys(ids))
     if not 2 <= len(ids) <= MOST:
@@ -142,12 +141,12 @@ def _measures(
 def _why_not_comparable(trees: Sequence[dict], scores: Sequence[dict], warnings: list[str]) -> bool:
     """Whether the runs are scored on the same windows; if not, a warning says why.
 
-    The baselines learn nothing, so their errors tell: if they are equal, so are the windows, whatever the settings say.
+    The baselines have no trained weights: if their errors are equal, the windows are too, whatever the settings say.
     """
     known = [{name: errors for name, errors in one.items() if name != MODEL_NAME} for one in scores]
     if all(known) and all(_alike(one, known[0]) for one in known):
         return True
-    # A run that asks for all channels, and one that names them, may mean the same; unequal scores say otherwise.
+    # A run of all channels and a run that names them can mean the same; then their scores are equal.
     differing = [name for name in _WINDOWS if any(tree and tree[name] != trees[0].get(name) for tree in trees)]
     if differing:
         said = "; ".join(f"{_WORDS.get(name, name)} is {_values(name, trees)}" for name in differing)

@@ -1,6 +1,6 @@
 """Loss curves of runs: one row a reported training step, added while it trains, read as a frame to be drawn.
 
-Enters: open connections of timellm.jobs.store. Leaves: rows of `curves`, or a DataFrame.
+Inputs: open connections of timellm.jobs.store. Outputs: rows of `curves`, or a DataFrame.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MEASURES = ("train_loss", "validation_loss", "learning_rate")
 
 
 def add_point(connection: sa.Connection, run_id: str, progress: Progress) -> None:
-    """Add what a report measured to its step's row; a report outside training, or without a loss, adds nothing."""
+    """Add the numbers of a report to its step's row; a report outside training, or without a loss, adds nothing."""
     point = {name: value for name in MEASURES if (value := getattr(progress, name)) is not None}
     if progress.phase != "training" or not {"train_loss", "validation_loss"} & point.keys():
         return

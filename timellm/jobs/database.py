@@ -1,7 +1,7 @@
 """The database behind the store: an SQLite file beside the run folders, or a PostgreSQL server that a team shares.
 
-Enters: the workspace, and `TIMELLM_STORE` if it is set. Leaves: transactions for the rest of this room, and failures in
-words. Both databases give the same promise: of several processes that change something, one does so at a time.
+Inputs: the workspace, and `TIMELLM_STORE` if it is set. Outputs: transactions for the rest of this room, and failures
+in words. Both databases guarantee the same: only one process writes at a time.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
-        """A transaction that only reads, and waits for nobody."""
+        """A transaction that only reads, and never waits."""
         with self._failures(), self._reader.connect() as connection:
             yield connection
 
@@ -81,7 +81,7 @@ class Database:
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
-        """Turn failures of disk, file or server into an error a user can act on; mistakes in the SQL stay as they are.
+        """Turn failures of disk, file or server into an error that a user can act on, but not errors in the SQL.
 
         Raises:
             StoreError: the database is locked, full, unreadable, not a store, or not to be reached.

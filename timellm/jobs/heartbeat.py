@@ -83,6 +83,6 @@ class Heart:
         while not self._over.wait(self._every_s):
             try:
                 if not beat(self._database, self._run_id, attempt=self._attempt):
-                    return  # ended or taken up elsewhere; whoever reports or asks for a stop next learns it
+                    return  # ended or resumed elsewhere; the next report or stop check finds that
             except StoreError as error:
                 log.warning("no sign of life could be given: %s", error)

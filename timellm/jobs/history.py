@@ -1,7 +1,7 @@
-"""What runs and trials took on this machine, as `Observation`s that estimates are corrected by.
+"""Memory and time of past runs and trials on this machine, as `Observation`s that correct estimates.
 
-Enters: the store of runs, and trials. Leaves: observations, newest first. Trials are kept in a file beside the store's,
-since they are nobody's run and change none.
+Inputs: the store of runs, and trials. Outputs: observations, newest first. Trials are kept in a file beside the
+store's, since they are nobody's run and change none.
 """
 
 from __future__ import annotations

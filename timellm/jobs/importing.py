@@ -1,7 +1,7 @@
 """A run that comes from elsewhere as an archive: it becomes part of the store, or leaves nothing.
 
-Enters: an archive (timellm.jobs.archive). Leaves: a run, under its id if that is free. It is unpacked beside the runs
-(timellm.jobs.unpacking), its content is held against what it should be, and its folder gets its name in the transaction
+Inputs: an archive (timellm.jobs.archive). Outputs: a run, under its id if that is free. It is unpacked beside the runs
+(timellm.jobs.unpacking), its content is checked, and its folder gets its name in the transaction
 that writes its row.
 """
 

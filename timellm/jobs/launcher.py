@@ -1,6 +1,6 @@
 """Start a run: write its row, then see that the machine has a runner, which outlives page, server and terminal.
 
-Enters: a configuration. Leaves: the queued `Run`; from then on only the store knows how it fares.
+Inputs: a configuration. Outputs: the queued `Run`; from then on only the store knows how it fares.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def start_again(run_id: str, *, store: Store, from_the_beginning: bool = False) 
 
 
 def tend(store: Store) -> None:
-    """Fail runs whose process is gone, and replace a runner that died while runs wait; for whoever looks at the runs.
+    """Fail runs whose process is gone, and replace a runner that died while runs wait; pages call this.
 
     Raises:
         JobError: the runner's process cannot be made.

@@ -1,6 +1,6 @@
 """Every run in a row of a table: what a list of thousands needs, and nothing of what it does not.
 
-Enters: the store's database. Leaves: `Listed` rows, and those of them that somebody looks for, in the order asked for.
+Inputs: the store's database. Outputs: `Listed` rows, and those of them that somebody looks for, in the order asked for.
 One statement reads them all; curves, events, errors and files stay where they are. A thousand rows are sought in less
 time than it takes to draw them, so the search is done here and not in two dialects of SQL.
 """

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from timellm.jobs.store import Store
 
 LOST = (
-    "lost: its process ended without a word (killed, out of memory, or the machine was restarted); "
+    "lost: its process ended without writing an ending (killed, out of memory, or the machine was restarted); "
     "the end of the log may say more, then resume it, or start it again"
 )
 

@@ -1,6 +1,6 @@
 """What was said about a run's time before it started, and how the run compares with it while it works.
 
-Enters: an estimate at the set-up, a run from the store. Leaves: a `Promise`, kept with the run, and `Lateness`.
+Inputs: an estimate at the set-up, a run from the store. Outputs: a `Promise`, kept with the run, and `Lateness`.
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ def start_receipt(config: RunConfig) -> None:
     except OSError as error:
         raise JobError(f"the measurement cannot be started: {error}") from error
     assert process.stdin is not None
-    with contextlib.suppress(BrokenPipeError):  # it has ended already; whoever looks next finds that out
+    with contextlib.suppress(BrokenPipeError):  # it has ended already; the next reader finds that out
         process.stdin.write(config.to_json().encode())
         process.stdin.close()
     # Somebody has to wait for a child that ends before the server does, or it stays as a zombie.
@@ -196,7 +196,7 @@ class _Report:
 
 
 def main() -> None:
-    """The background process: measure what standard input asks for, and write one ending."""
+    """The background process: measure the configuration from standard input, and write one ending."""
     cancelled = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: cancelled.set())
     config = RunConfig.from_json(sys.stdin.read())

@@ -19,7 +19,7 @@ State = Literal["queued", "running", "finished", "stopped", "failed"]
 ACTIVE: tuple[State, ...] = ("queued", "running")
 Ending = Literal["finished", "stopped", "failed"]
 CauseKind = Literal["data", "settings", "memory", "backbone", "disk", "crash", "lost"]
-"""What a failure has to do with; a crash is a bug, lost is a process that ended without a word.
+"""What a failure has to do with; a crash is a bug, lost is a process that ended without writing an ending.
 
 Settings have a kind of their own: two that contradict each other, or a learning rate with which training diverges, are
 the user's to change, and neither the data's fault nor a bug.
@@ -30,7 +30,7 @@ RUN_ID = re.compile(r"\d{8}-\d{4}-[a-z0-9]{5}")
 QUEUE_PREFIX = "ray:"
 """Begins what stands as the machine of a run on a cluster; no host's name has a colon."""
 TRAINING_STATE = "training_state.safetensors"
-"""As timellm.training.state names it, which would bring torch in here."""
+"""The same name as in timellm.training.state, whose import would load torch."""
 IMPORTED = "imported"
 """In the summary of a run that came from elsewhere: what it took says nothing about this machine."""
 ODD_LETTERS = r"\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069"
@@ -116,7 +116,7 @@ class Run:
 
     @property
     def can_go_on(self) -> bool:
-        """Whether training was interrupted in a way that it can go on from."""
+        """Whether the run has a training state from which it can be resumed."""
         return self.state in ("stopped", "failed") and self.state_file.is_file()
 
     @property

@@ -1,6 +1,6 @@
 """Run folders and tables at a place that all machines reach: `TIMELLM_ARTIFACTS`, any URL that fsspec understands.
 
-Enters: a run's folder on the machine that works. Leaves: the same folder wherever somebody looks or goes on. A file is
+Inputs: a run's folder on the machine that works. Outputs: the same folder wherever somebody looks or goes on. A file is
 kept under the hash of its content, and one small manifest, written last, says which files the folder has: a machine
 that dies while it writes leaves the folder as it was before. What is read is checked against its hash.
 

@@ -1,6 +1,6 @@
 """A run that ended for want of memory: how it is recognised, what it is called, and with which settings it would fit.
 
-Enters: a run and, if its process lived to tell, the exception. Leaves: its cause in one line and offers for its
+Inputs: a run and, if its process lived to tell, the exception. Outputs: its cause in one line and offers for its
 summary. A process that the kernel has killed says nothing, so memory is named only where there is evidence of it.
 """
 

@@ -1,6 +1,6 @@
 """The one truth about runs: which there are, what state each is in, how far it is, and how it ended.
 
-Enters: configurations from pages, progress and endings from workers. Leaves: `Run` objects, loss curves, events. It is
+Inputs: configurations from pages, progress and endings from workers. Outputs: `Run` objects, loss curves, events. It is
 an SQLite file beside the run folders, or a PostgreSQL server when `TIMELLM_STORE` names one. No flag file and no
 session state knows more about a run than its row. Every change is one transaction that no other one interrupts, so
 several processes may write at once without losing an update.

@@ -1,6 +1,6 @@
 """Which runs still need an uploaded table, and its deletion.
 
-Enters: the store and a table's id. Leaves: the runs that have not read the table yet. A run that has read it keeps a
+Inputs: the store and a table's id. Outputs: the runs that have not read the table yet. A run that has read it keeps a
 copy in its own folder and needs the upload no more.
 """
 

@@ -1,7 +1,7 @@
 """An archive that nobody vouches for is looked through and unpacked.
 
-Enters: an open zip file. Leaves: its files in a folder, each as its manifest says, and the run's row. What the archive
-declares is held against limits before anything is unpacked: names, kinds, number, sizes, and the room that there is.
+Inputs: an open zip file. Outputs: its files in a folder, each as its manifest says, and the run's row. What the archive
+declares is checked against limits before anything is unpacked: names, kinds, number, sizes, and the room that there is.
 """
 
 from __future__ import annotations

@@ -76,7 +76,7 @@ def read_adapter(run_dir: Path) -> dict[str, Tensor]:
 
 
 def companions(run_dir: Path) -> dict[str, str]:
-    """What trained weights belong to: the settings, and digests of table and scale, as far as they are written.
+    """The settings, and digests of table and scale, that trained weights belong to.
 
     A file is read once and again only when it was changed: this is called at every checkpoint, and tables are large.
     """
@@ -103,7 +103,7 @@ def _digest(path: Path) -> str:
 
 
 def check_companions(run_dir: Path, facts: Mapping[str, str]) -> None:
-    """Hold what lies in a run's folder against what its weights were trained with.
+    """Compare the files of a run's folder with those that its weights were trained with.
 
     Raises:
         CheckpointError: settings, table or scale were changed or are missing; says which and what to do.
@@ -151,7 +151,7 @@ def device_of(setting: str) -> torch.device:
     """The device a configuration means.
 
     Raises:
-        ConfigError: it asks for a GPU and there is none.
+        ConfigError: it needs a GPU and there is none.
     """
     if setting == "cuda" and not torch.cuda.is_available():
         raise ConfigError("setting 'device' is 'cuda', but PyTorch finds no GPU here; use 'cpu' or 'auto'")

@@ -1,6 +1,6 @@
 """How far a training is, and how long the rest of it takes at the rate that it is measured to have now.
 
-Enters: the settings, and a call after each step and each validation. Leaves: the share that is done, and `Progress`.
+Inputs: the settings, and a call after each step and each validation. Outputs: the share that is done, and `Progress`.
 """
 
 from __future__ import annotations

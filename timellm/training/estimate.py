@@ -1,7 +1,7 @@
-"""What a run will need: memory and time, counted, and corrected by what was measured on this machine before.
+"""Memory and time of a run: counted, and corrected by earlier measurements on this machine.
 
-Enters: a configuration, the backbone's shape, the table's size, the machine's facts, and `Observation`s of past runs
-and trials. Leaves: an `Estimate` that says what it rests on. Nothing is loaded and nothing is drawn.
+Inputs: a configuration, the backbone's shape, the table's size, the machine's facts, and `Observation`s of past runs
+and trials. Outputs: an `Estimate` that names its sources. Nothing is loaded.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _WITHOUT_EFFECT = {"seed", "steps", "minutes", "learning_rate", "weight_decay", 
 
 @dataclass(frozen=True)
 class Observation:
-    """What a run or a trial on this machine took; None where it was not measured."""
+    """Memory and time of a run or a trial on this machine; None where not measured."""
 
     config: RunConfig
     kind: Literal["run", "trial"]
@@ -80,7 +80,7 @@ def estimate(
 
     Raises:
         BackboneError: the backbone's sizes are not known here.
-        ConfigError: the split asks for more rows than there are.
+        ConfigError: the split needs more rows than there are.
     """
     shape = shape or backbone_shape(config.model.backbone)
     memory, counted = _counted(config, around, shape)

@@ -27,7 +27,7 @@ def forecast_windows(
     on_batch: Callable[[int], None] = lambda done: None,
     accelerator: Accelerator | None = None,
 ) -> np.ndarray:
-    """Forecasts [W, H] of the windows in `index`, on the scale of `source`; `on_batch` hears how many are done.
+    """Forecasts [W, H] of the windows in `index`, on the scale of `source`; `on_batch` gets the number done.
 
     The last batch is filled up with its last window: matrix products of another size are summed in another order, and
     in bfloat16 a window's forecast would then depend on how many others were asked for (by up to 3 % of a standard

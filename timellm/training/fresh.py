@@ -1,7 +1,7 @@
-"""A measurement in a process of its own: its peak of memory is its own, and it may be killed without harm.
+"""A measurement in a fresh process: its memory peak is its own, and it can be killed without harm.
 
-The asking side is `run_fresh`: a configuration goes in, what the process printed and why it ended early come out. The
-working side begins with `asked_for`. Importing this loads no torch.
+The caller's side is `run_fresh`: a configuration goes in, the output and the cause of an early end come out. The fresh
+process begins with `asked_for`. Importing this loads no torch.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Ended:
     cause: str = ""
     """Why it ended early, in one line; empty when it came to its end."""
     killed: bool = False
-    """It was killed outright, which is what the kernel does when memory runs out."""
+    """It was killed, as the kernel does when memory runs out."""
 
 
 def run_fresh(
@@ -45,9 +45,9 @@ def run_fresh(
     on_said: Callable[[str], None] = lambda said: None,
     should_stop: ShouldStop = never_stop,
 ) -> Ended | None:
-    """Run `python -m module` on `config` to its end; None if `should_stop` said so, and the process is gone then.
+    """Run `python -m module` on `config` to its end; None if `should_stop` ended it.
 
-    `on_said` hears again and again what has been printed so far.
+    `on_said` is called repeatedly with the output so far.
     """
     with tempfile.TemporaryDirectory(prefix="timellm-fresh-") as folder:
         out, complaints = Path(folder, "out"), Path(folder, "complaints")
@@ -81,14 +81,14 @@ def run_fresh(
 
 
 def asked_for() -> RunConfig:
-    """In the fresh process: the configuration to measure. From now on this process ends with the one that asked."""
+    """In the fresh process: the configuration to measure. From now on this process ends with its caller."""
     let_the_kernel_end_this_first()
     _end_with(int(sys.argv[1]))
     return RunConfig.from_json(sys.stdin.read())
 
 
 def _end_with(asker: int) -> None:
-    """Whoever measures for somebody who is gone has nobody to tell, and must not go on taking what it takes."""
+    """End this process with its caller: nobody would read the result, and it would go on using memory and time."""
 
     def watch() -> None:
         while os.getppid() == asker:

@@ -82,12 +82,12 @@ def train(
 
     With `pinned`, some of the forecasts that every validation makes are kept.
 
-    With `state`, where training stands is written now and then, and training goes on from what is found there: to the
-    same weights, bit for bit on a CPU, unless a time budget drives the schedule. The validation that a stop
+    With `state`, the training state is written now and then, and training continues from a state that is found there:
+    to the same weights, bit for bit on a CPU, unless a time budget drives the schedule. The validation that a stop
     makes leaves no trace in the state.
 
     The processes of `accelerator` work through their shares of each batch, to the gradient that one process would find.
-    They hold the same weights and end at the same step; the main one alone reports, saves, and hears of a stop.
+    They hold the same weights and end at the same step; the main one alone reports, saves, and checks for a stop.
 
     Raises:
         ConfigError: the loss stopped being a number; says at which step and what to change.

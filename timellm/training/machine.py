@@ -1,7 +1,7 @@
-"""What this machine has and does: free memory now, and, measured once, its speed and what the program itself takes.
+"""Facts about this machine: free memory now, and, measured once, its speed and the program's own memory.
 
 The measuring needs torch and a few seconds, so it runs in a process of its own and its findings are kept in the cache
-folder; everything else here is cheap to import. Enters: nothing. Leaves: `MachineFacts` and `Budget`.
+folder; everything else here is cheap to import. Enters: nothing. Outputs: `MachineFacts` and `Budget`.
 """
 
 from __future__ import annotations

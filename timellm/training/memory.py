@@ -1,7 +1,7 @@
 """How much memory a run will need, counted part by part without loading anything.
 
-Enters: a configuration, the backbone's shape, the table's size and what the program itself takes on this machine.
-Leaves: `MemoryNeed`, the worst of four moments: the prototypes are made, a training step, a forward pass without
+Inputs: a configuration, the backbone's shape, the table's size and what the program itself takes on this machine.
+Outputs: `MemoryNeed`, the worst of four moments: the prototypes are made, a training step, a forward pass without
 gradient, and the scoring of all test windows.
 """
 

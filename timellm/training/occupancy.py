@@ -1,6 +1,6 @@
 """One process at a time works in a run's folder: two would leave the settings of one with the weights of the other.
 
-Enters: a run's folder. Leaves: nothing, or a refusal. The lock (timellm.locks) is on a file in the folder, which goes
+Inputs: a run's folder. Outputs: nothing, or a refusal. The lock (timellm.locks) is on a file in the folder, which goes
 when the work ends; one that a killed process left keeps nobody out. Of the processes that `torchrun` starts for a run,
 the main one alone takes it.
 """

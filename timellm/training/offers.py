@@ -1,6 +1,6 @@
 """What to change when a run does not fit: for each way to save memory, the largest setting that does, and its price.
 
-Enters: a configuration and the free memory. Leaves: `Offer`s, the cheapest first. Ways that change no result lead; if
+Inputs: a configuration and the free memory. Outputs: `Offer`s, the cheapest first. Ways that change no result lead; if
 no single way is enough, they are taken together and the others are tried on top of them.
 """
 

@@ -1,6 +1,6 @@
 """How many values a Parquet file declares, read from its footer in plain Python.
 
-Enters: the bytes of a file. Leaves: a number. Arrow's own accessor ends the whole process when a footer was forged
+Inputs: the bytes of a file. Outputs: a number. Arrow's own accessor ends the whole process when a footer was forged
 (arrow 26: `FileMetaData.row_group(i).column(j)` with a wrong `size_statistics`), so lists are counted here. The footer
 is a Thrift struct in the compact protocol, of which the fields are used that parquet.thrift numbers as below.
 """

@@ -1,6 +1,6 @@
 """How the forecasts of a few validation windows came about: they are kept at every validation.
 
-Enters: the forecasts that a validation has made anyway, so that looking on changes nothing about training. Leaves:
+Inputs: the forecasts that a validation has made anyway, so that looking on changes nothing about training. Leaves:
 `pinned_forecasts.parquet` in the run's folder, a row for each validation and window: step, epoch, unique_id, origin,
 yhat [H] in original units. It is written whole at every validation, and takes validations x windows x H x 4 bytes.
 

@@ -156,13 +156,13 @@ def _check_launcher() -> None:
     precision = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
     if precision not in ("", "no"):
         raise ConfigError(
-            f"the launcher asks for mixed precision '{precision}'; here the frozen backbone alone calculates in 16 bits"
+            f"the launcher sets mixed precision '{precision}'; here the frozen backbone alone calculates in 16 bits"
             " and setting 'backbone_dtype' says in which: launch with --mixed_precision no"
         )
     for name, what in (("FSDP", "FSDP"), ("MEGATRON_LM", "Megatron-LM"), ("DEEPSPEED", "DeepSpeed")):
         if os.environ.get(f"ACCELERATE_USE_{name}", "false").lower() == "true":
             raise ConfigError(
-                f"the launcher asks for {what}, which is not supported so; launch without it (DeepSpeed is set up by"
+                f"the launcher sets {what}, which is not supported so; launch without it (DeepSpeed is set up by"
                 " setting 'deepspeed')"
             )
 

@@ -1,4 +1,4 @@
-"""Where training stands, on disk: enough to go on as if nothing had happened, to the last bit on a CPU.
+"""The training state on disk: enough to resume to the same weights, to the last bit on a CPU.
 
 One safetensors file holds the trained weights, the optimiser's moments and the random state; its header says the step,
 the best so far, and which training it belongs to. It is written whole or not at all, and nothing is unpickled.
@@ -36,13 +36,13 @@ _COST = 0.02  # of the time may go into writing the state
 
 
 def has_state(run_dir: Path) -> bool:
-    """Whether training in this folder was interrupted and can go on."""
+    """Whether training in this folder was interrupted and can be resumed."""
     return (run_dir / STATE).is_file()
 
 
 @dataclass
 class Standing:
-    """How far training is, apart from weights and moments."""
+    """Progress of training, apart from weights and moments."""
 
     step: int = 0
     best: float = math.inf
@@ -164,7 +164,7 @@ class StateFile:
         return standing, tensors
 
     def remove(self) -> None:
-        """Training is over and will not go on."""
+        """Remove the state: training is over."""
         self.path.unlink(missing_ok=True)
 
 

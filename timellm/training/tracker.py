@@ -1,12 +1,12 @@
-"""A run told to an experiment tracker: TensorBoard, MLflow or Weights & Biases, through Accelerate's trackers.
+"""Reports of a run to an experiment tracker: TensorBoard, MLflow or Weights & Biases, through Accelerate's trackers.
 
-Enters: settings, the progress of training and the final errors. Leaves: what the tracker makes of it. TensorBoard
+Inputs: settings, the progress of training and the final errors. Outputs: the tracker's own records. TensorBoard
 writes into the run's folder, as does Weights & Biases unless `WANDB_DIR` says otherwise; MLflow writes where
 `MLFLOW_TRACKING_URI` says, otherwise into one database beside all runs. Keys and addresses of servers are the
-tracker's own settings, taken from its environment and told to nobody.
+tracker's own settings, taken from its environment and never shown.
 
-A tracker that cannot begin ends the run before it trains. One that fails later is told nothing more: the run goes on,
-and its log and its notes say so.
+A tracker that cannot start ends the run before it trains. After a later failure the run stops reporting to it and goes
+on, and its log and its notes say so.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def check_tracker(name: str) -> None:
 
 
 class Tracking:
-    """One run's line to its tracker."""
+    """The reports of one run."""
 
     def __init__(self, accelerator: Accelerator | None) -> None:
         self._accelerator = accelerator
@@ -68,7 +68,7 @@ class Tracking:
         """What went wrong with tracking, for the run's summary."""
 
     def following(self, on_progress: OnProgress) -> OnProgress:
-        """`on_progress`, and the tracker hears of training, too: every validation, and the steps once a second."""
+        """`on_progress`, and the tracker gets every validation, and the steps once a second."""
 
         def report(progress: Progress) -> None:
             on_progress(progress)
@@ -80,7 +80,7 @@ class Tracking:
         return report
 
     def outcome(self, summary: Mapping[str, Any]) -> None:
-        """Tell how the run ended: its errors on the test part."""
+        """Report the errors on the test part."""
         test = {f"test_{name}": value for name, value in summary["test"].items() if value is not None}
         ended = {name: summary[name] for name in ("best_step", "best_validation_loss", "training_seconds")}
         self._tell(test | ended, step=summary["steps"])

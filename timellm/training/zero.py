@@ -1,7 +1,7 @@
 """DeepSpeed's ZeRO, stages 0 to 2: the optimiser's moments, and in stage 2 the gradients, divided over processes.
 
-Enters: a DeepSpeed configuration file, of which only what concerns ZeRO and communication is taken; batch, optimiser,
-schedule and clipping are settings of the run. Leaves: the plugin that Accelerate takes, and the moments of all
+Inputs: a DeepSpeed configuration file, of which only what concerns ZeRO and communication is taken; batch, optimiser,
+schedule and clipping are settings of the run. Outputs: the plugin that Accelerate takes, and the moments of all
 processes as plain tensors, so that the training state needs none of DeepSpeed's own (pickled) checkpoints.
 DeepSpeed is optional: requirements-deepspeed.txt.
 """
@@ -40,7 +40,7 @@ def read_deepspeed(path: Path) -> dict[str, Any]:
     """Read a DeepSpeed file and refuse what would contradict the run's settings.
 
     Raises:
-        ConfigError: the file cannot be read, or asks for something that is set elsewhere or not supported.
+        ConfigError: the file cannot be read, or sets something that is set elsewhere or not supported.
     """
     where = f"setting 'deepspeed': {path}"
     try:
@@ -61,7 +61,7 @@ def read_deepspeed(path: Path) -> dict[str, Any]:
     zero = content.get("zero_optimization", {})
     if zero.get("stage", 0) not in _STAGES:
         raise ConfigError(
-            f"{where} asks for ZeRO stage {zero['stage']}, which divides the trained weights themselves; they are few"
+            f"{where} sets ZeRO stage {zero['stage']}, which divides the trained weights themselves; they are few"
             " here, and stages 0 to 2 are supported"
         )
     for name in ("offload_optimizer", "offload_param"):
@@ -74,8 +74,8 @@ def read_deepspeed(path: Path) -> dict[str, Any]:
 def processes_of(config: TrainingConfig) -> Accelerator:
     """The processes that work on a run with these settings.
 
-    Raises:
-        ConfigError: there is no such device, or the launcher or the DeepSpeed file asks for what cannot be done.
+    Raises: ConfigError: there is no such device, or the launcher or the DeepSpeed file sets something that is not
+    supported.
     """
     device = device_of(config.device)
     if config.deepspeed is None:
@@ -85,7 +85,7 @@ def processes_of(config: TrainingConfig) -> Accelerator:
 
 
 def deepspeed_plugin(path: Path, *, device: torch.device, clip_norm: float) -> DeepSpeedPlugin:
-    """What Accelerate is told of the file at `path`.
+    """Accelerate's plugin for the file at `path`.
 
     Raises:
         ConfigError: see `read_deepspeed`; or DeepSpeed is not installed, or no launcher has started this process.

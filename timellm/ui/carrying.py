@@ -1,4 +1,4 @@
-"""Taking a run to another workspace and bringing one in: the parts of the runs page that do so."""
+"""Export and import of runs on the runs page."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def export(run: Run) -> None:
 
 
 def import_one() -> None:
-    """Bring in a run that was exported elsewhere."""
+    """Import a run that was exported elsewhere."""
     if st.button("Import a run", icon=":material/upload:"):
         _ask_for_archive()
 
@@ -61,7 +61,7 @@ def _ask_for_archive() -> None:
 
 
 def show_imported() -> None:
-    """What there is to say of a run that has just come in, once."""
+    """The message about a run that was just imported, shown once."""
     name, notes = st.session_state.pop(_NOTES, (None, ()))
     if name is not None:
         st.success(" ".join([f"**{plain(name)}** was imported.", *map(plain, notes)]), icon=":material/check_circle:")

@@ -1,6 +1,6 @@
 """The set-up form of each table, kept on the server, so that a reload or a later visit finds it as it was.
 
-Enters: the form's choices in session state. Leaves: a small file for each table, with what differs from the defaults.
+Inputs: the form's choices in session state. Outputs: a small file for each table, with what differs from the defaults.
 A draft is nobody's secret and nothing is started from it: consent to run a backbone's code is never kept, and a value
 that the form does not offer any more is left out.
 """

@@ -1,6 +1,6 @@
 """The set-up form, filled with a run's settings, so that they can be changed and run again.
 
-Enters: a run. Leaves: the form's choices in session state, the table's corrected roles, and the id of its table.
+Inputs: a run. Outputs: the form's choices in session state, the table's corrected roles, and the id of its table.
 """
 
 from __future__ import annotations

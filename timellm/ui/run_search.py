@@ -1,6 +1,6 @@
-"""Looking for runs: a search box, an order, and what may be left out. All of it stands in the URL, so it can be shared.
+"""Search for runs: a search box, an order and filters. All of them are in the URL, so a search can be shared.
 
-Enters: the list of runs. Leaves: a `Search`.
+Inputs: the list of runs. Outputs: a `Search`.
 """
 
 from __future__ import annotations

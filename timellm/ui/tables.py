@@ -1,4 +1,4 @@
-"""Choosing a table: bring a file, or take one that is here; and what is known about the chosen one.
+"""Choosing a table: upload a file, or choose one that is here; and what is known about the chosen one.
 
 The table's id, its corrected column roles and its edited description are in the URL.
 """

@@ -1,6 +1,6 @@
 """The windows of a run before it starts: how many there are, what gaps cost, and one click that mends it.
 
-Enters: the set-up form's configuration and table, or a failed run. Leaves: words and buttons.
+Inputs: the set-up form's configuration and table, or a failed run. Outputs: words and buttons.
 """
 
 from __future__ import annotations
