@@ -1,7 +1,8 @@
 """Numbers of a sheet: which sign is the decimal one, and an exact complaint where a cell is no number.
 
-In: columns of text cells. Out: float64 values, NaN where the cell is missing. "1.017" is a little more than one, or
-more than a thousand: the other cells of its column decide, then the setting `decimal`, then the file's other columns.
+Inputs: columns of text cells. Outputs: float64 values, NaN where the cell is missing. "1.017" is a little more than
+one, or more than a thousand: the other cells of its column decide, then the setting `decimal`, then the file's other
+columns.
 """
 
 from __future__ import annotations

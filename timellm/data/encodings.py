@@ -1,7 +1,8 @@
 """Bytes of a text file as text: byte-order mark, UTF-8, or one of the older encodings.
 
-In: bytes. Out: text, the encoding's name, and a question where the bytes are legible in several encodings. Files of
-this kind are too short for statistics on letters, so that only what is clearly Western European is decided here.
+Inputs: bytes. Outputs: text, the encoding's name, and a question where the bytes are legible in several encodings.
+Files of this kind are too short for statistics on letters, so that only what is clearly Western European is decided
+here.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What was found while a table was read, as notes for its owner.
 
-In: sheet, roles, entries and values. Out: sentences; nothing here changes or refuses anything.
+Inputs: sheet, roles, entries and values. Outputs: sentences; nothing here changes or refuses anything.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Whether the first line of a file names its columns, and what they are called.
 
-In: the cells of the first line. Out: column names, or a question where the line looks like data.
+Inputs: the cells of the first line. Outputs: column names, or a question where the line looks like data.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Very many series in long files, read as a stream: the end of each series, a few hundred series at a time.
 
 Inputs: Parquet or CSV files with columns unique_id, ds, y, in which the rows of a series stand together, in one file.
-Out: `Chunk`s, each with the last rows of some series and how to scale them. Only one chunk and one part of the file are
-in memory at a time. A series that cannot be forecast is left out, with its reason, because one of a million that lacks
-a row must not stop the others.
+Outputs: `Chunk`s, each with the last rows of some series and how to scale them. Only one chunk and one part of the file
+are in memory at a time. A series that cannot be forecast is left out, with its reason, because one of a million that
+lacks a row must not stop the others.
 
 Shapes: S series of a chunk, T context.
 """

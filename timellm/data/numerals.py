@@ -1,6 +1,6 @@
 """The spelling of numbers: with a decimal point or a decimal comma, thousands separated or not.
 
-In: cells of text. Out: which of them are numbers, and their values as float64.
+Inputs: cells of text. Outputs: which of them are numbers, and their values as float64.
 """
 
 from __future__ import annotations

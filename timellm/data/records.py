@@ -1,7 +1,7 @@
 """Text as records of cells: the delimiter, how many cells a record has, and on which line of the file it starts.
 
-In: decoded text. Out: `Records`. A record that is longer or shorter than the first one is refused, because nothing says
-which of its cells is the odd one.
+Inputs: decoded text. Outputs: `Records`. A record that is longer or shorter than the first one is refused, because
+nothing says which of its cells is the odd one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A delimited text file as cells of text: encoding, delimiter and header are settled here, meaning is not.
 
-In: the data section of a configuration. Out: a `Sheet`, whose cells are stripped text and which knows on which line of
-the file a record stands. First station of the flow CSV -> sheet -> columns -> table.
+Inputs: the data section of a configuration. Outputs: a `Sheet`, whose cells are stripped text and which knows on which
+line of the file a record stands. First station of the flow CSV -> sheet -> columns -> table.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Questions about a table that can be read in several ways: each is answered with one click.
 
-Enters: a `QuestionError`. Leaves: the answer, among the table's corrected settings in the URL.
+Inputs: a `QuestionError`. Outputs: the answer, among the table's corrected settings in the URL.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Bundled tables: real data under an open licence, each with a record of where it is from.
 
 Inputs: the records in this folder (`*.json`), each with a CSV of the same name beside it; `build.py` rebuilds them.
-Out: `Sample`s for the page and the command line.
+Outputs: `Sample`s for the page and the command line.
 """
 
 from __future__ import annotations
