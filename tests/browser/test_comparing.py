@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -25,13 +26,16 @@ _ROW, _TICK_X, _CELL_X = 35, 18, 150  # pixels of the painted grid
 
 
 @pytest.fixture
-def two(server) -> tuple[Run, Run]:
+def two(server) -> Iterator[tuple[Run, Run]]:
     """Two finished runs with curves and, in the first, pinned windows; forty others before them."""
     store = server.store()
     config = RunConfig.create(samples()[0].path, steps=40, horizon=24, context=48)
     for number in range(40):
         store.finish(store.create_run(config, name=f"Sweep {number}").id, "stopped")
-    return tuple(_finished(store, config.updated(layers=layers), f"Layers {layers}") for layers in (4, 5))
+    yield tuple(_finished(store, config.updated(layers=layers), f"Layers {layers}") for layers in (4, 5))
+    for run in store.runs():  # the next test has runs of these names, too
+        if run.name.startswith(("Sweep ", "Layers ")):
+            store.delete(run.id)
 
 
 def _finished(store, config: RunConfig, name: str) -> Run:
