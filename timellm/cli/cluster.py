@@ -28,7 +28,7 @@ def submit(arguments: argparse.Namespace) -> Answer:
     there = arguments.on == "cluster"
     run = start_run(_configuration(arguments), name=arguments.name, on_cluster=there, workers=arguments.workers)
     where = f"the cluster {run.machine.partition(':')[2]}" if there else "this machine"
-    return Answer(_facts(run), f"{run.id} waits for {where}; 'follow {run.id}' shows how it fares")
+    return Answer(_facts(run), f"{run.id} waits for {where}; 'follow {run.id}' shows its progress")
 
 
 def follow(arguments: argparse.Namespace) -> Answer:

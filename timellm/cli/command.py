@@ -182,7 +182,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     starting_point(one)
 
-    one = verb("follow", cluster.follow, "Show how a run fares until it ends. Ctrl-C ends the looking, not the run.")
+    one = verb(
+        "follow", cluster.follow, "Show the progress of a run until it ends. Ctrl-C ends this command, not the run."
+    )
     one.add_argument("run", metavar="RUN", help="its id, as 'runs' shows it")
 
     one = verb("stop", cluster.stop, "Ask a run to stop and keep its best, wherever it works.")

@@ -1,6 +1,6 @@
 """Start a run: write its row, then see that the machine has a runner, which outlives page, server and terminal.
 
-Inputs: a configuration. Outputs: the queued `Run`; from then on only the store knows how it fares.
+Inputs: a configuration. Outputs: the queued `Run`; from then on only the store holds its state.
 """
 
 from __future__ import annotations

@@ -68,22 +68,24 @@ def _gib_per_s() -> float:
 def _seconds(work: Callable[[], object], device: torch.device) -> float:
     """The shortest of many short runs of `work`, with all threads or with one.
 
-    A short run is likely to find a moment without other work on the cores; on a busy machine one thread finds it more
-    often. The rate of one thread is not multiplied by the cores, because two of them may share one multiplication unit.
+    One thread is timed by its own processor time, which does not grow while other programs have the core: a machine
+    that is measured while it is busy would otherwise be taken for slow for ever. Its rate is not multiplied by the
+    cores, because two of them may share one multiplication unit.
     """
     threads = torch.get_num_threads()
     best = float("inf")
     try:
         for count in {threads} if device.type == "cuda" else {threads, 1}:
             torch.set_num_threads(count)
+            clock = time.thread_time if count == 1 and device.type == "cpu" else time.perf_counter
             work()
             until = time.perf_counter() + _TIMED_S
             while time.perf_counter() < until:
-                start = time.perf_counter()
+                start = clock()
                 work()
                 if device.type == "cuda":
                     torch.cuda.synchronize()
-                best = min(best, time.perf_counter() - start)
+                best = min(best, clock() - start)
     finally:
         torch.set_num_threads(threads)
     return best

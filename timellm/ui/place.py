@@ -1,4 +1,4 @@
-"""Where a run works: on this machine, or on the cluster that is set here; and how a cluster's run fares there."""
+"""Where a run works: on this machine, or on the cluster that is set here; and the state of its cluster."""
 
 from __future__ import annotations
 
