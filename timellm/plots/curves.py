@@ -74,7 +74,9 @@ def compared_spec(labels: Sequence[str], baseline: str | None = None, *, log: bo
         names, colours, dashes = [*names, baseline], [*colours, HISTORY], [*dashes, [1, 3]]
     spec = _spec("run", title="Run", scale={"domain": names, "range": colours}, span={"scale": {"zero": True}})
     legend = spec["encoding"]["color"]["legend"]
-    legend |= {"symbolType": "stroke", "symbolSize": 500, "symbolStrokeWidth": 2}
+    # A name a row, because names of runs are long; each row is taken from the height of the plot.
+    legend |= {"symbolType": "stroke", "symbolSize": 500, "symbolStrokeWidth": 2, "columns": 1, "labelLimit": 300}
+    spec["height"] = _HEIGHT + _LEGEND_ROW * len(names)
     spec["encoding"]["strokeDash"] = {
         "field": "run",
         "type": "nominal",
@@ -91,6 +93,7 @@ def compared_spec(labels: Sequence[str], baseline: str | None = None, *, log: bo
     return spec
 
 
+_LEGEND_ROW = 18  # pixels
 _DOT = {"type": "point", "filled": True, "size": 60, "opacity": 1}
 
 
@@ -134,7 +137,7 @@ def _spec(field: str, *, title: str, scale: dict[str, Any], span: dict[str, Any]
                 "type": "nominal",
                 "title": None,
                 "scale": scale,
-                "legend": {"orient": "top", "labelLimit": 320, "columns": 4},
+                "legend": {"orient": "top", "labelLimit": 320, "columns": 2},  # a third column is cut off on a phone
             },
             "tooltip": [
                 {"field": field, "type": "nominal", "title": title},
