@@ -16,6 +16,7 @@ from timellm.cli.command import _parser
 from timellm.cli.fitting import _configuration, _stop_on_signals
 from timellm.config import RunConfig
 from timellm.errors import ConfigError
+from timellm.forecasting.artifacts import RunFolder
 from timellm.presets import PRESETS, find_preset
 from timellm.training.progress import Progress
 from timellm.workspace import PROJECT
@@ -178,7 +179,7 @@ def test_resume_goes_on_with_a_stopped_run(hourly_csv, tiny_backbone, tmp_path, 
         config, run_dir=tmp_path, on_progress=lambda progress: seen.append(progress.validation_loss),
         should_stop=lambda: any(loss is not None for loss in seen),
     )  # fmt: skip
-    assert json.loads((tmp_path / "summary.json").read_text())["steps"] < 8
+    assert RunFolder(tmp_path).summary()["steps"] < 8
     assert main(["resume", str(tmp_path), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["summary"]["steps"] == 8
     assert main(["resume", str(tmp_path)]) == 2

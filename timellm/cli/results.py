@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -107,14 +108,15 @@ def attention(arguments: argparse.Namespace) -> Answer:
     return Answer(data, f"{arguments.out}: {channel}\n\n{text}")
 
 
-def _inputs(run_dir: Path, newer: Path | None) -> tuple[Path, ...]:
-    """Files that no result may replace: the table that the run learned from, a newer one, and the run's own."""
-    config = _folder(run_dir).config()
-    return (
-        Path(config.data.path),
-        *((newer,) if newer is not None else ()),
-        *(one for one in run_dir.iterdir() if one.suffix not in (".csv", ".png")),
-    )
+def _inputs(run_dir: Path, newer: Path | None) -> Iterator[Path]:
+    """Files that no result may replace: the table that the run learned from, a newer one, and the run's own.
+
+    The run's folder is read with the first file that is taken: an output that cannot be written is refused before.
+    """
+    yield Path(_folder(run_dir).config().data.path)
+    if newer is not None:
+        yield newer
+    yield from (one for one in run_dir.iterdir() if one.suffix not in (".csv", ".png"))
 
 
 def _folder(run_dir: Path) -> RunFolder:
