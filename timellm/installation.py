@@ -1,4 +1,4 @@
-"""How this program came onto the machine: as a checkout or as an installed package; and what else can be installed."""
+"""How this program is installed, as a checkout or as a package, and what else can be installed."""
 
 from __future__ import annotations
 

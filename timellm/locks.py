@@ -1,7 +1,7 @@
-"""Advisory locks on files: the system gives them back when the process ends, however it ends.
+"""Advisory locks on files: the system releases them when the process ends, also when it is killed.
 
-A lock keeps out those who ask for it, and nobody else. On network file systems it holds between machines as far as the
-server supports locks (NFS 4 and SMB do); a file system without locks answers None here.
+An advisory lock stops only processes that request the same lock. On network file systems it holds between machines as
+far as the server supports locks (NFS 4 and SMB do); on a file system without locks, `lock` returns None.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _WITHOUT_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)
 
 
 def lock(file: IO[str], *, wait: bool) -> bool | None:
-    """Lock an open, writable file until it is closed: False when another one has it; None when there are no locks."""
+    """Lock an open, writable file until it is closed: False if another holder has it; None if there are no locks."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""Numbers of a sheet: which sign is the decimal one, and an exact complaint where a cell is no number.
+"""Numbers of a sheet: the decimal sign of each column, and an exact error where a cell is not a number.
 
 Inputs: columns of text cells. Outputs: float64 values, NaN where the cell is missing. "1.017" is a little more than
 one, or more than a thousand: the other cells of its column decide, then the setting `decimal`, then the file's other
@@ -37,7 +37,7 @@ class _Evidence:
 
 @dataclass(frozen=True)
 class Decimals:
-    """The decimal sign of each column, and what is worth saying about how it was found."""
+    """The decimal sign of each column, and notes on how it was found."""
 
     signs: dict[str, Sign]
     notes: tuple[str, ...] = ()

@@ -53,7 +53,7 @@ _SHOWN = 60
 
 @dataclass(frozen=True)
 class Decoded:
-    """Text of a file, and how it came about."""
+    """Text of a file, and how it was decoded."""
 
     text: str
     encoding: str

@@ -1,7 +1,8 @@
 """CSV that people open in a spreadsheet.
 
-Inputs: frames and rows, in which names may be a stranger's. Outputs: CSV text. A spreadsheet calculates what begins
-with one of = + - @, so a text that does, and is no number, is written behind an apostrophe, which makes it text there.
+Inputs: frames and rows, in which names may be a stranger's. Outputs: CSV text. A spreadsheet takes text
+that begins with = + - or @ for a formula. Such text, unless it is a number, gets an apostrophe in front, which keeps it
+text there.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What was found while a table was read, as notes for its owner.
+"""Findings of reading a table, as notes for the user.
 
 Inputs: sheet, roles, entries and values. Outputs: sentences; nothing here changes or refuses anything.
 """

@@ -1,7 +1,7 @@
 """Count the windows of a run before it starts: how many there are, how many gaps cost, and what would help.
 
 Inputs: a table and a configuration. Outputs: `WindowCounts`, from which the set-up page, `estimate` and the error of a
-run without windows are written. Nothing is drawn or loaded, torch neither.
+run without windows are written. Torch is not loaded.
 
 Shapes: R rows, N channels.
 """

@@ -1,4 +1,4 @@
-"""Whether the head of a Ray cluster answers, found out in seconds: Ray itself tries again for more than a minute.
+"""Whether the head of a Ray cluster answers, checked in seconds, because Ray itself tries again for more than a minute.
 
 Inputs: the address of the head, as Ray's own programs take it. Outputs: nothing, or a refusal in one line.
 """

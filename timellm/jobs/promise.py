@@ -1,4 +1,4 @@
-"""What was said about a run's time before it started, and how the run compares with it while it works.
+"""The time that a run was estimated to take before it started, and how the running run compares with it.
 
 Inputs: an estimate at the set-up, a run from the store. Outputs: a `Promise`, kept with the run, and `Lateness`.
 """
@@ -23,7 +23,7 @@ _NOTEWORTHY_S = 20.0
 
 @dataclass(frozen=True)
 class Promise:
-    """The time that the set-up page told, and the rates that it rested on."""
+    """The time that the set-up page showed, and the rates behind it."""
 
     seconds: float
     """The whole run."""
@@ -56,7 +56,7 @@ class Promise:
 
 @dataclass(frozen=True)
 class Lateness:
-    """A run that takes clearly longer than was told."""
+    """A run that takes clearly longer than estimated."""
 
     told_s: float
     now_s: float
@@ -66,7 +66,7 @@ class Lateness:
 
 
 def lateness(run: Run) -> Lateness | None:
-    """How much later a run is than was told; None where it is not clearly later, or nothing was told."""
+    """How much later a run is than estimated; None if it is not clearly later, or there was no estimate."""
     told = Promise.from_text(run.promise)
     if told is None or run.seconds is None or run.attempt > 1 or run.state not in ("running", "finished"):
         return None

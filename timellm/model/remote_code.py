@@ -1,7 +1,7 @@
-"""Whether code that ships with a backbone may run: on a server for others, its operator has to agree.
+"""Whether code that ships with a backbone may run: on a server that others reach, its operator has to agree.
 
-Who uses the command line, or a page that only this machine reaches, decides with setting `trust_remote_code` alone. A
-server that others reach says so in its environment, which its workers and its jobs on a cluster inherit. There the
+On the command line, and on a page that only this machine reaches, the setting `trust_remote_code` alone decides. A
+server that others reach marks this in its environment, which its workers and its jobs on a cluster inherit. There the
 operator agrees with `TIMELLM_ALLOW_REMOTE_CODE=1`; otherwise every visitor could run code with the operator's rights.
 """
 

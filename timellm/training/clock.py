@@ -1,4 +1,4 @@
-"""How far a training is, and how long the rest of it takes at the rate that it is measured to have now.
+"""Progress of a training, and the time of the rest of it at the measured rate.
 
 Inputs: the settings, and a call after each step and each validation. Outputs: the share that is done, and `Progress`.
 """
@@ -83,7 +83,7 @@ class Clock:
         return max(0.0, left if budget is None else min(left, budget))
 
     def report(self, now: Standing, **measured: Any) -> Progress:
-        """Where training stands, for who watches."""
+        """The progress to report."""
         seconds, step, recent = self.elapsed(), now.step, now.recent
         return Progress(
             phase="training",

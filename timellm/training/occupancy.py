@@ -1,8 +1,8 @@
 """One process at a time works in a run's folder: two would leave the settings of one with the weights of the other.
 
-Inputs: a run's folder. Outputs: nothing, or a refusal. The lock (timellm.locks) is on a file in the folder, which goes
-when the work ends; one that a killed process left keeps nobody out. Of the processes that `torchrun` starts for a run,
-the main one alone takes it.
+Inputs: a run's folder. Outputs: nothing, or a refusal. The lock (timellm.locks) is on a file in the folder, which is
+removed when the work ends. A file that a killed process left holds no lock. Of the processes that `torchrun` starts for
+a run, only the main one takes the lock.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def occupied(run_dir: Path) -> Iterator[None]:
-    """Keep every other process and thread out of a run's folder, which is made if it is not there.
+    """Lock a run's folder against every other process and thread; it is made if it is missing.
 
     A thread that is in it may enter again. Where the file system has no locks, a warning says so.
 

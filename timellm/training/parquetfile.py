@@ -1,6 +1,6 @@
-"""Columns in a Parquet file that carries its digest, and whose declared size is looked at before it is read.
+"""Columns in a Parquet file that carries its digest, and whose declared size is checked before it is read.
 
-Enters and leaves: Arrow tables. A Parquet file of 3 MB can declare 100 million rows, so a reader says how many it may
+Inputs and outputs: Arrow tables. A Parquet file of 3 MB can declare 100 million rows, so a reader says how many it may
 have; whatever it says, a file that shrinks more than real columns do is refused (as timellm.jobs.unpacking does for an
 archive).
 """
