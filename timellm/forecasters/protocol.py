@@ -1,0 +1,91 @@
+"""What a forecaster is: it is fitted on the windows of a table, forecasts windows, and lies in a folder.
+
+Everything around it (queue, worker, archive, pages, command line) treats all kinds alike and asks for what one can do,
+never for what it is. `timellm.forecasters.registry` lists the kinds.
+
+Shapes: W windows, H horizon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from timellm.config import RunConfig
+from timellm.data.prepared import PreparedData
+from timellm.data.windows import WindowIndex
+from timellm.training.progress import OnProgress, ShouldStop, ignore_progress, never_stop
+
+OnBatch = Callable[[int], None]
+"""Is called with the number of windows that are done."""
+
+
+def ignore_batch(_: int) -> None:
+    """For callers that do not watch."""
+
+
+@dataclass(frozen=True)
+class FitJob:
+    """What a fit is given beside the data."""
+
+    config: RunConfig
+    folder: Path
+    """The run's folder: checkpoints and training state lie in it."""
+    on_progress: OnProgress = ignore_progress
+    should_stop: ShouldStop = never_stop
+
+
+@dataclass(frozen=True)
+class FitReport:
+    """How a fit went."""
+
+    seconds: float
+    stopped: bool = False
+    """The user stopped it before its end; what was learned until then is kept."""
+    validation_loss: float | None = None
+    """MSE on z-scored validation windows, if the kind measures it."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """More numbers for the run's summary, by name: JSON values."""
+    notes: tuple[str, ...] = ()
+    """What the reader of the results should know."""
+
+
+class Forecaster(Protocol):
+    """A fitted model that forecasts windows of the task it was fitted for."""
+
+    @classmethod
+    def fit(cls, prepared: PreparedData, job: FitJob) -> tuple[Self | None, FitReport]:
+        """Fit on the training windows, choose on the validation windows, and keep everything in `job.folder`.
+
+        Nothing of the test part is looked at. None instead of a forecaster if the user stopped the fit before anything
+        was learned.
+
+        Raises:
+            TimeLLMError: what is wrong with the data, the settings or the machine, and what to do.
+        """
+        ...
+
+    def predict(self, prepared: PreparedData, index: WindowIndex, *, on_batch: OnBatch = ignore_batch) -> np.ndarray:
+        """Forecasts [W, H] of the windows in `index`, float64 in original units; NaN where there is no forecast.
+
+        A forecast depends on what was known before its origin alone, not on the other windows asked for. An origin may
+        be one past the last row: the forecast beyond the data.
+        """
+        ...
+
+    def save(self, folder: Path) -> None:
+        """Write what `load` needs, each file whole or not at all."""
+        ...
+
+    @classmethod
+    def load(cls, folder: Path, config: RunConfig) -> Self:
+        """Inverse of `save`.
+
+        Raises:
+            CheckpointError: a file is missing or damaged.
+        """
+        ...
