@@ -13,6 +13,7 @@ Shapes: B batch, T context, H horizon, L length in the decoder (half the context
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from torch.nn import functional as F
 
 from timellm.forecasters.autocorrelation import AutoCorrelation
 from timellm.forecasters.decomposition import check_moving_average, decompose
+from timellm.forecasters.trained import BuildJob, NetworkForecaster
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,17 @@ class Autoformer(nn.Module):
             trend_BL1 = trend_BL1 + taken_off_BL1
         forecast_BL1 = self.projection(self.decoder_norm(hidden_BLM)) + trend_BL1
         return forecast_BL1[:, -self.horizon :, 0]
+
+
+class AutoformerForecaster(NetworkForecaster):
+    """An Autoformer that is trained step by step."""
+
+    settings: ClassVar[AutoformerSettings] = AutoformerSettings()
+
+    @classmethod
+    def build(cls, job: BuildJob) -> nn.Module:
+        """The network; see `Autoformer`."""
+        return Autoformer(cls.settings, context=job.context, horizon=job.horizon)
 
 
 class _EncoderLayer(nn.Module):

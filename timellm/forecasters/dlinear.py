@@ -9,10 +9,12 @@ Shapes: B batch, T context, H horizon.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
 from timellm.forecasters.decomposition import check_moving_average, decompose
+from timellm.forecasters.trained import BuildJob, NetworkForecaster
 
 
 @dataclass(frozen=True)
@@ -42,3 +44,14 @@ class DLinear(nn.Module):
         """[B, T] -> [B, H]."""
         seasonal_BT1, trend_BT1 = decompose(context_BT.unsqueeze(-1), moving_average=self.settings.moving_average)
         return self.seasonal(seasonal_BT1.squeeze(-1)) + self.trend(trend_BT1.squeeze(-1))
+
+
+class DLinearForecaster(NetworkForecaster):
+    """A DLinear that is trained step by step."""
+
+    settings: ClassVar[DLinearSettings] = DLinearSettings()
+
+    @classmethod
+    def build(cls, job: BuildJob) -> nn.Module:
+        """The network; see `DLinear`."""
+        return DLinear(cls.settings, context=job.context, horizon=job.horizon)

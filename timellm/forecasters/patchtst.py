@@ -15,11 +15,13 @@ Shapes: B batch, T context, H horizon.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 from transformers import PatchTSTConfig, PatchTSTForPrediction
 
 from timellm.errors import ConfigError
+from timellm.forecasters.trained import BuildJob, NetworkForecaster
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,17 @@ class PatchTST(nn.Module):
     def forward(self, context_BT: Tensor) -> Tensor:
         """[B, T] -> [B, H]."""
         return self.network(past_values=context_BT.unsqueeze(-1)).prediction_outputs.squeeze(-1)
+
+
+class PatchTSTForecaster(NetworkForecaster):
+    """A PatchTST that is trained step by step."""
+
+    settings: ClassVar[PatchTSTSettings] = PatchTSTSettings()
+
+    @classmethod
+    def build(cls, job: BuildJob) -> nn.Module:
+        """The network; see `PatchTST`."""
+        return PatchTST(cls.settings, context=job.context, horizon=job.horizon)
 
 
 def _check(settings: PatchTSTSettings, context: int) -> None:

@@ -1,0 +1,222 @@
+"""What all forecasters share that are networks and are trained step by step: the fit, the weights on disk, forecasts.
+
+Inputs: a prepared table and a run's folder. Outputs: in the folder the best weights (adapter.safetensors), the state
+from which training goes on, and the forecasts of the pinned windows; in memory a forecaster. A kind writes `build`,
+which makes its network, and nothing else. Its network maps contexts [B, T] to forecasts [B, H], both z-scored by
+channel, and registers only what trains.
+
+The caller has written the settings, the table and the scale into the folder, so that the weights' file names what they
+belong to. The caller also removes the training state, once everything that it shows is written: a run that is killed
+before that goes on from its trained weights.
+
+Shapes: B batch, T context, H horizon, W windows.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from timellm.config import RunConfig
+from timellm.data.prepared import PreparedData
+from timellm.data.source import WindowSource
+from timellm.data.windows import WindowIndex
+from timellm.errors import ConfigError
+from timellm.forecasters.protocol import FitJob, FitReport, OnBatch, ignore_batch
+from timellm.training.checkpoint import device_of, load_adapter, save_adapter
+from timellm.training.evaluation import forecast_windows
+from timellm.training.loop import TrainingResult, TrainingWindows, train
+from timellm.training.pinned import PinnedWindows
+from timellm.training.processes import from_main, main_first, weights_from_main
+from timellm.training.progress import OnProgress, ShouldStop, ignore_progress, never_stop
+from timellm.training.state import StateFile
+from timellm.training.zero import processes_of
+
+
+@dataclass(frozen=True)
+class BuildJob:
+    """What a network is built from."""
+
+    config: RunConfig
+    context: int
+    horizon: int
+    device: torch.device
+    """Where it works: the network is moved there after it was built, and what it holds beside its weights must be there
+    already."""
+    on_progress: OnProgress = ignore_progress
+    """For a network whose parts are fetched or take long to load."""
+    should_stop: ShouldStop = never_stop
+
+
+class BuildStoppedError(Exception):
+    """`build` found that the user had stopped the run."""
+
+
+class NetworkForecaster(ABC):
+    """A trained network, and the configuration that it was trained with."""
+
+    def __init__(self, network: nn.Module, config: RunConfig) -> None:
+        self.network, self.config = network, config
+        self._cut: tuple[PreparedData, WindowSource] | None = None
+
+    @classmethod
+    @abstractmethod
+    def build(cls, job: BuildJob) -> nn.Module:
+        """The network with its first weights, drawn from torch's generator, which has just been seeded.
+
+        Every process of a run calls this, the main one before the others.
+
+        Raises:
+            ConfigError: its settings contradict each other or the task.
+            BuildStoppedError: the user stopped the run meanwhile.
+        """
+
+    def write_extras(self, folder: Path) -> None:  # noqa: B027 - most kinds keep nothing more
+        """Write what this kind keeps beside its weights, after training; the main process alone calls it."""
+
+    @classmethod
+    def fit(cls, prepared: PreparedData, job: FitJob) -> tuple[Self | None, FitReport]:
+        """Train through the loop of timellm.training, or go on where a training in `job.folder` was cut off.
+
+        All processes that a launcher has started for the run call this. An experiment tracker follows `job.on_progress`
+        (timellm.training.tracker).
+
+        Raises:
+            CheckpointError: the folder's training state is damaged, or belongs to a run with other settings or data.
+            ConfigError: settings contradict each other, or training diverged.
+            DataError: the table is too short for the windows.
+        """
+        started = time.monotonic()
+        training = job.config.training
+        accelerator = processes_of(training)
+        if not accelerator.is_main_process:  # it does what the main one decides
+            job = replace(job, on_progress=ignore_progress, should_stop=never_stop)
+        index = {part: prepared.windows(part) for part in ("training", "validation")}
+        device = accelerator.device
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)  # this run's peak, not that of one before it in the same process
+        building = BuildJob(job.config, prepared.context, prepared.horizon, device, job.on_progress, job.should_stop)
+        try:
+            network = main_first(accelerator, lambda: cls._first_network(building))
+        except BuildStoppedError:
+            return None, FitReport(time.monotonic() - started, stopped=True)
+        pinned = pinned_windows(prepared, job.folder) if training.pinned_windows else None
+        trained = train(
+            network,
+            TrainingWindows(prepared.source(device), index["training"], index["validation"]),
+            training,
+            save_best=lambda: save_adapter(job.folder, network),
+            on_progress=job.on_progress,
+            should_stop=job.should_stop,
+            state=StateFile(job.folder, belongs_to=training_key(prepared)),
+            pinned=pinned if accelerator.is_main_process else None,
+            accelerator=accelerator,
+        )
+        if not trained.best_step:
+            return None, FitReport(time.monotonic() - started, stopped=True)
+        from_main(accelerator, lambda: load_adapter(job.folder, network))
+        weights_from_main(accelerator, network)
+        fitted = cls(network, job.config)
+        from_main(accelerator, lambda: fitted.write_extras(job.folder))
+        return fitted, _report(trained, seconds=time.monotonic() - started)
+
+    def predict(
+        self,
+        prepared: PreparedData,
+        index: WindowIndex,
+        *,
+        on_batch: OnBatch = ignore_batch,
+        accelerator: Accelerator | None = None,
+    ) -> np.ndarray:
+        """Forecasts [W, H] of the windows in `index`, float64 in original units; NaN where a context misses values.
+
+        With `accelerator`, all processes of the run must call this; each forecasts a share, and all get all forecasts.
+        """
+        scaled_WH = forecast_windows(
+            self.network, self._source(prepared), index, on_batch=on_batch, accelerator=accelerator
+        )
+        return prepared.scaler.restore(scaled_WH, channel=index.channel)
+
+    def save(self, folder: Path) -> None:
+        """Write the trained weights."""
+        save_adapter(folder, self.network)
+
+    @classmethod
+    def load(cls, folder: Path, config: RunConfig) -> Self:
+        """Build the network on the device that `config` names, with the trained weights in `folder`.
+
+        Raises:
+            CheckpointError: the weights are missing, damaged, or of another shape.
+            ConfigError: there is no such device.
+        """
+        device = device_of(config.training.device)
+        network = cls.build(BuildJob(config, config.model.context, config.model.horizon, device)).to(device)
+        load_adapter(folder, network)
+        return cls(network, config)
+
+    @classmethod
+    def _first_network(cls, job: BuildJob) -> nn.Module:
+        torch.manual_seed(job.config.training.seed)
+        network = cls.build(job).to(job.device)
+        if job.config.training.gradient_checkpointing and not hasattr(network, "checkpoint_gradients"):
+            raise ConfigError(
+                f"setting 'gradient_checkpointing' is on, but {type(network).__name__} has no layers that run again;"
+                " leave it off, and raise 'accumulation' if memory is short"
+            )
+        return network
+
+    def _source(self, prepared: PreparedData) -> WindowSource:
+        """The windows' source, kept for the next call: forecasts are asked for in many small parts of one table."""
+        if self._cut is None or self._cut[0] is not prepared:
+            device = next(self.network.parameters()).device
+            self._cut = prepared, prepared.source(device)
+        return self._cut[1]
+
+
+def pinned_windows(prepared: PreparedData, folder: Path) -> PinnedWindows:
+    """The windows of every validation, of which some are pinned: their forecasts are kept in `folder`.
+
+    Raises:
+        DataError: the table has no training or validation window.
+    """
+    training, windows = prepared.config.training, len(prepared.windows("training"))
+    return PinnedWindows(
+        folder,
+        prepared,
+        validated=prepared.windows("validation").evenly(training.validation_windows),
+        count=training.pinned_windows,
+        steps_per_epoch=windows / min(training.batch_size, windows),
+    )
+
+
+def training_key(prepared: PreparedData) -> str:
+    """What must be the same when a training goes on: the settings, and the rules that decide the table's windows.
+
+    Where the table lies, which tracker listens and what code is trusted may change.
+    """
+    anywhere = prepared.config.updated(path="", trust_remote_code=False, tracker="none")
+    return anywhere.to_json() + prepared.changed_rules
+
+
+def _report(trained: TrainingResult, *, seconds: float) -> FitReport:
+    return FitReport(
+        seconds,
+        stopped=trained.stopped,
+        validation_loss=trained.best_validation_loss,
+        facts={
+            "steps": trained.steps,
+            "best_step": trained.best_step,
+            "best_validation_loss": trained.best_validation_loss,
+            "training_seconds": trained.seconds,
+            "windows_per_s": trained.windows_per_s,
+            "ended_early": trained.early,
+        },
+    )
