@@ -1,0 +1,201 @@
+"""Scores: how every model did on the same windows, overall, by channel and by step.
+
+Inputs: sums of errors (`timellm.evaluation.accumulator`) or a file of scores. Outputs: `Scores`, three tidy frames with
+a row for each model, and a JSON form with a version; the forms of every earlier version open, too. Overall scores are
+kept as long rows with the keys window set, fold, model and metric, so that a new metric or fold is more rows and no new
+form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from timellm.errors import CheckpointError, ConfigError
+from timellm.evaluation.metrics import METRICS
+from timellm.evaluation.windows import ScoredWindows
+
+VERSION = 2
+_COUNTS = {"windows": "int64", "points": "Int64"}  # points are missing where an earlier version did not count them
+_OWN_OF_VERSION_1 = "Time-LLM"
+
+
+@dataclass(frozen=True)
+class Scores:
+    """A row for each model (and channel, or step): model, the nine metrics, windows, points.
+
+    Each model is scored on its own points. mse_scaled and mae_scaled are on z-scores by the training rows, as in the
+    published benchmarks. An undefined metric is NaN; the notes say why.
+    """
+
+    overall: pd.DataFrame
+    by_channel: pd.DataFrame  # + channel
+    by_step: pd.DataFrame  # + step, from 1
+    notes: tuple[str, ...]
+    own: str
+    """The run's own model."""
+    scored: ScoredWindows
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """Every model that has a row."""
+        return tuple(self.overall["model"])
+
+    def error(self, model: str, metric: str) -> float:
+        """A model's overall error; NaN if it is undefined.
+
+        Raises:
+            ConfigError: there is no such metric or model.
+        """
+        if metric not in METRICS:
+            raise ConfigError(f"there is no metric '{metric}'; choose one of {', '.join(METRICS)}")
+        found = self.overall.loc[self.overall["model"] == model, metric]
+        if found.empty:
+            raise ConfigError(f"there are no scores of '{model}'; there are: {', '.join(self.models)}")
+        return float(found.iloc[0])
+
+    def points(self, model: str) -> int:
+        """Points that a model is scored on.
+
+        Raises:
+            ConfigError: there is no such model.
+        """
+        self.error(model, METRICS[0])
+        return int(self.overall.loc[self.overall["model"] == model, "points"].iloc[0])
+
+    def skill(self, baseline: str, metric: str = "mae") -> float:
+        """Share of a model's error that the run's own takes away: 1 - own / baseline; NaN if either is undefined.
+
+        Raises:
+            ConfigError: there is no such metric or baseline.
+        """
+        own, other = self.error(self.own, metric), self.error(baseline, metric)
+        return 1 - own / other if other > 0 else float("nan")
+
+    def long(self) -> pd.DataFrame:
+        """Overall scores in long rows: window_set, fold, model, metric, value, windows, points."""
+        rows = self.overall.melt(["model", *_COUNTS], list(METRICS), var_name="metric")
+        rows.insert(0, "window_set", self.scored.window_set)
+        rows.insert(1, "fold", self.scored.fold)
+        return rows[["window_set", "fold", "model", "metric", "value", *_COUNTS]]
+
+    def joined(self, other: Scores) -> Scores:
+        """These scores with the models of `other` added; a model that both have is taken from `other`.
+
+        Raises:
+            ConfigError: they are of different windows.
+        """
+        if (self.scored.window_set, self.scored.fold) != (other.scored.window_set, other.scored.fold):
+            raise ConfigError("the two scores are of different windows; score both models on the same table and split")
+        frames = {
+            name: pd.concat([mine[~mine["model"].isin(other.models)], getattr(other, name)], ignore_index=True)
+            for name, mine in (("overall", self.overall), ("by_channel", self.by_channel), ("by_step", self.by_step))
+        }
+        stale = tuple(f"{name} has " for name in other.models)
+        kept = [note for note in self.notes if not note.startswith(stale)]
+        notes = tuple(dict.fromkeys([*kept, *other.notes]))
+        return Scores(**frames, notes=notes, own=self.own, scored=self.scored)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe, with None where a metric is undefined."""
+        return {
+            "version": VERSION,
+            "own": self.own,
+            "scored": self.scored.to_dict(),
+            "rows": _records(self.long()),
+            "by_channel": _records(self.by_channel),
+            "by_step": _records(self.by_step),
+            "notes": list(self.notes),
+        }
+
+    @classmethod
+    def from_dict(cls, tree: Mapping[str, Any]) -> Scores:
+        """Inverse of `to_dict`; a tree of an earlier version is upgraded first.
+
+        Raises:
+            CheckpointError: a part is missing or damaged, or a newer version wrote it.
+        """
+        tree = upgrade(tree)
+        try:
+            rows = pd.DataFrame(tree["rows"]).astype({"value": "float64"})
+            models = list(dict.fromkeys(rows["model"]))
+            counts = rows.drop_duplicates("model").set_index("model")[list(_COUNTS)]
+            overall = rows.pivot(index="model", columns="metric", values="value").join(counts).loc[models]
+            overall = overall.rename_axis(index="model", columns=None).reset_index()
+            frames = {
+                "overall": _typed(overall, {"model": str}),
+                "by_channel": _typed(pd.DataFrame(tree["by_channel"]), {"model": str, "channel": str}),
+                "by_step": _typed(pd.DataFrame(tree["by_step"]), {"model": str, "step": "int64"}),
+            }
+            scored, own, notes = ScoredWindows.from_dict(tree["scored"]), str(tree["own"]), tuple(tree["notes"])
+        except KeyError as error:
+            raise CheckpointError(f"the scores lack {error}; evaluate the run again") from None
+        except (TypeError, ValueError) as error:
+            raise CheckpointError(f"the scores are damaged ({error}); evaluate the run again") from None
+        if list(frames["overall"]["model"]).count(own) != 1:
+            raise CheckpointError(f"the scores lack {own}; evaluate the run again")
+        return cls(**frames, notes=notes, own=own, scored=scored)
+
+
+def upgrade(tree: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A tree of this version from that of any earlier one.
+
+    Raises:
+        CheckpointError: it is of a newer version, or a part is missing.
+    """
+    version = tree.get("version", 1)
+    if version == VERSION:
+        return tree
+    if version != 1:
+        raise CheckpointError(
+            f"the scores are of version {version}, and this program reads up to {VERSION}; install a newer one"
+        )
+    try:
+        return _from_version_1(tree)
+    except KeyError as error:
+        raise CheckpointError(f"the scores lack {error}; evaluate the run again") from None
+
+
+def _from_version_1(tree: Mapping[str, Any]) -> dict[str, Any]:
+    """Version 1 had wide rows, one model of its own, and no points: all models shared the same ones.
+
+    Of its windows it kept their number alone, so nothing can be said of how far they overlap.
+    """
+    steps: dict[str, int] = {}
+    for row in tree["by_step"]:  # a step's windows are its points
+        steps[row["model"]] = steps.get(row["model"], 0) + row["windows"]
+    overall = [{**row, "points": steps.get(row["model"], 0)} for row in tree["overall"]]
+    windows = max((row["windows"] for row in overall), default=0)
+    horizon = max((row["step"] for row in tree["by_step"]), default=0)
+    unknown = dict.fromkeys(("cutoffs", "first_origin", "span", "season"), 0)
+    scored = {"window_set": "", "fold": "test", "windows": windows, "horizon": horizon, "season_name": ""}
+    keys = {"window_set": "", "fold": "test"}
+    return {
+        "version": VERSION,
+        "own": _OWN_OF_VERSION_1,
+        "scored": scored | unknown | {"near_zero": None},
+        "rows": [
+            {**keys, "model": row["model"], "metric": metric, "value": row.get(metric)}
+            | {name: row[name] for name in _COUNTS}
+            for row in overall
+            for metric in METRICS
+        ],
+        "by_channel": [{**row, "points": None} for row in tree["by_channel"]],
+        "by_step": [{**row, "points": row["windows"]} for row in tree["by_step"]],
+        "notes": tree["notes"],
+    }
+
+
+def _typed(frame: pd.DataFrame, keys: Mapping[str, Any]) -> pd.DataFrame:
+    """`frame` with its columns in order; a metric that an earlier version did not have is undefined."""
+    frame = frame.assign(**{name: np.nan for name in METRICS if name not in frame})
+    kinds = {**keys, **dict.fromkeys(METRICS, "float64"), **_COUNTS}
+    return frame[list(kinds)].astype(kinds)
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return frame.astype(object).where(frame.notna(), None).to_dict(orient="records")
