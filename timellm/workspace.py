@@ -71,9 +71,19 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
     Several threads and processes may write the same file at once: the last one to finish stays.
     """
+    with writing_whole(path) as scratch:
+        write(scratch)
+
+
+@contextlib.contextmanager
+def writing_whole(path: Path) -> Iterator[Path]:
+    """As `write_whole`, for a file that is written bit by bit: yields the temporary file, renamed when the block ends.
+
+    An exception in the block leaves the old file.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     with _scratch_folder(path.parent) as folder:
-        write(folder / path.name)
+        yield folder / path.name
         (folder / path.name).replace(path)
 
 

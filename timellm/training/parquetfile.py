@@ -7,7 +7,9 @@ archive).
 
 from __future__ import annotations
 
+import contextlib
 import io
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from timellm.training.parquetfooter import declared_values
-from timellm.training.sealed import KEY, SLOT, check_seal, sealed
-from timellm.workspace import write_whole
+from timellm.training.sealed import KEY, SLOT, check_seal, seal_file, sealed
+from timellm.workspace import write_whole, writing_whole
 
 MOST_VALUES = 2**30
 """Of any file of a run: 8 GiB in memory."""
@@ -38,8 +40,31 @@ def write_parquet(path: Path, table: pa.Table, **layout: Any) -> None:
     write_whole(path, lambda scratch: scratch.write_bytes(data))
 
 
-def read_parquet(path: Path, *, most_rows: int | None = None, most_values: int = MOST_VALUES) -> pa.Table:
-    """The columns of a file that declares no more rows and values than these.
+@contextlib.contextmanager
+def writing_parquet(path: Path, schema: pa.Schema, **layout: Any) -> Iterator[pq.ParquetWriter]:
+    """Write a file with its digest table by table, each one a row group that is on the disk before the next one.
+
+    The file appears when the block ends without an exception. `layout` goes to `pyarrow.parquet.ParquetWriter`; columns
+    that may be equal everywhere need compression "none", because a file that shrinks too much cannot be read again.
+
+    Raises:
+        OSError: the disk is full; the file before stays.
+    """
+    with writing_whole(path) as scratch:
+        with pq.ParquetWriter(scratch, schema, write_page_checksum=True, **layout) as writer:
+            yield writer
+            writer.add_key_value_metadata({KEY: SLOT})
+        seal_file(scratch)
+
+
+def read_parquet(
+    path: Path,
+    *,
+    columns: Sequence[str] | None = None,
+    most_rows: int | None = None,
+    most_values: int = MOST_VALUES,
+) -> pa.Table:
+    """The columns, or those named, of a file that declares no more rows and values than these.
 
     Raises:
         ValueError, OSError, pa.ArrowException: it is damaged, too large, or no Parquet file.
@@ -60,7 +85,8 @@ def read_parquet(path: Path, *, most_rows: int | None = None, most_values: int =
              if column.physical_type == "BYTE_ARRAY"]  # fmt: skip
     source.seek(0)
     # One long text that is named a million times stays one text.
-    table = pq.read_table(source, page_checksum_verification=True, read_dictionary=names)
+    wanted = None if columns is None else list(columns)
+    table = pq.read_table(source, columns=wanted, page_checksum_verification=True, read_dictionary=names)
     for number, field in enumerate(table.schema):
         if pa.types.is_dictionary(field.type):
             _check_texts(table[field.name].combine_chunks(), field.name)

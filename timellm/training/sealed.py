@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 import re
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,13 @@ def sealed(data: bytes, *, at_end: bool = False) -> bytes:
     slot = SLOT.encode()
     place = (data.rfind(slot) if at_end else data.find(slot)) + len("sha256:")
     return data[:place] + hashlib.sha256(data).hexdigest().encode() + data[place + 64 :]
+
+
+def seal_file(path: Path) -> None:
+    """As `sealed` with `at_end`, for a file on the disk that is too large to be held in memory twice."""
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as data:
+        place = data.rfind(SLOT.encode()) + len("sha256:")
+        data[place : place + 64] = hashlib.sha256(data).hexdigest().encode()
 
 
 def check_seal(data: bytes, *, at_end: bool = False) -> None:
