@@ -79,7 +79,7 @@ def measure(trial: Trial, base: RunConfig, *, windows: int) -> dict[str, Any]:
     prepared = PreparedData.of(load_table(config.data), config)
     index = {part: prepared.windows(part) for part in ("training", "validation", "test")}
     backbone = load_backbone(config.model, device="cpu")
-    torch.manual_seed(config.training.seed)
+    torch.manual_seed(config.trained.seed)
     network = TimeLLM(config.model, backbone=backbone, description=config.data.description)
     source = prepared.source("cpu")
 
@@ -93,7 +93,7 @@ def measure(trial: Trial, base: RunConfig, *, windows: int) -> dict[str, Any]:
     trained = train(
         network,
         TrainingWindows(source, index["training"], index["validation"]),
-        config.training,
+        config.trained,
         save_best=save_best,
         on_progress=lambda progress: step_ends.append(time.process_time()),
         should_stop=never_stop,
@@ -106,8 +106,8 @@ def measure(trial: Trial, base: RunConfig, *, windows: int) -> dict[str, Any]:
     error_WH = forecast_WH - target_WH
     return {
         "trial": trial.name,
-        "seed": config.training.seed,
-        "learning_rate": config.training.learning_rate,
+        "seed": config.trained.seed,
+        "learning_rate": config.trained.learning_rate,
         "mse": float(np.mean(error_WH**2)),
         "mae": float(np.mean(np.abs(error_WH))),
         "validation_mse": trained.best_validation_loss,

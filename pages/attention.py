@@ -24,7 +24,7 @@ pick_run, where = st.columns([3, 2])
 with pick_run:
     results = pick_results("attention", what="attention heatmap")
 with explained("The attention of this run cannot be shown"):
-    table, context = results.table(), results.run.config.model.context
+    table, context = results.table(), results.run.config.task.context
     with where:
         channel = pick_channel(results, tuple(table.channels))
     ends = window_ends(table.values.index, context)

@@ -24,14 +24,14 @@ with explained("The forecast of this run cannot be shown"):
             "Show", ["Future", "Test period"], default="Future", required=True, width="stretch",
             **keys.in_address("show"),
         )  # fmt: skip
-    history_rows = max(config.model.context, 2 * config.model.horizon)
+    history_rows = max(config.task.context, 2 * config.task.horizon)
 
     if mode == "Future":
         future = results.future()
         mine = future[future["unique_id"] == channel].set_index("ds")["yhat"].rename(channel)
         if mine.empty:
             st.info(
-                f"There is no forecast of {plain(channel)}: values are missing in its last {config.model.context:,} "
+                f"There is no forecast of {plain(channel)}: values are missing in its last {config.task.context:,} "
                 "rows, and missing values are not filled. Choose another channel, or show the test period."
             )
             st.stop()

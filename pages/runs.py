@@ -71,12 +71,7 @@ with settings, explained("The settings of this run cannot be read"):
     else:
         st.markdown("Every setting is at its default.")
     with st.expander("All settings"):
-        everything = run.config.to_dict()
-        rows = [
-            {"Setting": label(name), "Value": shown(name, v)}
-            for part in everything.values()
-            for name, v in part.items()
-        ]
+        rows = [{"Setting": label(name), "Value": shown(name, v)} for name, v in run.config.settings().items()]
         st.dataframe(rows, hide_index=True)
         st.download_button(
             "Download as JSON", as_file(run.config), f"{run.id}.json", "application/json", on_click="ignore"

@@ -90,7 +90,7 @@ def test_help_of_fit_names_every_preset(capsys):
 def test_fit_takes_a_file_that_names_only_some_settings(table, tmp_path, capsys):
     (tmp_path / "run.json").write_text('{"model": {"horizon": 24}, "training": {"steps": 7}}')
     config = fit_configuration(table, "--config", tmp_path / "run.json")
-    assert (config.model.horizon, config.training.steps, config.data.path) == (24, 7, str(table))
+    assert (config.model.horizon, config.trained.steps, config.data.path) == (24, 7, str(table))
     said = capsys.readouterr().err
     assert "context=" in said
     assert "horizon=" not in said

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from timellm.config import SECTIONS, DataConfig, RunConfig, parse_setting, setting_help
+from timellm.config import KINDS, RunConfig, TaskConfig, parse_setting, sections, setting_help
 from timellm.errors import ConfigError
 
 
@@ -13,10 +13,11 @@ def test_json_round_trip_keeps_everything():
     assert RunConfig.from_json(config.to_json()) == config
 
 
-def test_setting_names_are_unique_across_sections_and_explained():
-    names = [name for kind in SECTIONS.values() for name in kind.model_fields]
+@pytest.mark.parametrize("kind", KINDS)
+def test_setting_names_are_unique_across_sections_and_explained(kind):
+    names = [name for fields in sections(kind).values() for name in fields.model_fields]
     assert len(names) == len(set(names))
-    assert all(setting_help(name) for name in names)
+    assert all(setting_help(name, kind) for name in names)
 
 
 def test_differences_name_both_values():
@@ -53,9 +54,9 @@ def test_what_is_no_configuration_is_refused(text):
 
 
 def test_split_counts_rows():
-    assert DataConfig(path="a").split_rows(17_420) == (12_194, 1_742, 3_484)
-    assert DataConfig(path="a").split_rows(52_696) == (36_887, 5_270, 10_539), "as published for Weather"
-    assert DataConfig(path="a", split="8640/2880/2880").split_rows(17_420) == (8640, 2880, 2880)
+    assert TaskConfig().split_rows(17_420) == (12_194, 1_742, 3_484)
+    assert TaskConfig().split_rows(52_696) == (36_887, 5_270, 10_539), "as published for Weather"
+    assert TaskConfig(split="8640/2880/2880").split_rows(17_420) == (8640, 2880, 2880)
 
 
 @pytest.mark.parametrize(

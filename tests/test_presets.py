@@ -27,7 +27,7 @@ def test_laptop_is_the_defaults_and_the_others_are_not():
 
 def test_no_preset_decides_what_is_asked_or_what_the_data_is():
     assert not {"horizon", "seed", "device"} & set(GOVERNED)
-    assert {section_of(name) for name in GOVERNED} == {"model", "training"}
+    assert {section_of(name) for name in GOVERNED} == {"task", "forecaster", "training"}
 
 
 def test_paper_undoes_every_departure_of_the_defaults_from_the_publication():

@@ -37,7 +37,7 @@ from timellm.training.occupancy import occupied
 from timellm.training.pinned import PinnedWindows
 from timellm.training.processes import from_main, main_first, weights_from_main
 from timellm.training.progress import OnProgress, Progress, ShouldStop, ignore_progress, never_stop
-from timellm.training.state import StateFile, has_state
+from timellm.training.state import Belonging, StateFile, has_state
 from timellm.training.tracker import check_tracker, tracking
 from timellm.training.zero import processes_of
 from timellm.workspace import sweep
@@ -82,7 +82,7 @@ def fit(
         BackboneError: the backbone cannot be loaded, or prompt and patches do not fit its positions.
     """
     folder = RunFolder(Path(run_dir))
-    accelerator = processes_of(config.training)
+    accelerator = processes_of(config.trained)
     if not accelerator.is_main_process:  # it does what the main one decides
         on_progress, should_stop = ignore_progress, never_stop
     with contextlib.ExitStack() as held:
@@ -110,10 +110,8 @@ def _fit(
 ) -> Result:
     started = time.monotonic()
     resumed, table, config = start
-    # A run may go on where its table lies elsewhere, or where another tracker is at hand.
-    anywhere = config.updated(path="", trust_remote_code=False, tracker="none")
     prepared = PreparedData.of(table, config)
-    state = StateFile(folder.path, belongs_to=anywhere.to_json() + prepared.changed_rules)
+    state = StateFile(folder.path, Belonging(config, prepared.changed_rules))
     windows = {part: prepared.windows(part) for part in ("training", "validation", "test")}  # refuse early, not late
     device = accelerator.device
     if device.type == "cuda":
@@ -124,7 +122,7 @@ def _fit(
         )
     except _StoppedEarly:
         return Result(folder.path, {}, stopped=True)
-    torch.manual_seed(config.training.seed)
+    torch.manual_seed(config.trained.seed)
     network = TimeLLM(config.model, backbone=backbone, description=config.data.description)
     if not resumed and accelerator.is_main_process:
         save_config(folder.path, config)
@@ -135,7 +133,7 @@ def _fit(
         trained = train(
             network,
             TrainingWindows(prepared.source(device), windows["training"], windows["validation"]),
-            config.training,
+            config.trained,
             save_best=lambda: save_adapter(folder.path, network),
             on_progress=tracker.following(_until_the_forecast(on_progress, prepared)),
             should_stop=should_stop,
@@ -178,7 +176,7 @@ def _fit(
 
 def _enter(folder: RunFolder, config: RunConfig, table_file: Path | None) -> _Start:
     """What a run begins with; whatever can be refused at once is refused here."""
-    check_tracker(config.training.tracker)
+    check_tracker(config.trained.tracker)
     check_cache(config.model.backbone)
     sweep(folder.path)
     resumed = has_state(folder.path)
@@ -238,7 +236,7 @@ def _load(config: RunConfig, device: torch.device, *, on_progress: OnProgress, s
 
 def _pinned(folder: RunFolder, prepared: PreparedData, config: RunConfig) -> PinnedWindows | None:
     """Write the baselines' validation errors, and choose the pinned windows."""
-    training, windows = config.training, len(prepared.windows("training"))
+    training, windows = config.trained, len(prepared.windows("training"))
     pinned = PinnedWindows(
         folder.path,
         prepared,
@@ -314,7 +312,7 @@ def _forecast(forecaster: Forecaster, folder: RunFolder) -> list[str]:
     usable = forecaster.usable_channels(forecaster.table)
     folder.save_future(forecaster.forecast_channels(forecaster.table, usable))
     return [
-        f"There is no forecast of '{name}': values are missing in its last {forecaster.config.model.context:,} rows."
+        f"There is no forecast of '{name}': values are missing in its last {forecaster.config.task.context:,} rows."
         for name in forecaster.table.channels
         if name not in usable
     ]

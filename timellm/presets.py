@@ -36,13 +36,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from timellm.config import ModelConfig, RunConfig, TrainingConfig
+from timellm.config import RunConfig, names_affecting
 from timellm.errors import ConfigError
 
-_ASKED = ("horizon", "seed", "device", "tracker", "deepspeed")
-"""What is asked of a run rather than how it is done; no preset touches it, nor what the data is."""
-GOVERNED = tuple(name for kind in (ModelConfig, TrainingConfig) for name in kind.model_fields if name not in _ASKED)
-"""Settings that choosing a preset decides: as it names them, or as they usually are."""
+GOVERNED = (
+    "context",
+    *names_affecting("weights", "speed", section="forecaster"),
+    *(name for name in names_affecting("weights", "speed", section="training") if name not in ("seed", "deepspeed")),
+)
+"""Settings that choosing a preset decides: as it names them, or as they usually are. No preset touches what the data
+is, what is asked of a run (horizon, seed), nor where it works."""
 
 
 @dataclass(frozen=True)

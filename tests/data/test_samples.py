@@ -19,7 +19,7 @@ def test_sample_matches_its_record(sample):
     assert min(map(len, (sample.title, sample.source, sample.licence, sample.attribution, sample.cut))) > 10
     config = RunConfig.create(sample.path, description=sample.description)
     # Long enough for the usual context, so that what an analyst sees first is not a shortened case.
-    assert suggest_lengths(table, config.data)[0] == config.model.context
+    assert suggest_lengths(table, config.task)[0] == config.task.context
 
 
 def test_first_sample_is_hourly_with_a_clear_day():

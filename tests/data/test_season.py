@@ -4,12 +4,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from timellm.config import DataConfig
+from timellm.config import TaskConfig
 from timellm.data.season import season_length, step_name, suggest_description, suggest_lengths
 from timellm.data.table import Table
 from timellm.errors import ConfigError, DataError
 
-CONFIG = DataConfig(path="anything.csv")
+TASK = TaskConfig()
 
 
 def table(rows: int, step: str = "h", channels: int = 2) -> Table:
@@ -47,14 +47,14 @@ def test_season_of_an_unknown_step_is_refused():
     ],
 )
 def test_suggested_lengths_suit_step_and_size(step, rows, context, horizon):
-    assert suggest_lengths(table(rows, step), CONFIG) == (context, horizon)
+    assert suggest_lengths(table(rows, step), TASK) == (context, horizon)
 
 
 @pytest.mark.parametrize("rows", [40, 55, 100, 333, 1000])
 @pytest.mark.parametrize("step", ["h", "D", "MS", "YS"])
 def test_suggested_lengths_leave_windows_in_every_part(step, rows):
-    context, horizon = suggest_lengths(table(rows, step), CONFIG)
-    train, validation, test = CONFIG.split_rows(rows)
+    context, horizon = suggest_lengths(table(rows, step), TASK)
+    train, validation, test = TASK.split_rows(rows)
     assert context >= 8
     assert context % 8 == 0
     assert train >= context + horizon
@@ -64,7 +64,7 @@ def test_suggested_lengths_leave_windows_in_every_part(step, rows):
 @pytest.mark.parametrize("rows", [2, 10, 24])
 def test_suggested_lengths_refuse_a_table_that_is_too_short(rows):
     with pytest.raises(DataError, match=f"the table has {rows} rows, of which .* too short to learn from"):
-        suggest_lengths(table(rows), CONFIG)
+        suggest_lengths(table(rows), TASK)
 
 
 def test_description_names_channels_step_and_span():

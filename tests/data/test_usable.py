@@ -48,7 +48,7 @@ def test_counts_equal_a_plain_loop(missing, share):
     values[:40, 1] = np.nan
     config = settings(missing=missing)
     counts = count_windows(table(values), config)
-    split = Split.from_rows(config.data.split_rows(300))
+    split = Split.from_rows(config.task.split_rows(300))
     for part in PARTS:
         begin, end = split.bounds(part)
         found = [

@@ -7,24 +7,25 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
-from timellm.forecasters.autoformer import Autoformer, AutoformerSettings
-from timellm.forecasters.dlinear import DLinear, DLinearSettings
-from timellm.forecasters.patchtst import PatchTST, PatchTSTSettings
+from timellm.config import AutoformerConfig, DLinearConfig, PatchTSTConfig
+from timellm.forecasters.autoformer import Autoformer
+from timellm.forecasters.dlinear import DLinear
+from timellm.forecasters.patchtst import PatchTST
 
 CONTEXT, HORIZON = 40, 6
 
 
 def small_dlinear() -> DLinear:
-    return DLinear(DLinearSettings(moving_average=5), context=CONTEXT, horizon=HORIZON)
+    return DLinear(DLinearConfig(moving_average=5), context=CONTEXT, horizon=HORIZON)
 
 
 def small_autoformer() -> Autoformer:
-    settings = AutoformerSettings(d_model=8, d_ff=16, moving_average=5, factor=2.0)
+    settings = AutoformerConfig(d_model=8, d_ff=16, moving_average=5, factor=2.0)
     return Autoformer(settings, context=CONTEXT, horizon=HORIZON)
 
 
 def small_patchtst() -> PatchTST:
-    settings = PatchTSTSettings(patch_length=8, stride=4, d_model=8, heads=2, d_ff=16, layers=2)
+    settings = PatchTSTConfig(patch_length=8, stride=4, d_model=8, heads=2, d_ff=16, layers=2)
     return PatchTST(settings, context=CONTEXT, horizon=HORIZON)
 
 

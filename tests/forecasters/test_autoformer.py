@@ -7,9 +7,10 @@ import math
 import pytest
 import torch
 
+from timellm.config import AutoformerConfig
 from timellm.errors import ConfigError
 from timellm.forecasters.autocorrelation import AutoCorrelation, aggregate, correlation
-from timellm.forecasters.autoformer import Autoformer, AutoformerSettings
+from timellm.forecasters.autoformer import Autoformer
 
 
 @pytest.mark.parametrize("length", [12, 13])
@@ -54,7 +55,7 @@ def test_periodic_series_is_correlated_at_its_period():
 
 
 def test_network_without_seasonal_output_continues_the_mean():
-    network = Autoformer(AutoformerSettings(d_model=8, d_ff=16, moving_average=5), context=24, horizon=6).eval()
+    network = Autoformer(AutoformerConfig(d_model=8, d_ff=16, moving_average=5), context=24, horizon=6).eval()
     for weight in (network.projection.weight, network.projection.bias, network.decoder[0].trend.weight):
         torch.nn.init.zeros_(weight)
     context = torch.randn(3, 24)
@@ -63,4 +64,4 @@ def test_network_without_seasonal_output_continues_the_mean():
 
 def test_moving_average_longer_than_the_context_is_refused():
     with pytest.raises(ConfigError, match="'moving_average' is 25, but the context has only 24 rows; use at most 23"):
-        Autoformer(AutoformerSettings(d_model=8, d_ff=16), context=24, horizon=6)
+        Autoformer(AutoformerConfig(d_model=8, d_ff=16), context=24, horizon=6)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from timellm.config import DLinearConfig
 from timellm.errors import ConfigError
 from timellm.forecasters.decomposition import decompose
-from timellm.forecasters.dlinear import DLinear, DLinearSettings
+from timellm.forecasters.dlinear import DLinear
 
 
 @pytest.mark.parametrize("moving_average", [1, 5, 25])
@@ -22,7 +23,7 @@ def test_trend_and_season_add_up_to_the_series(moving_average):
 
 
 def test_network_starts_as_the_mean_of_the_context():
-    network = DLinear(DLinearSettings(), context=60, horizon=4)
+    network = DLinear(DLinearConfig(), context=60, horizon=4)
     for linear in (network.seasonal, network.trend):
         torch.nn.init.zeros_(linear.bias)
     context = torch.randn(5, 60)
@@ -31,7 +32,7 @@ def test_network_starts_as_the_mean_of_the_context():
 
 def test_network_represents_any_linear_map():
     weights, bias = torch.randn(7, 30, dtype=torch.float64), torch.randn(7, dtype=torch.float64)
-    network = DLinear(DLinearSettings(), context=30, horizon=7).double()
+    network = DLinear(DLinearConfig(), context=30, horizon=7).double()
     for linear in (network.seasonal, network.trend):
         linear.weight.data.copy_(weights)
     network.seasonal.bias.data.copy_(bias)
@@ -49,4 +50,4 @@ def test_network_represents_any_linear_map():
 )
 def test_moving_average_that_does_not_fit_is_refused(moving_average, message):
     with pytest.raises(ConfigError, match=message):
-        DLinear(DLinearSettings(moving_average=moving_average), context=16, horizon=4)
+        DLinear(DLinearConfig(moving_average=moving_average), context=16, horizon=4)

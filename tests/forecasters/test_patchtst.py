@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from tests.forecasters.networks import CONTEXT, seeded
+from timellm.config import PatchTSTConfig
 from timellm.errors import ConfigError
-from timellm.forecasters.patchtst import PatchTST, PatchTSTSettings
+from timellm.forecasters.patchtst import PatchTST
 
 
 def test_forecast_moves_and_grows_with_its_window():
@@ -36,4 +37,4 @@ def test_head_reads_every_patch():
 )
 def test_settings_that_contradict_each_other_are_refused(settings, message):
     with pytest.raises(ConfigError, match=message):
-        PatchTST(PatchTSTSettings(**settings), context=CONTEXT, horizon=6)
+        PatchTST(PatchTSTConfig(**settings), context=CONTEXT, horizon=6)

@@ -17,9 +17,9 @@ from timellm.data.prepared import PreparedData
 from timellm.data.table import load_table
 from timellm.data.windows import WindowIndex
 from timellm.errors import CheckpointError, ConfigError
-from timellm.forecasters.autoformer import AutoformerForecaster, AutoformerSettings
-from timellm.forecasters.dlinear import DLinearForecaster, DLinearSettings
-from timellm.forecasters.patchtst import PatchTSTForecaster, PatchTSTSettings
+from timellm.forecasters.autoformer import AutoformerForecaster
+from timellm.forecasters.dlinear import DLinearForecaster
+from timellm.forecasters.patchtst import PatchTSTForecaster
 from timellm.forecasters.protocol import FitJob
 from timellm.forecasters.trained import BuildJob, BuildStoppedError, NetworkForecaster, pinned_windows
 from timellm.training.checkpoint import read_adapter
@@ -29,19 +29,14 @@ from timellm.training.state import StateFile, has_state
 CONTEXT, HORIZON, STEPS = 32, 6, 12
 
 
-class SmallDLinear(DLinearForecaster):
-    settings = DLinearSettings(moving_average=5)
-
-
-class SmallAutoformer(AutoformerForecaster):
-    settings = AutoformerSettings(d_model=8, d_ff=16, moving_average=5, dropout=0.2)
-
-
-class SmallPatchTST(PatchTSTForecaster):
-    settings = PatchTSTSettings(patch_length=8, stride=4, d_model=8, heads=2, d_ff=16, layers=1)
-
-
-KINDS = pytest.mark.parametrize("kind", [SmallDLinear, SmallAutoformer, SmallPatchTST])
+SMALL = {
+    DLinearForecaster: {"kind": "dlinear", "moving_average": 5},
+    AutoformerForecaster: {"kind": "autoformer", "d_model": 8, "d_ff": 16, "moving_average": 5, "dropout": 0.2},
+    PatchTSTForecaster: {
+        "kind": "patchtst", "patch_length": 8, "stride": 4, "d_model": 8, "heads": 2, "d_ff": 16, "layers": 1,
+    },
+}  # fmt: skip
+KINDS = pytest.mark.parametrize("kind", SMALL)
 
 
 class Killed(Exception):
@@ -56,12 +51,17 @@ def killed_after(step: int):
     return on_progress
 
 
+TRAINING = {"batch_size": 8, "validations": 3, "validation_windows": 20, "learning_rate": 0.01, "patience": 4}
+
+
 @pytest.fixture
-def prepared(hourly_csv) -> PreparedData:
+def prepared(hourly_csv, request) -> PreparedData:
+    """Of the test's kind of forecaster; a DLinear's where it is not about kinds."""
+    kind = getattr(request.node, "callspec", None)
+    small = SMALL[kind.params["kind"] if kind else DLinearForecaster]
     config = RunConfig.create(
-        hourly_csv, context=CONTEXT, horizon=HORIZON, steps=STEPS, batch_size=8, validations=3, validation_windows=20,
-        learning_rate=0.01, pinned_windows=2, device="cpu",
-    )  # fmt: skip
+        hourly_csv, **small, **TRAINING, context=CONTEXT, horizon=HORIZON, steps=STEPS, pinned_windows=2, device="cpu"
+    )
     return PreparedData.of(load_table(config.data), config)
 
 
@@ -200,11 +200,11 @@ def test_dlinear_learns_a_linear_map_without_noise(tmp_path):
     frame = pd.DataFrame({"date": pd.date_range("2024-01-01", periods=600, freq="h"), "load": 40 + 3 * sum(waves)})
     frame.to_csv(tmp_path / "waves.csv", index=False)
     config = RunConfig.create(
-        tmp_path / "waves.csv", context=CONTEXT, horizon=HORIZON, steps=400, batch_size=64, learning_rate=0.01,
-        device="cpu",
+        tmp_path / "waves.csv", **SMALL[DLinearForecaster], context=CONTEXT, horizon=HORIZON, steps=400, batch_size=64,
+        learning_rate=0.01, device="cpu",
     )  # fmt: skip
     prepared = PreparedData.of(load_table(config.data), config)
-    forecaster, report = SmallDLinear.fit(prepared, job_in(tmp_path / "run", prepared))
+    forecaster, report = DLinearForecaster.fit(prepared, job_in(tmp_path / "run", prepared))
     assert report.validation_loss < 1e-3
     index = prepared.windows("test")
     actual = prepared.values[index.origin[:, None] + np.arange(HORIZON), index.channel[:, None]]
@@ -212,7 +212,7 @@ def test_dlinear_learns_a_linear_map_without_noise(tmp_path):
 
 
 def test_pinned_forecasts_are_kept_at_every_validation(prepared, tmp_path):
-    SmallDLinear.fit(prepared, job_in(tmp_path / "run", prepared))
+    DLinearForecaster.fit(prepared, job_in(tmp_path / "run", prepared))
     rows = pq.read_table(tmp_path / "run" / PINNED).to_pylist()
     pinned = pinned_windows(prepared, tmp_path / "run")
     assert [row["step"] for row in rows] == [4, 4, 8, 8, 12, 12]
@@ -220,24 +220,24 @@ def test_pinned_forecasts_are_kept_at_every_validation(prepared, tmp_path):
 
 
 def test_training_goes_on_with_the_same_settings_only(prepared, tmp_path):
-    SmallDLinear.fit(prepared, job_in(tmp_path / "run", prepared))
+    DLinearForecaster.fit(prepared, job_in(tmp_path / "run", prepared))
     changed = with_settings(prepared, learning_rate=0.02)
     with pytest.raises(CheckpointError, match="belongs to a training with other settings"):
-        SmallDLinear.fit(changed, job_in(tmp_path / "run", changed))
+        DLinearForecaster.fit(changed, job_in(tmp_path / "run", changed))
     elsewhere = with_settings(prepared, path="elsewhere.csv", tracker="tensorboard")
-    SmallDLinear.fit(elsewhere, job_in(tmp_path / "run", elsewhere))
+    DLinearForecaster.fit(elsewhere, job_in(tmp_path / "run", elsewhere))
 
 
 def test_gradient_checkpointing_of_a_network_without_it_is_refused(prepared, tmp_path):
     changed = with_settings(prepared, gradient_checkpointing=True)
     with pytest.raises(ConfigError, match="'gradient_checkpointing' is on, but DLinear has no layers that run again"):
-        SmallDLinear.fit(changed, job_in(tmp_path / "run", changed))
+        DLinearForecaster.fit(changed, job_in(tmp_path / "run", changed))
 
 
 def test_weights_of_another_network_are_refused(prepared, tmp_path):
-    SmallDLinear.fit(prepared, job_in(tmp_path / "run", prepared))
+    DLinearForecaster.fit(prepared, job_in(tmp_path / "run", prepared))
     with pytest.raises(CheckpointError, match=r"does not fit its config\.json"):
-        SmallPatchTST.load(tmp_path / "run", prepared.config)
+        PatchTSTForecaster.load(tmp_path / "run", prepared.config.updated(**SMALL[PatchTSTForecaster]))
 
 
 class SlowToBuild(NetworkForecaster):

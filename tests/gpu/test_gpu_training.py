@@ -79,7 +79,7 @@ def test_forecast_does_not_depend_on_what_it_is_asked_with(backbones, architectu
 def test_run_trained_on_the_gpu_forecasts_on_the_cpu(small_config, tmp_path, quantization):
     config = small_config.updated(device=DEVICE, backbone_dtype="float32", quantization=quantization)
     result = fit(config, run_dir=tmp_path / "run")
-    assert result.summary["steps"] == config.training.steps
+    assert result.summary["steps"] == config.trained.steps
     here, there = (Forecaster.load(tmp_path / "run", device=device).forecast() for device in (DEVICE, "cpu"))
     assert here[["unique_id", "ds"]].equals(there[["unique_id", "ds"]])
     spread = here.groupby("unique_id")["yhat"].transform("std")

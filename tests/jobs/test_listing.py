@@ -32,8 +32,8 @@ def names(listed):
 def test_list_says_of_each_run_what_its_row_says(store, three):
     waiting, bad, good = list_runs(store.database)
     assert (good.id, good.state, good.best_validation_loss, good.skill) == (three[0].id, "finished", 0.5, 0.25)
-    assert (good.tags, good.note, good.table, good.backbone) == (
-        ("paper", "wide"), "after lunch", "table", "smollm2-135m",
+    assert (good.tags, good.note, good.table, good.forecaster, good.backbone) == (
+        ("paper", "wide"), "after lunch", "table", "Time-LLM", "smollm2-135m",
     )  # fmt: skip
     assert (bad.table, bad.backbone, bad.quantization, bad.skill) == ("Oven", "org/other", "4bit", None)
     assert waiting.active and not good.active

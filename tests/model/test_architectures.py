@@ -57,7 +57,7 @@ def test_training_moves_the_adapters_of_every_architecture(small_config, backbon
     timellm.fit(small_config.updated(backbone=str(backbones[architecture]), **FEW), run_dir=tmp_path / "run")
     trained = read_adapter(tmp_path / "run")
     forecaster = timellm.Forecaster.load(tmp_path / "run")
-    torch.manual_seed(forecaster.config.training.seed)
+    torch.manual_seed(forecaster.config.trained.seed)
     fresh = type(forecaster.network)(
         forecaster.config.model,
         backbone=forecaster.network.reader.backbone,

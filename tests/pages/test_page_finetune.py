@@ -30,7 +30,7 @@ def test_start_writes_the_run_that_the_form_shows_and_goes_to_watch_it(open_page
     assert not app.exception
     (run,) = store.runs()
     assert run.name == "My run"
-    assert (run.config.model.horizon, run.config.training.steps) == (24, 7)
+    assert (run.config.model.horizon, run.config.trained.steps) == (24, 7)
     assert run.config.model.quantization == "4bit"
     assert run.config.data.channels == ("load",)
     assert "Plant load" in run.config.data.description
@@ -52,7 +52,7 @@ def test_time_budget_takes_the_place_of_steps(open_page, table_id, launched, sto
     app.number_input(key=f"setting/{table_id}/minutes").set_value(2.5).run()
     start_button(app).click().run()
     (run,) = store.runs()
-    assert run.config.training.minutes == 2.5
+    assert run.config.trained.minutes == 2.5
 
 
 def test_advanced_face_offers_every_setting_and_lists_what_differs(open_page, table_id):

@@ -198,5 +198,5 @@ def test_run_out_of_memory_is_started_again_with_settings_that_fit(open_page, ta
     again.click().run()
     assert not app.exception
     newest, *_ = store.runs()
-    assert (newest.name, newest.config.training.accumulation) == ("Too large", 4)
+    assert (newest.name, newest.config.trained.accumulation) == ("Too large", 4)
     assert app.query_params["run"] == newest.id

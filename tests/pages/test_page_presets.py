@@ -89,7 +89,7 @@ def test_settings_out_of_sight_are_set_and_started_too(open_page, table_id, stor
     next(button for button in app.button if button.label == "Start fine-tuning").click().run()
     (run,) = store.runs()
     assert (run.config.model.backbone, run.config.model.quantization) == ("Qwen/Qwen2.5-3B", "4bit")
-    assert (run.config.training.accumulation, run.config.training.steps) == (4, 500)
+    assert (run.config.trained.accumulation, run.config.trained.steps) == (4, 500)
 
 
 def test_choice_survives_a_visit_to_another_page(form):

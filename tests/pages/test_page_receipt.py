@@ -30,7 +30,7 @@ def config_on_page(app, table_id) -> RunConfig:
 
 
 def keep(config: RunConfig, *rows: ReceiptRow) -> None:
-    model, training = config.model, config.training
+    model, training = config.model, config.trained
     receipt = Receipt(
         model.backbone, model.layers, model.context, model.horizon, training.batch_size, "load_2.csv", 16,
         rows, this_machine(), datetime.now(UTC),

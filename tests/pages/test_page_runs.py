@@ -206,7 +206,7 @@ def test_waiting_run_goes_back_to_the_form_and_is_saved(open_page, queued, store
     (run,) = store.runs()
     assert (run.id, run.state, run.name) == (queued.id, "queued", "Waiting run")
     changed = queued.config.updated(horizon=6)
-    assert (run.config.model, run.config.training) == (changed.model, changed.training)
+    assert (run.config.model, run.config.trained) == (changed.model, changed.training)
     assert [event.kind for event in store.events(run.id)] == ["queued", "edited"]
 
 

@@ -76,7 +76,7 @@ def test_one_click_fills_the_gaps_and_the_run_can_start(open_page, gappy, launch
     assert "Gaps in what the model sees are filled" in captions(app)
     start_button(app).click().run()
     (run,) = store.runs()
-    assert run.config.data.missing == "interpolate" and run.config.model.context == 300
+    assert run.config.task.missing == "interpolate" and run.config.model.context == 300
 
 
 def test_filling_can_be_undone(open_page, gappy):
@@ -126,7 +126,7 @@ def test_failed_run_offers_the_remedy_first_and_starts_with_it(open_page, failed
     again.click().run()
     assert not app.exception
     newest = store.runs()[0]
-    assert newest.id != failed_for_gaps.id and newest.config.data.missing == "interpolate"
+    assert newest.id != failed_for_gaps.id and newest.config.task.missing == "interpolate"
     assert newest.config.model.context == 300
     assert app.query_params["run"] == newest.id
 

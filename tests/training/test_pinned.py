@@ -68,7 +68,7 @@ def test_every_validation_keeps_the_forecasts_in_original_units(folders):
     rows = pd.read_parquet(found[3] / PINNED)
     assert rows["step"].tolist() == [step for step in (3, 6, 9, 12) for _ in range(3)]
     training_windows = 2 * (280 - 48 - 12 + 1)
-    np.testing.assert_allclose(rows["epoch"], rows["step"] * config.training.batch_size / training_windows)
+    np.testing.assert_allclose(rows["epoch"], rows["step"] * config.trained.batch_size / training_windows)
     assert rows["unique_id"].tolist()[:3] == ["load", "load", "price"]
     last = rows[rows["unique_id"] == "load"].iloc[-1]
     assert len(last["yhat"]) == 12

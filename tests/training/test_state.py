@@ -8,13 +8,14 @@ import torch
 from torch import nn
 
 from tests.training.conftest import windows_of
-from timellm.config import TrainingConfig
+from timellm.config import RunConfig, TrainingConfig
 from timellm.errors import CheckpointError
 from timellm.training.checkpoint import read_adapter, save_adapter
 from timellm.training.loop import TrainingWindows, optimizer_for, train
-from timellm.training.state import STATE, Standing, StateFile
+from timellm.training.state import STATE, Belonging, Standing, StateFile
 
 CONTEXT, HORIZON = 16, 4
+THIS = Belonging(RunConfig.create("a.csv"))
 CONFIG = TrainingConfig(steps=24, batch_size=48, learning_rate=0.01, validations=4, patience=10)
 
 
@@ -37,7 +38,7 @@ class Trained:
         self.best: dict[str, torch.Tensor] = {}
 
     def run(self, windows, folder=None, *, end_at=None, config=CONFIG, every=None, monkeypatch=None):
-        state = StateFile(folder, belongs_to="this training") if folder else None
+        state = StateFile(folder, THIS) if folder else None
         if every is not None:
             monkeypatch.setattr(StateFile, "due", lambda _: True)
 
@@ -97,7 +98,7 @@ def whole_and_stopped(windows, folder, stops, config=CONFIG):
                 network, windows, config, on_progress=on_progress,
                 save_best=lambda name=name, network=network: save_adapter(folder / name, network),
                 should_stop=lambda done=done, stop=stop: done[0] == stop,
-                state=StateFile(folder / name, belongs_to="this training"),
+                state=StateFile(folder / name, THIS),
             )  # fmt: skip
             assert result.stopped == (stop is not None)
         answers.append((result, network, read_adapter(folder / name), history))
@@ -133,7 +134,7 @@ def test_stopped_training_that_does_not_go_on_keeps_the_best_of_its_stop(windows
 
     result = train(
         network, windows, CONFIG, save_best=lambda: save_adapter(tmp_path, network), on_progress=on_progress,
-        should_stop=lambda: done[0] == 10, state=StateFile(tmp_path, belongs_to="this training"),
+        should_stop=lambda: done[0] == 10, state=StateFile(tmp_path, THIS),
     )  # fmt: skip
     assert losses.keys() == {6, 10} and losses[10] < losses[6]
     assert (result.best_step, result.best_validation_loss) == (10, losses[10])
@@ -150,14 +151,14 @@ def test_training_that_had_ended_is_not_trained_further(windows, tmp_path):
 def written(folder) -> tuple[nn.Module, torch.optim.Optimizer]:
     network = Trained().network
     optimizer = optimizer_for(network, CONFIG)
-    StateFile(folder, belongs_to="this training").write(network, optimizer, Standing(step=3))
+    StateFile(folder, THIS).write(network, optimizer, Standing(step=3))
     return network, optimizer
 
 
 def test_state_of_another_training_is_refused(tmp_path):
     network, optimizer = written(tmp_path)
     with pytest.raises(CheckpointError, match="belongs to a training with other settings"):
-        StateFile(tmp_path, belongs_to="another").restore(network, optimizer)
+        StateFile(tmp_path, Belonging(THIS.config.updated(seed=1))).restore(network, optimizer)
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.3, 0.99])
@@ -167,11 +168,11 @@ def test_state_that_is_cut_short_is_refused(tmp_path, keep):
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * keep)])
     with pytest.raises(CheckpointError, match="is damaged"):
-        StateFile(tmp_path, belongs_to="this training").restore(network, optimizer)
+        StateFile(tmp_path, THIS).restore(network, optimizer)
 
 
 def test_state_of_a_network_of_another_shape_is_refused(tmp_path):
     written(tmp_path)
     other = nn.Linear(3, 2)
     with pytest.raises(CheckpointError, match="does not fit this run"):
-        StateFile(tmp_path, belongs_to="this training").restore(other, optimizer_for(other, CONFIG))
+        StateFile(tmp_path, THIS).restore(other, optimizer_for(other, CONFIG))

@@ -41,7 +41,7 @@ def estimate(arguments: argparse.Namespace) -> Answer:
     if tried is not None:
         remember_trial(store, config, tried)
     around = counting.Surroundings(TableSize(len(table.values), len(table.channels)), facts, observations(store))
-    found, have = counting.estimate(config, around), budget(facts, config.training.device)
+    found, have = counting.estimate(config, around), budget(facts, config.device)
     fit = fits(found.memory_mib, have.free_mib) and (tried is None or tried.ending != "out of memory")
     room = have.free_mib if tried is None or tried.ending == "measured" else min(have.free_mib, 0.8 * found.memory_mib)
     offers = [] if fit else largest_that_fits(config, room, around)

@@ -107,11 +107,11 @@ def _configuration(arguments: argparse.Namespace) -> RunConfig:
     settings = dict(map(parse_setting, arguments.settings))
     given |= settings.keys()
     of_table = config.to_dict()["data"].keys() & settings.keys()
-    reading = config.updated(**{name: settings[name] for name in of_table}).data
-    table = load_table(reading)
+    table = load_table(config.updated(**{name: settings[name] for name in of_table}).data)
     chosen = {}
     if not {"context", "horizon"} <= given:
-        lengths = zip(("context", "horizon"), suggest_lengths(table, reading), strict=True)
+        divided = config.updated(split=settings.get("split", config.task.split)).task
+        lengths = zip(("context", "horizon"), suggest_lengths(table, divided), strict=True)
         chosen = {name: rows for name, rows in lengths if name not in given}
     for name, value in chosen.items():
         _tell(f"chosen for this table: {name}={value}")
@@ -154,7 +154,10 @@ def _starting_config(arguments: argparse.Namespace) -> tuple[RunConfig, set[str]
         tree = {**tree, "data": {**tree.get("data", {}), "path": path}}
     config = RunConfig.from_dict(tree)
     return config, {
-        name for section in (config.data, config.model, config.training) for name in section.model_fields_set
+        name
+        for section in (config.data, config.task, config.forecaster, config.training)
+        if section is not None
+        for name in section.model_fields_set
     }
 
 

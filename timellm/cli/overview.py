@@ -18,13 +18,13 @@ def inspect(arguments: argparse.Namespace) -> Answer:
     from timellm.data.table import load_table
     from timellm.errors import DataError
 
-    config = RunConfig.create(arguments.table, **dict(map(parse_setting, arguments.settings))).data
-    table = load_table(config)
+    config = RunConfig.create(arguments.table, **dict(map(parse_setting, arguments.settings)))
+    table = load_table(config.data)
     values, notes = table.values, list(table.notes)
     context: int | None
     horizon: int | None
     try:
-        context, horizon = suggest_lengths(table, config)
+        context, horizon = suggest_lengths(table, config.task)
     except DataError as error:  # worth saying, but no reason to hide what the table is
         context = horizon = None
         notes.append(str(error))

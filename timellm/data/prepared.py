@@ -38,19 +38,19 @@ class PreparedData:
             DataError: a channel has no value in the training rows.
         """
         values = table.values.to_numpy(np.float64)
-        split = Split.from_rows(config.data.split_rows(len(values)))
+        split = Split.from_rows(config.task.split_rows(len(values)))
         scaler = scaler or Scaler.fit(values[: split.train_end], channels=table.channels)
         return cls(table, config, values, split, scaler)
 
     @property
     def context(self) -> int:
         """Rows that the network sees."""
-        return self.config.model.context
+        return self.config.task.context
 
     @property
     def horizon(self) -> int:
         """Rows that it forecasts."""
-        return self.config.model.horizon
+        return self.config.task.horizon
 
     @property
     def training_values(self) -> np.ndarray:
@@ -64,9 +64,9 @@ class PreparedData:
         A training that they began must not go on with other windows; one that no rule touches goes on.
         """
         rules = []
-        if self.config.data.missing == "interpolate" and np.isnan(self.values).any():
+        if self.config.task.missing == "interpolate" and np.isnan(self.values).any():
             rules.append("contexts are filled from their own past")
-        split = self.config.data.split
+        split = self.config.task.split
         if split.endswith("%"):
             _, _, test = (int(share.rstrip("%")) for share in split.split("/"))
             if len(self.values) * test % 100:  # they rounded the test part up
@@ -76,7 +76,7 @@ class PreparedData:
     @cached_property
     def past(self) -> Past:
         """What was known before any origin, in original units."""
-        return Past.of(self.values, self.config.data.missing)
+        return Past.of(self.values, self.config.task.missing)
 
     def windows(self, part: Part) -> WindowIndex:
         """Every usable window of a part.
@@ -90,7 +90,7 @@ class PreparedData:
             part=part,
             context=self.context,
             horizon=self.horizon,
-            missing=self.config.data.missing,
+            missing=self.config.task.missing,
         )
         if not len(found):
             raise DataError(count_windows(self.table, self.config).reason)
@@ -103,5 +103,5 @@ class PreparedData:
             context=self.context,
             horizon=self.horizon,
             device=device,
-            missing=self.config.data.missing,
+            missing=self.config.task.missing,
         )

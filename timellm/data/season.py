@@ -11,7 +11,7 @@ import pandas as pd
 from pandas.tseries.frequencies import to_offset
 from pandas.tseries.offsets import Tick
 
-from timellm.config import DataConfig
+from timellm.config import TaskConfig
 from timellm.data.table import Table
 from timellm.errors import ConfigError, DataError
 
@@ -37,7 +37,7 @@ def season_length(frequency: str) -> int:
     return season // count if season % count == 0 else 1
 
 
-def suggest_lengths(table: Table, config: DataConfig) -> tuple[int, int]:
+def suggest_lengths(table: Table, task: TaskConfig) -> tuple[int, int]:
     """Context and horizon, in rows, that suit the step and fit each part of the split at least once.
 
     The horizon is 96 hours, 30 days, 10 weeks or 6 months, or else two seasons, and the context 336 rows; both are
@@ -47,7 +47,7 @@ def suggest_lengths(table: Table, config: DataConfig) -> tuple[int, int]:
         DataError: no part can hold a window of even one patch of context.
         ConfigError: the split needs more rows than there are.
     """
-    train, validation, test = config.split_rows(len(table.values))
+    train, validation, test = task.split_rows(len(table.values))
     # Validation and test windows may look back into the part before, so that they only need room for a horizon.
     horizon = min(_usual_horizon(table.frequency), validation, test, max(train // 4, 1))
     # Half the training rows stay free, so that there is more than a handful of windows to learn from, unless that would

@@ -128,18 +128,18 @@ class _Task:
 
     @classmethod
     def of(cls, config: RunConfig, rows: int) -> _Task:
-        return cls(config, Split.from_rows(config.data.split_rows(rows)))
+        return cls(config, Split.from_rows(config.task.split_rows(rows)))
 
     def changed(self, settings: dict[str, Any]) -> _Task:
         return _Task(self.config.updated(**settings), self.split)
 
     @property
     def context(self) -> int:
-        return self.config.model.context
+        return self.config.task.context
 
     @property
     def horizon(self) -> int:
-        return self.config.model.horizon
+        return self.config.task.horizon
 
     def origins(self, part: Part) -> tuple[int, int]:
         """First origin and end of the origins of a part."""
@@ -181,7 +181,7 @@ class _Tally:
 
     def _add(self, first: int, values_RN: np.ndarray) -> None:
         task = self.task
-        reach = Reach.of(values_RN, task.config.data.missing)
+        reach = Reach.of(values_RN, task.config.task.missing)
         known = np.isfinite(values_RN[: task.split.train_end]).any(axis=0)
         self.without_training_value[first : first + len(known)] = ~known
         for part in PARTS:
@@ -242,7 +242,7 @@ def _remedies(
 
     found = [tried()] if base else []
     found += [tried(change) for change in _changes(task, tally)]
-    if not any(found) and task.config.data.missing == "skip":  # one change is not enough
+    if not any(found) and task.config.task.missing == "skip":  # one change is not enough
         filled = task.changed(_FILL[0])
         found += [tried(_FILL, change) for change in _changes(filled, _Tally.of(values_RN, filled))]
     yield from (remedy for remedy in found if remedy is not None)
@@ -257,7 +257,7 @@ def _without(names: tuple[str, ...], empty: np.ndarray) -> _Change:
 
 def _changes(task: _Task, tally: _Tally) -> Iterator[_Change]:
     """Settings that could give more windows."""
-    if task.config.data.missing == "skip" and any(part.gap_in_context for part in tally.parts().values()):
+    if task.config.task.missing == "skip" and any(part.gap_in_context for part in tally.parts().values()):
         yield _FILL
     model, now = task.config.model, min(part.share for part in tally.parts().values())
     contexts = np.arange(model.patch_length, model.context, model.stride)

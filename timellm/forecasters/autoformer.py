@@ -12,36 +12,14 @@ Shapes: B batch, T context, H horizon, L length in the decoder (half the context
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from timellm.config import AutoformerConfig
 from timellm.forecasters.autocorrelation import AutoCorrelation
 from timellm.forecasters.decomposition import check_moving_average, decompose
 from timellm.forecasters.trained import BuildJob, NetworkForecaster
-
-
-@dataclass(frozen=True)
-class AutoformerSettings:
-    """What is set about an Autoformer; sizes as published."""
-
-    d_model: int = 512
-    """Width of a row inside the network."""
-    d_ff: int = 2048
-    """Inner width of the two linear layers that follow each auto-correlation."""
-    encoder_layers: int = 2
-    """Layers of the encoder."""
-    decoder_layers: int = 1
-    """Layers of the decoder."""
-    moving_average: int = 25
-    """Rows over which a trend is averaged; an odd number."""
-    factor: float = 1.0
-    """Delays that are followed, as a multiple of the logarithm of the number of rows."""
-    dropout: float = 0.05
-    """Dropout while training."""
 
 
 class Autoformer(nn.Module):
@@ -51,7 +29,7 @@ class Autoformer(nn.Module):
         ConfigError: the moving average is even, or longer than the context.
     """
 
-    def __init__(self, settings: AutoformerSettings, *, context: int, horizon: int):
+    def __init__(self, settings: AutoformerConfig, *, context: int, horizon: int):
         super().__init__()
         check_moving_average(settings.moving_average, context=context)
         self.settings, self.horizon, self.label = settings, horizon, context // 2
@@ -88,18 +66,18 @@ class Autoformer(nn.Module):
 class AutoformerForecaster(NetworkForecaster):
     """An Autoformer that is trained step by step."""
 
-    settings: ClassVar[AutoformerSettings] = AutoformerSettings()
-
     @classmethod
     def build(cls, job: BuildJob) -> nn.Module:
         """The network; see `Autoformer`."""
-        return Autoformer(cls.settings, context=job.context, horizon=job.horizon)
+        settings = job.config.forecaster
+        assert isinstance(settings, AutoformerConfig)
+        return Autoformer(settings, context=job.context, horizon=job.horizon)
 
 
 class _EncoderLayer(nn.Module):
     """Auto-correlation and two linear layers; the trend is dropped after each (equation 3)."""
 
-    def __init__(self, settings: AutoformerSettings):
+    def __init__(self, settings: AutoformerConfig):
         super().__init__()
         self.moving_average = settings.moving_average
         self.correlation = AutoCorrelation(settings.d_model, factor=settings.factor)
@@ -116,7 +94,7 @@ class _EncoderLayer(nn.Module):
 class _DecoderLayer(nn.Module):
     """As in the encoder, with a second auto-correlation to what was encoded; the trends are kept (equation 4)."""
 
-    def __init__(self, settings: AutoformerSettings):
+    def __init__(self, settings: AutoformerConfig):
         super().__init__()
         self.moving_average = settings.moving_average
         self.own, self.cross = (AutoCorrelation(settings.d_model, factor=settings.factor) for _ in range(2))
@@ -161,7 +139,7 @@ class _SeasonalNorm(nn.Module):
         return normed_BLM - normed_BLM.mean(dim=1, keepdim=True)
 
 
-def _linear_layers(settings: AutoformerSettings) -> nn.Sequential:
+def _linear_layers(settings: AutoformerConfig) -> nn.Sequential:
     return nn.Sequential(
         nn.Linear(settings.d_model, settings.d_ff, bias=False),
         nn.GELU(),

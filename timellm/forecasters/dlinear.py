@@ -8,21 +8,11 @@ Shapes: B batch, T context, H horizon.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
-
 from torch import Tensor, nn
 
+from timellm.config import DLinearConfig
 from timellm.forecasters.decomposition import check_moving_average, decompose
 from timellm.forecasters.trained import BuildJob, NetworkForecaster
-
-
-@dataclass(frozen=True)
-class DLinearSettings:
-    """What is set about a DLinear."""
-
-    moving_average: int = 25
-    """Rows over which the trend is averaged; an odd number."""
 
 
 class DLinear(nn.Module):
@@ -32,7 +22,7 @@ class DLinear(nn.Module):
         ConfigError: the moving average is even, or longer than the context.
     """
 
-    def __init__(self, settings: DLinearSettings, *, context: int, horizon: int):
+    def __init__(self, settings: DLinearConfig, *, context: int, horizon: int):
         super().__init__()
         check_moving_average(settings.moving_average, context=context)
         self.settings = settings
@@ -49,9 +39,9 @@ class DLinear(nn.Module):
 class DLinearForecaster(NetworkForecaster):
     """A DLinear that is trained step by step."""
 
-    settings: ClassVar[DLinearSettings] = DLinearSettings()
-
     @classmethod
     def build(cls, job: BuildJob) -> nn.Module:
         """The network; see `DLinear`."""
-        return DLinear(cls.settings, context=job.context, horizon=job.horizon)
+        settings = job.config.forecaster
+        assert isinstance(settings, DLinearConfig)
+        return DLinear(settings, context=job.context, horizon=job.horizon)

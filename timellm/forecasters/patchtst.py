@@ -14,34 +14,13 @@ Shapes: B batch, T context, H horizon.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
-
 from torch import Tensor, nn
-from transformers import PatchTSTConfig, PatchTSTForPrediction
+from transformers import PatchTSTConfig as LibraryConfig
+from transformers import PatchTSTForPrediction
 
+from timellm.config import PatchTSTConfig
 from timellm.errors import ConfigError
 from timellm.forecasters.trained import BuildJob, NetworkForecaster
-
-
-@dataclass(frozen=True)
-class PatchTSTSettings:
-    """What is set about a PatchTST."""
-
-    patch_length: int = 16
-    """Rows in one patch."""
-    stride: int = 8
-    """Rows between the starts of neighbouring patches."""
-    d_model: int = 128
-    """Width of a patch inside the network."""
-    heads: int = 16
-    """Heads of the attention; they divide d_model."""
-    d_ff: int = 256
-    """Inner width of the two linear layers that follow each attention."""
-    layers: int = 3
-    """Layers of the encoder."""
-    dropout: float = 0.2
-    """Dropout while training."""
 
 
 class PatchTST(nn.Module):
@@ -51,11 +30,11 @@ class PatchTST(nn.Module):
         ConfigError: patches do not fit the context, or heads do not divide d_model.
     """
 
-    def __init__(self, settings: PatchTSTSettings, *, context: int, horizon: int):
+    def __init__(self, settings: PatchTSTConfig, *, context: int, horizon: int):
         super().__init__()
         _check(settings, context)
         self.network = PatchTSTForPrediction(
-            PatchTSTConfig(
+            LibraryConfig(
                 num_input_channels=1,
                 context_length=context,
                 prediction_length=horizon,
@@ -85,15 +64,15 @@ class PatchTST(nn.Module):
 class PatchTSTForecaster(NetworkForecaster):
     """A PatchTST that is trained step by step."""
 
-    settings: ClassVar[PatchTSTSettings] = PatchTSTSettings()
-
     @classmethod
     def build(cls, job: BuildJob) -> nn.Module:
         """The network; see `PatchTST`."""
-        return PatchTST(cls.settings, context=job.context, horizon=job.horizon)
+        settings = job.config.forecaster
+        assert isinstance(settings, PatchTSTConfig)
+        return PatchTST(settings, context=job.context, horizon=job.horizon)
 
 
-def _check(settings: PatchTSTSettings, context: int) -> None:
+def _check(settings: PatchTSTConfig, context: int) -> None:
     if settings.patch_length >= context:
         raise ConfigError(
             f"setting 'patch_length' is {settings.patch_length}, but the context has only {context} rows and must be"

@@ -37,7 +37,7 @@ from timellm.training.loop import TrainingResult, TrainingWindows, train
 from timellm.training.pinned import PinnedWindows
 from timellm.training.processes import from_main, main_first, weights_from_main
 from timellm.training.progress import OnProgress, ShouldStop, ignore_progress, never_stop
-from timellm.training.state import StateFile
+from timellm.training.state import Belonging, StateFile
 from timellm.training.zero import processes_of
 
 
@@ -95,7 +95,7 @@ class NetworkForecaster(ABC):
             DataError: the table is too short for the windows.
         """
         started = time.monotonic()
-        training = job.config.training
+        training = job.config.trained
         accelerator = processes_of(training)
         if not accelerator.is_main_process:  # it does what the main one decides
             job = replace(job, on_progress=ignore_progress, should_stop=never_stop)
@@ -116,7 +116,7 @@ class NetworkForecaster(ABC):
             save_best=lambda: save_adapter(job.folder, network),
             on_progress=job.on_progress,
             should_stop=job.should_stop,
-            state=StateFile(job.folder, belongs_to=training_key(prepared)),
+            state=StateFile(job.folder, Belonging(job.config, prepared.changed_rules)),
             pinned=pinned if accelerator.is_main_process else None,
             accelerator=accelerator,
         )
@@ -157,16 +157,16 @@ class NetworkForecaster(ABC):
             CheckpointError: the weights are missing, damaged, or of another shape.
             ConfigError: there is no such device.
         """
-        device = device_of(config.training.device)
-        network = cls.build(BuildJob(config, config.model.context, config.model.horizon, device)).to(device)
+        device = device_of(config.device)
+        network = cls.build(BuildJob(config, config.task.context, config.task.horizon, device)).to(device)
         load_adapter(folder, network)
         return cls(network, config)
 
     @classmethod
     def _first_network(cls, job: BuildJob) -> nn.Module:
-        torch.manual_seed(job.config.training.seed)
+        torch.manual_seed(job.config.trained.seed)
         network = cls.build(job).to(job.device)
-        if job.config.training.gradient_checkpointing and not hasattr(network, "checkpoint_gradients"):
+        if job.config.trained.gradient_checkpointing and not hasattr(network, "checkpoint_gradients"):
             raise ConfigError(
                 f"setting 'gradient_checkpointing' is on, but {type(network).__name__} has no layers that run again;"
                 " leave it off, and raise 'accumulation' if memory is short"
@@ -187,7 +187,7 @@ def pinned_windows(prepared: PreparedData, folder: Path) -> PinnedWindows:
     Raises:
         DataError: the table has no training or validation window.
     """
-    training, windows = prepared.config.training, len(prepared.windows("training"))
+    training, windows = prepared.config.trained, len(prepared.windows("training"))
     return PinnedWindows(
         folder,
         prepared,
@@ -195,15 +195,6 @@ def pinned_windows(prepared: PreparedData, folder: Path) -> PinnedWindows:
         count=training.pinned_windows,
         steps_per_epoch=windows / min(training.batch_size, windows),
     )
-
-
-def training_key(prepared: PreparedData) -> str:
-    """What must be the same when a training goes on: the settings, and the rules that decide the table's windows.
-
-    Where the table lies, which tracker listens and what code is trusted may change.
-    """
-    anywhere = prepared.config.updated(path="", trust_remote_code=False, tracker="none")
-    return anywhere.to_json() + prepared.changed_rules
 
 
 def _report(trained: TrainingResult, *, seconds: float) -> FitReport:

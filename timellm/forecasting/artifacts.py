@@ -142,7 +142,7 @@ class RunFolder:
         """Forecast beyond the data: unique_id, ds, yhat."""
         most = None
         if all((self.path / name).is_file() for name in ("scaler.json", CONFIG)):  # else a run that came to nothing
-            most = len(self.scaler().mean) * self.config().model.horizon
+            most = len(self.scaler().mean) * self.config().task.horizon
         return self._read("future.parquet", lambda path: _read_future(path, most), what="forecast")
 
     def save_dictionary(self, prototypes_VD: Tensor, *, words: list[list[str]]) -> None:

@@ -49,7 +49,7 @@ class Forecaster:
         folder = RunFolder(Path(run_dir))
         config = folder.config().updated(trust_remote_code=trust_remote_code)
         table, scaler = folder.table(), folder.scaler()
-        backbone = load_backbone(config.model, device=device_of(device or config.training.device))
+        backbone = load_backbone(config.model, device=device_of(device or config.device))
         network = TimeLLM(config.model, backbone=backbone, description=config.data.description)
         load_adapter(folder.path, network)
         return cls(config, network, table, scaler)
@@ -75,14 +75,14 @@ class Forecaster:
         values = table.values[list(self.table.channels)].to_numpy(np.float64)
         source = WindowSource(
             self.scaler.transform(values),
-            context=self.config.model.context,
-            horizon=self.config.model.horizon,
+            context=self.config.task.context,
+            horizon=self.config.task.horizon,
             device=self.network.reader.backbone.device,
-            missing=self.config.data.missing,
+            missing=self.config.task.missing,
         )
         index = WindowIndex(numbers, np.full(len(numbers), len(values), np.int64), 0)
         forecast_NH = self.scaler.restore(forecast_windows(self.network, source, index), channel=numbers)
-        steps = table.future_index(self.config.model.horizon)
+        steps = table.future_index(self.config.task.horizon)
         return pd.DataFrame(
             {
                 "unique_id": np.repeat(np.array(channels, dtype=object), len(steps)),
@@ -103,8 +103,8 @@ class Forecaster:
     def usable_channels(self, table: Table) -> tuple[str, ...]:
         """The run's channels whose last context in `table` can be used: it has no gap, or one that can be filled."""
         values, end = table.values[list(self.table.channels)], len(table.values)
-        reach = Reach.of(values.to_numpy(np.float64), self.config.data.missing)
-        fits, _ = reach.usable(self.config.model.context, horizon=0, begin=end, end=end + 1)
+        reach = Reach.of(values.to_numpy(np.float64), self.config.task.missing)
+        fits, _ = reach.usable(self.config.task.context, horizon=0, begin=end, end=end + 1)
         return tuple(name for name, usable in zip(values.columns, fits[:, 0], strict=True) if usable)
 
     def _newer(self, data: Table | str | Path) -> Table:
@@ -124,7 +124,7 @@ class Forecaster:
         return data
 
     def _check_end(self, table: Table) -> None:
-        context = self.config.model.context
+        context = self.config.task.context
         if len(table.values) < context:
             raise DataError(
                 f"the table has {len(table.values):,} rows, but the run reads a context of {context:,}; bring more rows"
@@ -135,7 +135,7 @@ class Forecaster:
                 continue
             gap = table.values[name].iloc[-context:].isna()
             remedy = "fill them in the file"
-            if self.config.data.missing == "skip":
+            if self.config.task.missing == "skip":
                 remedy += ", or train with missing=interpolate"
             raise DataError(
                 f"channel '{name}' misses {int(gap.sum()):,} of its last {context:,} values, the first at"

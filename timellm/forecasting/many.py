@@ -119,7 +119,7 @@ def prepare(run_dir: str | Path, data: str | Path, out: str | Path, *, device: s
     config, table = folder.config(), folder.table()
     found = long_files(str(data))
     reading = Reading(
-        config.model.context, table.frequency, config.data.missing == "interpolate", _BATCHES_A_CHUNK * EVALUATION_BATCH
+        config.task.context, table.frequency, config.task.missing == "interpolate", _BATCHES_A_CHUNK * EVALUATION_BATCH
     )
     adapter = folder.path / ADAPTER
     about = {
@@ -188,7 +188,7 @@ class Worker:
 
 def forecast_chunk(forecaster: Forecaster, chunk: Chunk) -> pa.Table:
     """The forecast of a chunk: unique_id, ds, yhat in original units, H rows a series."""
-    context, horizon = forecaster.config.model.context, forecaster.config.model.horizon
+    context, horizon = forecaster.config.task.context, forecaster.config.task.horizon
     mean_S, scale_S = np.array(chunk.means), np.array(chunk.scales)
     number = {name: i for i, name in enumerate(forecaster.table.channels)}
     for place, name in enumerate(chunk.ids):

@@ -144,7 +144,7 @@ def read_baselines(folder: Path) -> dict[str, float]:
 
 def _baseline_errors(prepared: PreparedData, validated: WindowIndex) -> dict[str, float]:
     scaled_RN = prepared.scaler.transform(prepared.values)
-    past = Past.of(scaled_RN, prepared.config.data.missing)
+    past = Past.of(scaled_RN, prepared.config.task.missing)
     place: dict[str, Any] = {"channel": validated.channel, "origin": validated.origin, "horizon": prepared.horizon}
     rows = validated.origin[:, None] + np.arange(prepared.horizon)
     actual_WH = scaled_RN[rows, validated.channel[:, None]]

@@ -57,10 +57,10 @@ class Room:
         Raises:
             JobError: one of these settings is not a number, or the run needs a GPU that they do not request.
         """
-        cpus, gpus = _number(_CPUS, 1, least=1), _number(_GPUS, 1 if config.training.device == "cuda" else 0, least=0)
-        if config.training.device == "cuda" and not gpus:
+        cpus, gpus = _number(_CPUS, 1, least=1), _number(_GPUS, 1 if config.device == "cuda" else 0, least=0)
+        if config.device == "cuda" and not gpus:
             raise JobError(f"setting 'device' is 'cuda', but {_GPUS} is 0; set it to 1, or use device 'cpu' or 'auto'")
-        return cls(cpus, 0 if config.training.device == "cpu" else gpus)
+        return cls(cpus, 0 if config.device == "cpu" else gpus)
 
 
 @dataclass(frozen=True)

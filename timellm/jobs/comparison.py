@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from timellm.config import SECTIONS
+from timellm.config import KINDS, names_affecting, sections
 from timellm.data.exported import safe_cell
 from timellm.data.uploads import table_title
 from timellm.errors import CheckpointError, ConfigError, JobError
@@ -26,9 +26,12 @@ from timellm.training.sealed import read_sealed_json
 MOST = 8
 """More runs than these are no longer told apart side by side."""
 TEST_METRICS = ("mae", "mse", "rmse", "smape", "mase", "mse_scaled", "mae_scaled")
-_WINDOWS = ("path", "encoding", "header", "decimal", "layout", "time_column", "time_of_day_column", "id_column",
-            "value_column", "channels", "frequency", "split", "missing", "horizon")  # fmt: skip
-"""Settings that decide which windows are scored."""
+_WINDOWS = (
+    "path",
+    *names_affecting("windows", section="data"),
+    *(name for name in names_affecting("windows", section="task") if name != "context"),
+)
+"""Settings that decide which windows are scored; a context does only where values are missing."""
 _WORDS = {"path": "the table", "missing": "the treatment of missing values"}
 
 
@@ -103,10 +106,9 @@ def compare(store: Store, ids: Sequence[str]) -> Comparison:
     scores = [_scores(run, warnings) for run in compared]
     same_windows = _why_not_comparable(trees, scores, warnings)
     same_validation = same_windows and _same_validation(trees, warnings)
+    names = dict.fromkeys(name for kind in KINDS for fields in sections(kind).values() for name in fields.model_fields)
     settings = tuple(
-        Row(name, tuple(tree.get(name) if tree else None for tree in trees))
-        for section in SECTIONS.values()
-        for name in section.model_fields
+        Row(name, tuple(tree.get(name) for tree in trees)) for name in names if any(name in tree for tree in trees)
     )
     return Comparison(
         compared, _measures(compared, scores, same_windows, same_validation), settings, tuple(warnings), same_windows
@@ -191,7 +193,7 @@ def _same_validation(trees: Sequence[dict], warnings: list[str]) -> bool:
 
 def _settings(run: Run, warnings: list[str]) -> dict[str, Any]:
     try:
-        return {name: value for section in run.config.to_dict().values() for name, value in section.items()}
+        return run.config.settings()
     except ConfigError as error:  # written by another version; its measures can still be looked at
         warnings.append(f"The settings of {run.name} cannot be read: {error}")
         return {}

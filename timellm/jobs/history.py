@@ -63,7 +63,7 @@ def of_run(run: Run) -> Observation | None:
     except ConfigError:
         return None
     window_s = summary["evaluation_seconds"] / evaluated_windows(summary["test_windows"])
-    training = config.training
+    training = config.trained
     validating = training.validations * evaluated_windows(training.validation_windows) * window_s
     step_s = (summary["training_seconds"] - validating) / summary["steps"]
     # An earlier version did not say how long the forecast took.

@@ -22,7 +22,7 @@ from typing import Any, BinaryIO
 import psutil
 import sqlalchemy as sa
 
-from timellm.config import RunConfig
+from timellm.config import RunConfig, TimeLLMConfig
 from timellm.data.uploads import adopt_upload
 from timellm.errors import CheckpointError
 from timellm.jobs.archive import FILES, MOST_POINTS, ROW, TABLE, Manifest, Row
@@ -84,24 +84,17 @@ def _config(staged: Path, row: Row, manifest: Manifest) -> tuple[RunConfig, list
     """The run's settings as they hold here, but for where its table lies, and what is not as it was."""
     from timellm.training.checkpoint import CONFIG, load_config
 
-    config, notes = RunConfig.from_json(row.config_text), []
+    config, notes = RunConfig.from_json(row.config_text), list[str]()
     if (staged / FILES / CONFIG).is_file():  # with what was found in the table; a description made of a file's name
         config = config.updated(description=load_config(staged / FILES).data.description)
-    if config.model.trust_remote_code:
-        config = config.updated(trust_remote_code=False)
-        notes.append(
-            f"It ran Python code that ships with {config.model.backbone}; that is switched off here, where nobody has"
-            " said that its source is to be trusted."
-        )
-    backbone = Path(config.model.backbone)
-    if backbone.is_absolute() and not backbone.is_dir():
-        notes.append(f"Its backbone is the folder {backbone}, which is not here; new forecasts need it.")
+    if isinstance(config.forecaster, TimeLLMConfig):
+        config = _untrusted(config, notes)
     if not any(name.startswith(TABLE) for name in manifest.files) and not Path(config.data.path).is_file():
         notes.append("Its table stayed behind; what it has worked out and what it learned from are here.")
-    if row.curve and max(point[0] for point in row.curve) > config.training.steps:
+    last, most = max((point[0] for point in row.curve), default=0), config.training.steps if config.training else 0
+    if last > most:
         raise CheckpointError(
-            f"{ROW} in the archive has a loss at step {max(point[0] for point in row.curve):,}, and the run had at most"
-            f" {config.training.steps:,} steps; export it again"
+            f"{ROW} in the archive has a loss at step {last:,}, and the run had at most {most:,} steps; export it again"
         )
     if len(row.curve) > MOST_POINTS:
         notes.append(f"Of the {len(row.curve):,} points of its curve, about {MOST_POINTS:,} are kept.")
@@ -182,6 +175,20 @@ def _add_past(connection: sa.Connection, run_id: str, arrival: _Arrival) -> None
     add_event(connection, run_id, "imported", f"was {arrival.manifest.run}, of version {arrival.manifest.written_by}")
 
 
+def _untrusted(config: RunConfig, notes: list[str]) -> RunConfig:
+    """The settings without leave to run a backbone's code; adds to `notes` what is not as it was."""
+    backbone = Path(config.model.backbone)
+    if backbone.is_absolute() and not backbone.is_dir():
+        notes.append(f"Its backbone is the folder {backbone}, which is not here; new forecasts need it.")
+    if not config.model.trust_remote_code:
+        return config
+    notes.append(
+        f"It ran Python code that ships with {config.model.backbone}; that is switched off here, where nobody has"
+        " said that its source is to be trusted."
+    )
+    return config.updated(trust_remote_code=False)
+
+
 def _thinned(curve: Sequence[tuple]) -> list[tuple]:
     """About `MOST_POINTS` of a curve's points, evenly spaced, and its validations, unless these alone are too many."""
     every = max(1, -(-len(curve) // MOST_POINTS))
@@ -197,7 +204,9 @@ def _put_path(files: Path, config: RunConfig) -> None:
     from timellm.training.checkpoint import CONFIG, load_config, save_config
 
     if (files / CONFIG).is_file():
-        kept = load_config(files).updated(path=config.data.path, trust_remote_code=config.model.trust_remote_code)
+        kept = load_config(files).updated(path=config.data.path)
+        if isinstance(config.forecaster, TimeLLMConfig):
+            kept = kept.updated(trust_remote_code=config.forecaster.trust_remote_code)
         save_config(files, kept)
 
 

@@ -46,7 +46,7 @@ def start_run(
         JobError: the run's folder or the runner's process cannot be made, or the cluster does not take it; the run is
             then kept as failed. Nothing is kept when there is no cluster, or none that a run here could report from.
     """
-    check_remote_code(config.model)
+    check_remote_code(config.forecaster)
     store = store or Store.open()
     if workers != 1 and not on_cluster:
         raise JobError("several workers need a cluster; on one machine, start them with torchrun and 'fit'")
@@ -63,7 +63,7 @@ def start_again(run_id: str, *, store: Store, from_the_beginning: bool = False) 
         BackboneError: as `start_run`.
         JobError: the run is at work or finished, or no process can be made; the cause is then kept with the run.
     """
-    check_remote_code(store.get(run_id).config.model)
+    check_remote_code(store.get(run_id).config.forecaster)
     run = go_on(store, run_id, from_the_beginning=from_the_beginning)
     if from_the_beginning:
         cluster_runs.forget(run, all_of_it=False)

@@ -17,7 +17,10 @@ from typing import Any, Literal
 
 import sqlalchemy as sa
 
+from timellm.config.upgrade import upgrade
 from timellm.data.uploads import table_title
+from timellm.errors import ConfigError
+from timellm.forecasters.registry import kind_of
 from timellm.jobs.database import Database
 from timellm.jobs.run import ACTIVE, CauseKind, State
 from timellm.jobs.schema import runs
@@ -46,8 +49,11 @@ class Listed:
     best_validation_loss: float | None
     skill: float | None
     table: str
-    """The table's name; empty where the settings cannot be read, as for the next two."""
+    """The table's name; empty where the settings cannot be read, as for the next three."""
+    forecaster: str
+    """The kind's title."""
     backbone: str
+    """Empty also where the forecaster has none, as for the next one."""
     quantization: str
     tags: tuple[str, ...]
     note: str
@@ -65,7 +71,7 @@ class Search:
     """What somebody looks for. Within a choice any of its values will do; an empty choice leaves nothing out."""
 
     text: str = ""
-    """Every word of it stands somewhere in name, tags, note, table, backbone or id; upper or lower case."""
+    """Every word of it stands somewhere in name, tags, note, table, forecaster, backbone or id; upper or lower case."""
     states: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     backbones: tuple[str, ...] = ()
@@ -106,7 +112,7 @@ def found(listed: Iterable[Listed], search: Search) -> tuple[Listed, ...]:
 
 
 def _holds(run: Listed, words: list[str]) -> bool:
-    text = "\n".join((run.name, *run.tags, run.note, run.table, run.backbone, run.id)).casefold()
+    text = "\n".join((run.name, *run.tags, run.note, run.table, run.forecaster, run.backbone, run.id)).casefold()
     return all(word in text for word in words)
 
 
@@ -126,10 +132,12 @@ _ORDERS: dict[Order, Callable[[list[Listed]], list[Listed]]] = {
 
 def _listed(*row: Any) -> Listed:
     values = dict(zip(_COLUMNS, row, strict=True))
-    table, backbone, quantization = _settings(values.pop("config"))
+    table, forecaster, backbone, quantization = _settings(values.pop("config"))
     values["tags"] = tuple(values["tags"].split("\n")) if values["tags"] else ()
     skill = _skill(values.pop("summary"))
-    return Listed(**values, skill=skill, table=table, backbone=backbone, quantization=quantization)
+    return Listed(
+        **values, skill=skill, table=table, forecaster=forecaster, backbone=backbone, quantization=quantization
+    )
 
 
 @lru_cache(maxsize=16_384)
@@ -143,13 +151,14 @@ def _skill(summary: str) -> float | None:
 
 
 @lru_cache(maxsize=16_384)  # a list is read again every few seconds, and the settings in it hardly ever change
-def _settings(config: str) -> tuple[str, str, str]:
-    """Table, backbone and quantization; not validated, because a list may hold runs of other versions."""
+def _settings(config: str) -> tuple[str, str, str, str]:
+    """Table, forecaster, backbone and quantization; not validated, because a list may hold runs of other versions."""
     try:
-        tree = parse_json(config)
-        data, model = tree["data"], tree["model"]
-        backbone = Path(model["backbone"])
+        tree = upgrade(parse_json(config))
+        forecaster = tree["forecaster"]
+        table, title = table_title(Path(tree["data"]["path"])), kind_of(forecaster["kind"]).title
+        backbone = Path(forecaster.get("backbone", ""))
         name = backbone.name if backbone.is_absolute() else str(backbone)  # a hub id keeps its owner
-        return table_title(Path(data["path"])), name, str(model["quantization"])
-    except (ValueError, KeyError, TypeError):
-        return "", "", ""
+        return table, title, name if "backbone" in forecaster else "", str(forecaster.get("quantization", ""))
+    except (ValueError, KeyError, TypeError, AttributeError, ConfigError):
+        return "", "", "", ""

@@ -34,9 +34,9 @@ class Promise:
     @classmethod
     def of(cls, config: RunConfig, found: Estimate) -> Self:
         """What an estimate says of a run."""
-        batch = config.training.batch_size
+        batch = config.trained.batch_size
         # With a time budget the clock ends the training, so that its seconds say nothing about the rate.
-        per_s = batch / found.step_s if config.training.minutes else config.training.steps * batch / found.training_s
+        per_s = batch / found.step_s if config.trained.minutes else config.trained.steps * batch / found.training_s
         scored = found.evaluation_s or 1.0
         return cls(found.seconds, per_s, found.test_windows / scored)
 

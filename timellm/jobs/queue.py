@@ -47,7 +47,7 @@ def runs_per_device() -> int:
 
 def queue_device(config: RunConfig) -> str:
     """The device that a run is queued for; read from the machine's files, because nothing here loads torch."""
-    wanted = config.training.device
+    wanted = config.device
     return ("cuda" if _NVIDIA.exists() else "cpu") if wanted == "auto" else wanted
 
 
@@ -122,7 +122,7 @@ def edit(database: Database, run_id: str, config: RunConfig, *, name: str, promi
         BackboneError: it would run code of its backbone, and the operator of this server has not allowed that.
         JobError: the run no longer waits.
     """
-    check_remote_code(config.model)
+    check_remote_code(config.forecaster)
     config = with_absolute_paths(config)
     changes = {
         "config": config.to_json(),

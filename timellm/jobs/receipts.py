@@ -53,7 +53,7 @@ def receipt_key(config: RunConfig) -> str:
     backbone = with_absolute_paths(config).model.backbone
     name = re.sub(r"[^a-z0-9]+", "-", Path(backbone).name.lower()).strip("-")[:40]
     told_apart = hashlib.sha256(backbone.encode()).hexdigest()[:8]
-    model, training = config.model, config.training
+    model, training = config.model, config.trained
     return f"{name}-{told_apart}-{model.layers}-{model.context}-{training.batch_size}-{training.device}"
 
 

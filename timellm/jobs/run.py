@@ -11,8 +11,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from timellm.config import RunConfig
+from timellm.config import RunConfig, TimeLLMConfig
 from timellm.data.uploads import table_title
+from timellm.forecasters.registry import kind_of
 from timellm.training.progress import Phase
 
 State = Literal["queued", "running", "finished", "stopped", "failed"]
@@ -151,16 +152,19 @@ def one_line(text: str) -> str:
 
 
 def default_name(config: RunConfig) -> str:
-    """Table and backbone, for a run that nobody named."""
-    return one_line(f"{table_title(Path(config.data.path))}, {Path(config.model.backbone).name}")
+    """Table and backbone or forecaster, for a run that nobody named."""
+    forecaster = config.forecaster
+    what = Path(forecaster.backbone).name if isinstance(forecaster, TimeLLMConfig) else kind_of(config.kind).title
+    return one_line(f"{table_title(Path(config.data.path))}, {what}")
 
 
 def with_absolute_paths(config: RunConfig) -> RunConfig:
     """The configuration as a process in any folder can read it: table and backbone folder by absolute path."""
     changes = {"path": str(Path(config.data.path).expanduser().resolve())}
-    backbone = Path(config.model.backbone).expanduser()
-    if len(backbone.parts) > 1 and backbone.is_dir():  # a bare name is the catalogue's
-        changes["backbone"] = str(backbone.resolve())
+    if isinstance(config.forecaster, TimeLLMConfig):
+        backbone = Path(config.forecaster.backbone).expanduser()
+        if len(backbone.parts) > 1 and backbone.is_dir():  # a bare name is the catalogue's
+            changes["backbone"] = str(backbone.resolve())
     return config.updated(**changes)
 
 

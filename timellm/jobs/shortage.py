@@ -73,7 +73,7 @@ def smaller_settings(
         facts = known_facts() or measured_facts()
         around = Surroundings(_table_size(run_dir), facts)
         counted = estimate(config, around).memory_mib
-        have = _within_limits(budget(facts, config.training.device, freed_mib=own_mib))
+        have = _within_limits(budget(facts, config.device, freed_mib=own_mib))
         # It needed at least what it held, so the count may be too low, and by as much for other settings.
         too_low = max(1.0, (peak_mib or 0.0) / counted)
         return largest_that_fits(config, min(have.free_mib / too_low, _CLEARLY_LESS * counted), around)

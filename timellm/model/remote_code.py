@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from timellm.config import ModelConfig
+from timellm.config import ForecasterConfig, TimeLLMConfig
 from timellm.errors import BackboneError
 
 CONSENT = "TIMELLM_ALLOW_REMOTE_CODE"
@@ -22,13 +22,13 @@ def needs_consent() -> bool:
     return os.environ.get(REACHED_BY_OTHERS) == "1" and os.environ.get(CONSENT) != "1"
 
 
-def check_remote_code(config: ModelConfig) -> None:
+def check_remote_code(config: ForecasterConfig) -> None:
     """Refuse to run a backbone's code on a server for others whose operator has not agreed.
 
     Raises:
         BackboneError: says what the operator has to set.
     """
-    if config.trust_remote_code and needs_consent():
+    if isinstance(config, TimeLLMConfig) and config.trust_remote_code and needs_consent():
         raise BackboneError(
             f"the run would execute Python code that ships with {config.backbone}, and this server can be reached from"
             f" other machines; its operator has to allow that with {CONSENT}=1 in the server's environment, or switch"

@@ -35,16 +35,16 @@ class Seconds:
 def seconds_by_arithmetic(config: RunConfig, shape: BackboneShape, facts: MachineFacts, *, dtype: str) -> Seconds:
     """Seconds from counted operations and measured rates."""
     prompt = prompt_tokens(config, shape)
-    checkpointed = config.training.gradient_checkpointing
+    checkpointed = config.trained.gradient_checkpointing
     frozen, trained = window_operations(config.model, shape, prompt=prompt, passes=3 + checkpointed)
-    parts = min(config.training.accumulation, config.training.batch_size)
+    parts = min(config.trained.accumulation, config.trained.batch_size)
     once = prototype_operations(config.model, shape)
     rate = _REACHED * 1e9 * facts.gflops.get(dtype, facts.gflops["float32"])
     rate32 = _REACHED * 1e9 * facts.gflops["float32"]
     unpacking = _unpacking_s(config, shape, facts)
     # Forward, backward, and with checkpointing forward again; the prompt of a causal backbone goes forward alone.
     unpackings = parts * (2 + checkpointed + shape.causal)
-    step = config.training.batch_size * (frozen / rate + trained / rate32)
+    step = config.trained.batch_size * (frozen / rate + trained / rate32)
     step += 3 * parts * once / rate32 + unpackings * unpacking
     # The optimiser reads and writes weight, gradient and two moments.
     step += 7 * 4 * trained_weights(config.model, shape) / (facts.gib_per_s * 2**30)
@@ -98,6 +98,6 @@ def _unpacking_s(config: RunConfig, shape: BackboneShape, facts: MachineFacts) -
 
 def training_seconds(config: RunConfig, seconds: Seconds, *, validation_windows: int) -> float:
     """Training with its validations; a time budget ends it if that comes first."""
-    looked_at = evaluated_windows(min(config.training.validation_windows, validation_windows))
-    whole = config.training.steps * seconds.step + config.training.validations * looked_at * seconds.window
-    return min(whole, 60 * config.training.minutes) if config.training.minutes else whole
+    looked_at = evaluated_windows(min(config.trained.validation_windows, validation_windows))
+    whole = config.trained.steps * seconds.step + config.trained.validations * looked_at * seconds.window
+    return min(whole, 60 * config.trained.minutes) if config.trained.minutes else whole

@@ -23,7 +23,6 @@ from timellm.workspace import write_whole
 CONFIG = "config.json"
 ADAPTER = "adapter.safetensors"
 COMPANIONS = ("table.parquet", "table.json", "scaler.json")
-_MAY_DIFFER = ("path", "device", "trust_remote_code")  # where a run lies and works does not change what it learned
 _REMEDY = "put back what was there, or train the run again"
 
 
@@ -121,13 +120,13 @@ def check_companions(run_dir: Path, facts: Mapping[str, str]) -> None:
 
 def _check_settings(run_dir: Path, trained_with: str) -> None:
     found = load_config(run_dir)
-    try:
-        changed = found.differences(RunConfig.from_json(trained_with))
+    try:  # where a run lies and works does not change what it learned
+        changed = found.changes(RunConfig.from_json(trained_with), "windows", "weights", "speed")
     except ConfigError as error:
         raise CheckpointError(f"{run_dir / ADAPTER} is from another version: {error}; train the run again") from error
     for name, (now, then) in changed.items():
         moved = name == "backbone" and Path(now).name == Path(then).name  # a folder may lie elsewhere today
-        if name not in _MAY_DIFFER and not moved:
+        if not moved:
             raise CheckpointError(
                 f"{run_dir / CONFIG} says {name}={now!r}, but the weights were trained with {then!r}; {_REMEDY}"
             )

@@ -112,7 +112,7 @@ def _counted(
     config: RunConfig, around: Surroundings, shape: BackboneShape, *, scored: bool = True
 ) -> tuple[MemoryNeed, Seconds]:
     facts, dtype = around.facts, dtype_in_use(config, around.facts)
-    on_gpu = facts.gpu is not None and config.training.device != "cpu"
+    on_gpu = facts.gpu is not None and config.device != "cpu"
     process = facts.process_mib + (facts.quantization_mib if config.model.quantization != "none" else 0)
     memory = memory_need(
         config, shape, around.table, process_mib=None if on_gpu else process, dtype=dtype, scored=scored

@@ -79,7 +79,7 @@ def memory_need(
     `process_mib` is what the program itself takes; None counts a GPU's memory, where neither program nor table is.
     A trial ends before the test part is `scored`.
     """
-    model, training = config.model, config.training
+    model, training = config.model, config.trained
     trained, number_bytes = trained_weights(model, shape), _BYTES[dtype]
     count = PassCount(model, shape, number_bytes, *prompt_tokens(config, shape))
     batch = min(training.batch_size, training_windows(config, table) or training.batch_size)
@@ -165,7 +165,7 @@ def _table_bytes(table: TableSize) -> float:
 
 def scoring_bytes(config: RunConfig, table: TableSize) -> float:
     """What the scoring of all test windows holds at its peak, beside the table."""
-    return _SCORING * 8 * test_windows(config, table) * config.model.horizon
+    return _SCORING * 8 * test_windows(config, table) * config.task.horizon
 
 
 def evaluated_windows(windows: int) -> int:
@@ -175,7 +175,7 @@ def evaluated_windows(windows: int) -> int:
 
 def training_windows(config: RunConfig, table: TableSize) -> int:
     """Windows of the training part; 0 when it is too short for one, or nothing is known of the table."""
-    return _windows(config, table, part=0, before=config.model.context)
+    return _windows(config, table, part=0, before=config.task.context)
 
 
 def test_windows(config: RunConfig, table: TableSize) -> int:
@@ -187,4 +187,4 @@ def _windows(config: RunConfig, table: TableSize, *, part: int, before: int) -> 
     if not table.rows:
         return 0
     channels = len(config.data.channels) or table.channels
-    return channels * max(0, config.data.split_rows(table.rows)[part] - before - config.model.horizon + 1)
+    return channels * max(0, config.task.split_rows(table.rows)[part] - before - config.task.horizon + 1)

@@ -74,10 +74,10 @@ def largest_that_fits(config: RunConfig, free_mib: float, around: Surroundings) 
 def _least(config: RunConfig, settings: dict[str, Any], price: str, free_mib: float, around: Surroundings) -> Offer:
     """The offer of `settings`, with no more parts and no more computed twice than it takes to fit."""
     wanted = {name: value for name, value in settings.items() if name not in ("accumulation", "gradient_checkpointing")}
-    most = settings.get("accumulation", config.training.accumulation)
+    most = settings.get("accumulation", config.trained.accumulation)
     for twice in ({}, {"gradient_checkpointing": True}) if "gradient_checkpointing" in settings else ({},):
-        for parts in (config.training.accumulation, *_doublings(config.training.accumulation, most)):
-            split = {"accumulation": parts} if parts != config.training.accumulation else {}
+        for parts in (config.trained.accumulation, *_doublings(config.trained.accumulation, most)):
+            split = {"accumulation": parts} if parts != config.trained.accumulation else {}
             found = _estimated(config, wanted | split | twice, around)
             if found is not None and fits(found.memory_mib, free_mib):
                 words = _price(wanted, split | twice, price)
@@ -103,7 +103,7 @@ def _estimated(base: RunConfig, settings: dict[str, Any], around: Surroundings) 
 
 def _foundations(config: RunConfig) -> list[dict[str, Any]]:
     """What is changed before a way is tried: nothing, all that changes no result, and that with 4-bit storage."""
-    same: dict[str, Any] = {"accumulation": config.training.batch_size, "gradient_checkpointing": True}
+    same: dict[str, Any] = {"accumulation": config.trained.batch_size, "gradient_checkpointing": True}
     if config.model.prototype_source == "map":
         same["prototype_source"] = "direct"
     stored = [] if config.model.quantization == "4bit" else [same | {"quantization": "4bit"}]
@@ -112,7 +112,7 @@ def _foundations(config: RunConfig) -> list[dict[str, Any]]:
 
 def _ways(config: RunConfig) -> list[_Choices]:
     """Each way to save memory with its settings, the ways that change no result first."""
-    model, training = config.model, config.training
+    model, training = config.model, config.trained
     ways: list[_Choices] = [
         [
             ({"accumulation": parts}, _SAME["accumulation"].format(parts))

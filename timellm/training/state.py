@@ -20,9 +20,10 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from timellm.errors import CheckpointError
+from timellm.config import RunConfig
+from timellm.errors import CheckpointError, ConfigError
 from timellm.json_text import parse_json
-from timellm.training.checkpoint import check_companions, companions, read_adapter, write_adapter
+from timellm.training.checkpoint import CONFIG, check_companions, companions, read_adapter, write_adapter
 from timellm.training.processes import from_main, gathered, is_sharded
 from timellm.training.tensorfile import read_tensors, write_tensors
 from timellm.training.zero import moments, restore_moments
@@ -33,6 +34,9 @@ STATE = "training_state.safetensors"
 _EVERY_S = 20.0
 _REMEDY = "delete it, and the run starts again from its beginning"
 _COST = 0.02  # of the time may go into writing the state
+_VERSION, _CONFIG, _RULES = "version", "settings", "rules"
+_CONFIG_1 = CONFIG
+"""Where the header of the first version has the settings: as every file of trained weights does."""
 
 
 def has_state(run_dir: Path) -> bool:
@@ -60,16 +64,44 @@ class Standing:
     """Losses of the last steps."""
 
 
+@dataclass(frozen=True)
+class Belonging:
+    """What must be the same when training goes on."""
+
+    config: RunConfig
+    rules: str = ""
+    """Rules that decide the windows and that earlier versions did not have; empty where none applies."""
+
+    def differs_from(self, header: Mapping[str, str]) -> str | None:
+        """How a state with this header differs; None if it belongs to the same training.
+
+        A run may go on where its table lies elsewhere, on another device, or where another tracker is there.
+        """
+        if _VERSION not in header:
+            return self._differs_from_1(header)
+        changed = self.config.changes(RunConfig.from_json(header[_CONFIG]), "windows", "weights", "speed")
+        if changed:
+            return ", ".join(f"{name} was {then!r} and is {now!r}" for name, (now, then) in changed.items())
+        return None if header[_RULES] == self.rules else "its windows are cut differently now"
+
+    def _differs_from_1(self, header: Mapping[str, str]) -> str | None:
+        """As `differs_from`, for the first version, which kept a digest of its settings without their places."""
+        tree = parse_json(header[_CONFIG_1])
+        for section, name, place in (("data", "path", ""), ("model", "trust_remote_code", False),
+                                     ("training", "tracker", "none")):  # fmt: skip
+            tree[section][name] = place
+        if _digest(json.dumps(tree, indent=2) + self.rules) != header.get("belongs_to"):
+            return "an earlier version began it on windows that are now cut differently"
+        changed = self.config.changes(RunConfig.from_json(header[_CONFIG_1]), "windows", "weights", "speed")
+        return ", ".join(changed) or None
+
+
 class StateFile:
-    """The state of one training in a run's folder.
+    """The state of one training in a run's folder."""
 
-    `belongs_to` is a text that must be the same when training goes on: the configuration it was started with, and what
-    else decides its windows.
-    """
-
-    def __init__(self, run_dir: Path, *, belongs_to: str) -> None:
+    def __init__(self, run_dir: Path, belonging: Belonging) -> None:
         self.path = run_dir / STATE
-        self._key = hashlib.sha256(belongs_to.encode()).hexdigest()
+        self._belonging = belonging
         self._written, self._took = time.monotonic(), 0.0
 
     def due(self) -> bool:
@@ -105,7 +137,12 @@ class StateFile:
                 tensors[f"optimizer.{key}.{name}"] = value
         tensors |= {f"random.{name}": states for name, states in random.items()}
         tensors |= {f"best.{name}": weight for name, weight in best.items()}
-        header = {"belongs_to": self._key, "standing": json.dumps(asdict(standing))}
+        header = {
+            _VERSION: "2",
+            _CONFIG: self._belonging.config.to_json(),
+            _RULES: self._belonging.rules,
+            "standing": json.dumps(asdict(standing)),
+        }
         write_tensors(self.path, tensors, facts=header | companions(self.path.parent))
         self._written = time.monotonic()
         self._took = self._written - begin
@@ -153,12 +190,13 @@ class StateFile:
         tensors, header = read_tensors(self.path, remedy=_REMEDY)
         try:
             standing = Standing(**parse_json(header["standing"], constants=True))
-        except (KeyError, TypeError, ValueError) as error:
+            differs = self._belonging.differs_from(header)
+        except (KeyError, TypeError, ValueError, ConfigError) as error:
             raise CheckpointError(f"{self.path} is from another version ({error}); {_REMEDY}") from error
-        if header.get("belongs_to") != self._key:
+        if differs:
             raise CheckpointError(
-                f"{self.path} belongs to a training with other settings or another table, or an earlier version began"
-                " it on windows that are now cut differently; use a new folder, or delete it to start again"
+                f"{self.path} belongs to a training with other settings or another table ({differs}); use a new folder,"
+                " or delete it to start again"
             )
         check_companions(self.path.parent, header)
         return standing, tensors
@@ -166,6 +204,10 @@ class StateFile:
     def remove(self) -> None:
         """Remove the state: training is over."""
         self.path.unlink(missing_ok=True)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -110,7 +110,7 @@ def tracking(accelerator: Accelerator, config: RunConfig, run_dir: Path) -> Iter
     Raises:
         ConfigError: the tracker cannot begin; nothing has been trained yet.
     """
-    if config.training.tracker == "none":
+    if config.trained.tracker == "none":
         yield Tracking(None)
         return
     from_main(accelerator, lambda: _begin(accelerator, config, run_dir))
@@ -126,7 +126,7 @@ def tracking(accelerator: Accelerator, config: RunConfig, run_dir: Path) -> Iter
         try:
             _end(accelerator.trackers.pop(), went_well=went_well)
         except Exception as error:  # noqa: BLE001 - as above
-            log.warning("tracker %s did not end well: %s", config.training.tracker, _in_a_line(error))
+            log.warning("tracker %s did not end well: %s", config.trained.tracker, _in_a_line(error))
 
 
 _REMEDIES = {
@@ -137,7 +137,7 @@ _REMEDIES = {
 
 
 def _begin(accelerator: Accelerator, config: RunConfig, run_dir: Path) -> None:
-    name = config.training.tracker
+    name = config.trained.tracker
     check_tracker(name)
     try:
         accelerator.trackers = [_begun(name, config, run_dir)]
@@ -200,6 +200,7 @@ def _flat(config: RunConfig) -> dict[str, str | int | float | bool]:
     return {
         f"{section}.{name}": value if isinstance(value, str | int | float | bool) else json.dumps(value)
         for section, settings in config.to_dict().items()
+        if isinstance(settings, dict)
         for name, value in settings.items()
     }
 

@@ -65,9 +65,9 @@ def _measure(config: RunConfig) -> Trial:
     from timellm.training.memory import EVALUATION_BATCH
 
     prepared = PreparedData.of(load_table(config.data), config)
-    device = device_of(config.training.device)
+    device = device_of(config.device)
     backbone = load_backbone(config.model, device=device)
-    torch.manual_seed(config.training.seed)
+    torch.manual_seed(config.trained.seed)
     network = TimeLLM(config.model, backbone=backbone, description=config.data.description)
     windows = TrainingWindows(prepared.source(device), prepared.windows("training"), prepared.windows("validation"))
     few = {"steps": _STEPS, "minutes": None, "validations": 1, "validation_windows": EVALUATION_BATCH}
@@ -75,7 +75,7 @@ def _measure(config: RunConfig) -> Trial:
     train(
         network,
         windows,
-        config.updated(**few).training,
+        config.updated(**few).trained,
         save_best=lambda: None,
         on_progress=lambda _: moments.append(time.perf_counter()),
         should_stop=never_stop,

@@ -96,7 +96,7 @@ def curves(comparison: Comparison) -> None:
         key=f"compared/{part}",
         alt=f"{part} loss of the compared runs by step",
     )
-    if part == "Train" and len({run.config.training.loss for run in comparison.runs}) > 1:
+    if part == "Train" and len({run.config.trained.loss for run in comparison.runs}) > 1:
         st.caption("The runs are trained on different losses, so these curves cannot be compared.")
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 import annotated_types
 import streamlit as st
 
-from timellm.config import SECTIONS, section_of
+from timellm.config import field_of
 from timellm.jobs.cluster_runs import MOST_WORKERS
 from timellm.json_text import read_json
 from timellm.model.catalog import find
@@ -82,8 +82,7 @@ def keep(form: Form) -> None:
 
 
 def _reset(form: Form) -> None:
-    sections = form.defaults.model.model_dump() | form.defaults.training.model_dump()
-    settings = sections | {"split": form.default("split"), "missing": form.default("missing"), "channels": []}
+    settings = {name: form.default(name) for name in _SETTINGS} | {"backbone": form.default("backbone"), "channels": []}
     setup.put(form, settings | {"name": ""} | {name: _USUAL[name] for name in ("where", "workers")})
     st.session_state[keys.setting(form.table_id, "preset")] = PRESETS[0].name
 
@@ -120,7 +119,7 @@ def _offered(name: str, value: Any, table: Table) -> bool:
 
 
 def _allowed(name: str, value: Any) -> bool:
-    field = SECTIONS[section_of(name)].model_fields[name]
+    field = field_of(name)
     if get_origin(field.annotation) is Literal:
         return value in get_args(field.annotation)
     if field.annotation is bool:

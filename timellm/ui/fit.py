@@ -53,7 +53,7 @@ def card(form: Form, config: RunConfig, table: Table, *, test_windows: int, here
             st.markdown(f"Each worker needs at most about **{memory(found.memory_mib)}**.")
             st.caption("How much the cluster's nodes have free, and how fast they are, is not known here.")
             return None
-        have = budget(facts, config.training.device, freed_mib=measuring.held_by_a_run())
+        have = budget(facts, config.device, freed_mib=measuring.held_by_a_run())
     except TimeLLMError as error:
         st.caption(f"Memory and time are not known: {plain(str(error))}.")
         return None

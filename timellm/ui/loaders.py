@@ -50,7 +50,7 @@ def table(config: DataConfig) -> Table:
     Raises:
         DataError: it cannot be used.
     """
-    reading = config.model_copy(update={"description": "", "split": DataConfig.model_fields["split"].default})
+    reading = config.model_copy(update={"description": ""})
     return _table(reading.model_dump_json(), _stamp(Path(config.path)))
 
 
@@ -63,10 +63,9 @@ def _table(config_json: str, stamp: tuple[int, int] | None) -> Table:
 
 def window_counts(config: RunConfig, content: Table) -> WindowCounts:
     """How many windows a run of `config` on its table would have; counted once for the settings that decide it."""
-    data, model = config.data, config.model
-    decides = (data.channels, data.split, data.missing, model.context, model.horizon, model.patch_length, model.stride)
-    reading = data.model_dump_json(exclude={"description", "split", "missing"})
-    return _window_counts(config, content, f"{reading} {decides}", _stamp(Path(data.path)))
+    reading = config.data.model_dump_json(exclude={"description"})
+    decides = f"{config.task.model_dump_json()} {config.forecaster.model_dump_json(include={'patch_length', 'stride'})}"
+    return _window_counts(config, content, f"{reading} {decides}", _stamp(Path(config.data.path)))
 
 
 @st.cache_resource(max_entries=128, show_spinner="Counting windows …")

@@ -88,7 +88,7 @@ def _draw(window: PinnedWindow, seen: PinnedForecasts, at: int, *, key: str) -> 
 
 def _why_none(run: Run) -> str:
     try:
-        wanted = run.config.training.pinned_windows
+        wanted = run.config.trained.pinned_windows
     except ConfigError:  # of another version; its progress can be looked at all the same
         wanted = 0
     if not wanted:

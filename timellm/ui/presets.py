@@ -51,9 +51,8 @@ def picker(form: Form, config: RunConfig | None) -> None:
 
 
 def _choose(form: Form, preset: Preset) -> None:
-    config = preset.over(form.defaults)
-    sections = config.model.model_dump() | config.training.model_dump()
-    setup.put(form, {name: sections[name] for name in GOVERNED})
+    settings = preset.over(form.defaults).settings()
+    setup.put(form, {name: settings[name] for name in GOVERNED})
     st.session_state[_key(form)] = preset.name
 
 

@@ -42,9 +42,8 @@ def fill_form(run: Run, *, waits: bool = False) -> str:
     corrected = {name: getattr(config.data, name) for name in _ROLES}
     keys.choose("table", table_id)
     keys.choose_roles({name: value for name, value in corrected.items() if value != getattr(usual, name)})
-    settings = config.model.model_dump() | config.training.model_dump()
-    settings |= {"split": config.data.split, "missing": config.data.missing, "channels": list(config.data.channels)}
-    settings["name"] = run.name if waits else ""
+    own = {**config.task.model_dump(), **config.forecaster.model_dump(), **config.trained.model_dump()}
+    settings = own | {"channels": list(config.data.channels), "name": run.name if waits else ""}
     setup.put(Form(table_id, config), settings)
     draft.filled(table_id)
     # The code of a backbone was trusted for this one; the form withdraws that when another one is chosen.

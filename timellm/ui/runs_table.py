@@ -47,8 +47,9 @@ def runs_frame(listed: tuple[Listed, ...]) -> pd.DataFrame:
             "Best validation MSE": [run.best_validation_loss for run in listed],
             "Skill": [None if run.skill is None else 100 * run.skill for run in listed],
             "Data": [run.table for run in listed],
-            "Backbone": [run.backbone or "unreadable" for run in listed],
-            "Quantization": [QUANTIZATION.get(run.quantization, "unreadable") for run in listed],
+            "Forecaster": [run.forecaster or "unreadable" for run in listed],
+            "Backbone": [run.backbone for run in listed],
+            "Quantization": [QUANTIZATION.get(run.quantization, "") for run in listed],
             "Tags": [", ".join(run.tags) for run in listed],
             "Started": [ago(run.started or run.created) for run in listed],
         }

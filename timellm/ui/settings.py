@@ -13,78 +13,31 @@ from typing import Any, Literal, get_args, get_origin
 import annotated_types
 import streamlit as st
 
-from timellm.config import SECTIONS, RunConfig, section_of, setting_help
+from timellm.config import (
+    RunConfig,
+    TaskConfig,
+    TimeLLMConfig,
+    TrainingConfig,
+    field_of,
+    section_of,
+    sections,
+    setting_help,
+)
+from timellm.config import setting_label as label
 from timellm.jobs.comparison import shown_value
 from timellm.ui import keys
 from timellm.ui.words import QUANTIZATION
 
-LABELS = {
-    "path": "Table",
-    "backbone_dtype": "Backbone arithmetic",
-    "trust_remote_code": "Run the backbone's code",
-    "d_model": "Patch embedding width",
-    "d_ff": "Backbone channels kept",
-    "context": "Context, rows",
-    "horizon": "Horizon, rows",
-    "patch_length": "Patch length, rows",
-    "stride": "Stride, rows",
-    "minutes": "Time budget, minutes",
-    "clip_norm": "Gradient norm limit",
-    "missing": "Missing values",
-    "split": "Train / validation / test",
-    "validations": "Validations",
-    "patience": "Patience, validations",
-    "optimizer": "Optimiser",
-    "layers": "Layers used",
-    "steps": "Steps at most",
-    "tracker": "Experiment tracker",
-}
+_IN_PLAIN_SIGHT = ("context", "horizon", "kind", "backbone", "layers", "quantization", "steps", "minutes")
+"""Settings that each step of the form shows; its other settings are behind 'All settings of this step'."""
+_NOT_OFFERED = ("deepspeed",)  # it needs several processes, which a page does not start
 ADVANCED = {
-    "Data": ("split", "missing"),
-    "Model": (
-        "patch_length",
-        "stride",
-        "heads",
-        "d_model",
-        "d_ff",
-        "prototypes",
-        "prototype_source",
-        "prompt_style",
-        "statistic_digits",
-        "lags",
-        "dropout",
-        "attention_dropout",
-        "round_patches",
-        "backbone_dtype",
-        "trust_remote_code",
-    ),
-    "Training": (
-        "batch_size",
-        "accumulation",
-        "gradient_checkpointing",
-        "learning_rate",
-        "schedule",
-        "loss",
-        "optimizer",
-        "weight_decay",
-        "clip_norm",
-        "validations",
-        "validation_windows",
-        "pinned_windows",
-        "patience",
-        "seed",
-        "device",
-        "tracker",
-    ),
+    title: tuple(name for name in fields.model_fields if name not in (*_IN_PLAIN_SIGHT, *_NOT_OFFERED))
+    for title, fields in (("Data", TaskConfig), ("Model", TimeLLMConfig), ("Training", TrainingConfig))
 }
 
 _FLOAT_STEPS = {"learning_rate": 0.0005, "dropout": 0.05, "clip_norm": 0.1}
 _ROOM_SIDE_BY_SIDE = 16  # letters of all choices together; more of them are cut off in a third of the form
-
-
-def label(name: str) -> str:
-    """A setting's name in words."""
-    return LABELS.get(name, name.replace("_", " ").capitalize())
 
 
 @dataclass(frozen=True)
@@ -104,7 +57,7 @@ class Form:
 
     def widget(self, name: str, **options: Any) -> Any:
         """Draw the widget of a setting and return its value; `options` go to the widget (max_value, label ...)."""
-        field = SECTIONS[section_of(name)].model_fields[name]
+        field = field_of(name)
         key, usual = keys.setting(self.table_id, name), self.default(name)
         common = {
             "label": options.pop("label", label(name)),
@@ -136,12 +89,12 @@ class Form:
         Raises:
             ConfigError: a value is not allowed, or two contradict each other.
         """
-        kept = {name: self.value(name) for kind in SECTIONS.values() for name in kind.model_fields}
+        kept = {name: self.value(name) for fields in sections().values() for name in fields.model_fields}
         return self.defaults.updated(**kept | settings)
 
 
 def _limits(name: str) -> dict[str, Any]:
-    field = SECTIONS[section_of(name)].model_fields[name]
+    field = field_of(name)
     whole = field.annotation is int
     limits: dict[str, Any] = {"step": 1} if whole else {"step": _FLOAT_STEPS.get(name, 0.01), "format": "%g"}
     number: Callable[[Any], float] = int if whole else float

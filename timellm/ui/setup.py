@@ -58,7 +58,7 @@ def what(form: Form, table: Table, *, advanced: bool) -> dict[str, Any]:
     if advanced:
         _group(form, "Data")
     try:
-        rows = form.gathered().data.split_rows(len(table.values))
+        rows = form.gathered().task.split_rows(len(table.values))
         charts.draw(split_strip, table.values[first], rows, alt="How the table is split")
         st.caption(f"Rows of each part in time order, drawn on {plain(first)}. Only the first part is learned from.")
     except TimeLLMError as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from timellm.config import DataConfig, ModelConfig, RunConfig
+from timellm.config import DataConfig, RunConfig, TaskConfig, TimeLLMConfig
 from timellm.data.encodings import LEGACY
 from timellm.data.samples import find_sample, samples
 from timellm.data.season import suggest_description, suggest_lengths
@@ -96,9 +96,9 @@ def form(table_id: str, data: DataConfig, content: Table) -> Form:
     Raises:
         DataError: the table is too short for any run.
     """
-    context, horizon = suggest_lengths(content, data)
-    patch_length = min(ModelConfig().patch_length, context)
-    stride = min(ModelConfig().stride, max(1, patch_length // 2))
+    context, horizon = suggest_lengths(content, TaskConfig())
+    patch_length = min(TimeLLMConfig().patch_length, context)
+    stride = min(TimeLLMConfig().stride, max(1, patch_length // 2))
     described = {"description": data.description or _usual_description(table_id, content)}
     lengths = {"context": context, "horizon": horizon, "patch_length": patch_length, "stride": stride}
     # All at once: a short context with the default patch would not be allowed.

@@ -70,7 +70,7 @@ def measure_receipt(
         layers=config.model.layers,
         context=config.model.context,
         horizon=config.model.horizon,
-        batch_size=config.training.batch_size,
+        batch_size=config.trained.batch_size,
         table=Path(config.data.path).name,
         windows=facts.get("windows", 0),
         rows=tuple(rows),

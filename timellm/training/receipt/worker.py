@@ -63,11 +63,11 @@ def measure(config: RunConfig, folder: Path) -> dict[str, Any]:
         described = config.data.description or suggest_description(table, Path(config.data.path).stem)
         prepared = PreparedData.of(table, config)
         training, validation = prepared.windows("training"), prepared.windows("validation")
-        device = device_of(config.training.device)
+        device = device_of(config.device)
         backbone = load_backbone(config.model, device=device, on_bytes=_Fetch())
     except TimeLLMError as error:
         raise _Input from error
-    torch.manual_seed(config.training.seed)
+    torch.manual_seed(config.trained.seed)
     network = TimeLLM(config.model, backbone=backbone, description=described)
     if not (folder / _ADAPTERS).exists():
         save_file({name: tensor.contiguous() for name, tensor in network.state_dict().items()}, folder / _ADAPTERS)
@@ -78,7 +78,7 @@ def measure(config: RunConfig, folder: Path) -> dict[str, Any]:
 
     _say("progress", share=0.9, doing="comparing hidden states and gradients")
     network.load_state_dict(load_file(folder / _ADAPTERS))
-    probed = training.evenly(min(_PROBED, config.training.batch_size))
+    probed = training.evenly(min(_PROBED, config.trained.batch_size))
     context_BT, target_BH = windows.source.gather(probed.channel, origin=probed.origin)
     errors = compare(network, context_BT, target_BH, reference=folder / _REFERENCE)
     row = {
@@ -109,7 +109,7 @@ def _timed_steps(network: nn.Module, windows: TrainingWindows, config: RunConfig
         return enough and moments[-1] - moments[_WARM_UP] > _TIMED_S
 
     train(
-        network, windows, config.updated(**few).training, save_best=lambda: None, on_progress=on_progress,
+        network, windows, config.updated(**few).trained, save_best=lambda: None, on_progress=on_progress,
         should_stop=should_stop,
     )  # fmt: skip
     return [after - before for before, after in pairwise(moments)][_WARM_UP:]

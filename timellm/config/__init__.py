@@ -1,0 +1,35 @@
+"""The configuration of a run: a table, a task on it, a forecaster, and its training where it trains step by step."""
+
+from timellm.config.forecasters import (
+    KINDS,
+    AutoformerConfig,
+    DLinearConfig,
+    ForecasterConfig,
+    ModelConfig,
+    NaiveConfig,
+    PatchTSTConfig,
+    Quantization,
+    RidgeConfig,
+    TimeLLMConfig,
+)
+from timellm.config.run import RunConfig
+from timellm.config.section import Affects
+from timellm.config.settings import (
+    field_of,
+    kind_section,
+    names_affecting,
+    parse_setting,
+    section_of,
+    sections,
+    setting_help,
+    setting_label,
+)
+from timellm.config.table import DataConfig, TaskConfig
+from timellm.config.training import TrainingConfig
+
+__all__ = [
+    "KINDS", "Affects", "AutoformerConfig", "DLinearConfig", "DataConfig", "ForecasterConfig", "ModelConfig",
+    "NaiveConfig", "PatchTSTConfig", "Quantization", "RidgeConfig", "RunConfig", "TaskConfig", "TimeLLMConfig",
+    "TrainingConfig", "field_of", "kind_section", "names_affecting", "parse_setting", "section_of", "sections",
+    "setting_help", "setting_label",
+]  # fmt: skip

@@ -1,0 +1,99 @@
+"""The sections that every run has: the table (`DataConfig`) and the task on it (`TaskConfig`)."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import field_validator
+
+from timellm.config.section import Section, setting
+from timellm.errors import ConfigError
+
+
+class DataConfig(Section):
+    """Which table, and what its columns mean."""
+
+    affects = "windows"
+
+    path: str = setting(affects="place", title="Table")
+    """CSV file, as an absolute path once a run is queued."""
+    layout: Literal["auto", "wide", "long"] = "auto"
+    """wide: one timestamp column and numeric columns; long: one row per series and timestamp."""
+    time_column: str | None = None
+    """Timestamp column; found by its content when not given."""
+    id_column: str | None = None
+    """Series ID column of a long table."""
+    value_column: str | None = None
+    """Target column of a long table."""
+    channels: tuple[str, ...] = ()
+    """Columns (wide) or series IDs (long) to learn and forecast; empty means all of them."""
+    time_of_day_column: str | None = None
+    """Column of times of day beside a timestamp column of dates; found by its content when not given."""
+    decimal: Literal["auto", "point", "comma"] = "auto"
+    """Decimal sign of numbers such as 1.017, which may be 1.017 or 1017. Columns that show their sign themselves (12.5)
+    are read as they show; auto reads the others alike, and asks where no column shows it."""
+    header: Literal["auto", "yes", "no"] = "auto"
+    """Whether the first line names the columns; auto asks when the names look like data."""
+    encoding: str = "auto"
+    """Encoding of the text, such as utf-8, cp1252 or koi8-r; auto takes UTF-8 or what is clear, and asks otherwise."""
+    frequency: str | None = None
+    """Step between rows as a pandas offset alias (h, 15min, D, MS ...); found from the timestamps when not given."""
+    description: str = setting("", affects="weights", max_length=4000)
+    """What the data is, in a sentence or two; becomes the first part of the prompt."""
+
+    @field_validator("encoding")
+    @classmethod
+    def _encoding_is_known(cls, name: str) -> str:
+        try:
+            if name != "auto":
+                b"a".decode(name)
+        except (LookupError, ValueError):
+            raise ValueError("give auto or a text encoding, such as utf-8, cp1252, koi8-r or shift_jis") from None
+        return name
+
+
+class TaskConfig(Section):
+    """What is forecast from what, and how the rows are divided: the same for every forecaster."""
+
+    affects = "windows"
+
+    context: int = setting(336, title="Context, rows", ge=8, le=20_000)
+    """Rows the model sees before it forecasts."""
+    horizon: int = setting(96, title="Horizon, rows", ge=1, le=10_000)
+    """Rows it forecasts."""
+    split: str = setting("70%/10%/20%", title="Train / validation / test")
+    """Train/validation/test in time order, as shares ("70%/10%/20%") or as rows ("8640/2880/2880")."""
+    missing: Literal["skip", "interpolate"] = setting("skip", title="Missing values")
+    """skip: windows that touch a missing value are left out; interpolate: gaps in a context are filled from its own
+    past, and windows that miss a value to forecast are left out."""
+
+    @field_validator("split")
+    @classmethod
+    def _split_is_readable(cls, text: str) -> str:
+        parts = [part.strip() for part in text.split("/")]
+        shares = [part.endswith("%") for part in parts]
+        numbers = [part.rstrip("%").strip() for part in parts]
+        if len(parts) != 3 or any(shares) != all(shares) or not all(n.isdigit() and int(n) > 0 for n in numbers):
+            raise ValueError("give train/validation/test as shares like 70%/10%/20% or as rows like 8640/2880/2880")
+        if all(shares) and sum(map(int, numbers)) != 100:
+            raise ValueError("the three shares must add up to 100%")
+        return "/".join(f"{int(n)}%" if share else str(int(n)) for n, share in zip(numbers, shares, strict=True))
+
+    def split_rows(self, rows: int) -> tuple[int, int, int]:
+        """Rows of train, validation and test for a table of `rows` rows.
+
+        Of shares, train and test are rounded down and validation has the rest, as in the published benchmarks.
+
+        Raises:
+            ConfigError: the split needs more rows than there are.
+        """
+        parts = self.split.split("/")
+        if self.split.endswith("%"):
+            train, _, test = (rows * int(part.rstrip("%")) // 100 for part in parts)
+            return train, rows - train - test, test
+        train, validation, test = map(int, parts)
+        if (total := train + validation + test) > rows:
+            raise ConfigError(
+                f"setting 'split' asks for {total:,} rows ({self.split}), but the table has {rows:,}; lower it"
+            )
+        return train, validation, test

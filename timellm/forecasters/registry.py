@@ -1,0 +1,74 @@
+"""The kinds of forecasters: what they are called, what they can do.
+
+Pages and the command line read this to offer them, so it imports none of them: the code of a kind, and with it torch,
+is loaded when it works. A new kind is one section in `timellm.config.forecasters`, one module here, and one entry.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from timellm.config import KINDS, kind_section
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of forecaster."""
+
+    name: str
+    """As in configurations and after `--model`."""
+    title: str
+    """As leaderboards and pages show it."""
+    purpose: str
+    """What it is, in a sentence."""
+    quick: bool = False
+    """Fitted and scored in seconds, so that every run has it beside its own forecaster."""
+    attention: bool = False
+    """Its attention over text prototypes can be looked at."""
+    language_model: bool = False
+    """It has a backbone, which can be quantised and has to be fetched."""
+    extra: str | None = None
+    """The optional requirement that it needs."""
+
+    @property
+    def trains(self) -> bool:
+        """Whether it learns step by step."""
+        return kind_section(self.name).trains
+
+
+_ALL = (
+    Kind(
+        "time_llm",
+        "Time-LLM",
+        "A frozen language model reads the series in its own words; small adapters around it are trained.",
+        attention=True,
+        language_model=True,
+    ),
+    Kind(
+        "ridge",
+        "Ridge",
+        "One linear map from what was to what comes, solved at once. Hard to beat, and done in seconds.",
+        quick=True,
+    ),
+    Kind("dlinear", "DLinear", "Two linear maps, of trend and rest, trained step by step. Small and fast."),
+    Kind("patchtst", "PatchTST", "A transformer over patches of the series, trained from nothing: no language model."),
+    Kind("autoformer", "Autoformer", "A transformer that follows a series' own repeats; slow on a processor."),
+    Kind(
+        "naive",
+        "Simple forecasts",
+        "What was last, a day, a week or a year ago; the best of these rules is found by validation.",
+        quick=True,
+    ),
+)  # fmt: skip
+REGISTRY: dict[str, Kind] = {kind.name: kind for kind in _ALL}
+assert REGISTRY.keys() == KINDS.keys()
+
+
+def kind_of(name: str) -> Kind:
+    """The kind called `name`.
+
+    Raises:
+        ConfigError: there is none; the message lists them.
+    """
+    kind_section(name)
+    return REGISTRY[name]
