@@ -12,7 +12,7 @@ from timellm.forecasters.decomposition import decompose
 from timellm.forecasters.dlinear import DLinear
 
 
-@pytest.mark.parametrize("moving_average", [1, 5, 25])
+@pytest.mark.parametrize("moving_average", [1, 3, 5, 15, 25, 29])
 def test_trend_and_season_add_up_to_the_series(moving_average):
     series = torch.randn(3, 30, 2, dtype=torch.float64)
     seasonal, trend = decompose(series, moving_average=moving_average)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from timellm.errors import ConfigError
 
@@ -22,9 +21,29 @@ def decompose(series_BLM: Tensor, *, moving_average: int) -> tuple[Tensor, Tenso
     """
     beyond = moving_average // 2
     first, last = (series_BLM[:, end].unsqueeze(1).expand(-1, beyond, -1) for end in (0, -1))
-    padded_BLM = torch.cat([first, series_BLM, last], dim=1)
-    trend_BLM = F.avg_pool2d(padded_BLM.unsqueeze(1), (moving_average, 1), stride=1).squeeze(1)
+    trend_BLM = _moving_sum(torch.cat([first, series_BLM, last], dim=1), moving_average) / moving_average
     return series_BLM - trend_BLM, trend_BLM
+
+
+def _moving_sum(series_BLM: Tensor, rows: int) -> Tensor:
+    """[B, L - rows + 1, M]: the sum of every `rows` rows.
+
+    Sums of 2, 4, 8 ... rows are made of one another, and those that `rows` is made of are added up: 6 additions for 25
+    rows. With the library's average pooling, a training step of Autoformer takes twice as long on a CPU.
+    """
+    length = series_BLM.shape[1] - rows + 1
+    sums_BLM, count, begin = series_BLM, 1, 0
+    total_BLM: Tensor | None = None
+    while count <= rows:
+        if rows & count:
+            part_BLM = sums_BLM[:, begin : begin + length]
+            total_BLM = part_BLM if total_BLM is None else total_BLM + part_BLM
+            begin += count
+        if 2 * count <= rows:
+            sums_BLM = sums_BLM[:, :-count] + sums_BLM[:, count:]
+        count *= 2
+    assert total_BLM is not None
+    return total_BLM
 
 
 def check_moving_average(moving_average: int, *, context: int) -> None:
