@@ -173,6 +173,7 @@ def test_scores_survive_json(broken):
     for name in FRAMES:
         pd.testing.assert_frame_equal(getattr(again, name), getattr(scores, name))
     assert (again.notes, again.own, again.scored) == (scores.notes, scores.own, scores.scored)
+    assert again.known_points == scores.known_points == (100 if broken else 240)
 
 
 def test_long_rows_have_one_value_for_each_model_and_metric():

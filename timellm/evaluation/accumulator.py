@@ -128,7 +128,7 @@ class ScoreAccumulator:
         coverage = Coverage(every, known, zero, {name: t.channel_counts[0].sum() for name, t in self._totals.items()})
         notes = notes_on(coverage, frames=frames, reference=self.reference, present=present, scored=self.scored)
         whole, channel_frame, step_frame = (frame.replace([np.inf, -np.inf], np.nan) for frame in frames)
-        return Scores(whole, channel_frame, step_frame, tuple(notes), self.own, self.scored)
+        return Scores(whole, channel_frame, step_frame, tuple(notes), self.own, self.scored, known)
 
     def _add(
         self, name: str, channel: np.ndarray, actual_BH: np.ndarray, forecast_BH: np.ndarray

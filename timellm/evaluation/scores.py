@@ -39,6 +39,8 @@ class Scores:
     own: str
     """The run's own model."""
     scored: ScoredWindows
+    known_points: int | None = None
+    """Points with an actual value, of all windows; None where an earlier version did not count them."""
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -98,7 +100,7 @@ class Scores:
         stale = tuple(f"{name} has " for name in other.models)
         kept = [note for note in self.notes if not note.startswith(stale)]
         notes = tuple(dict.fromkeys([*kept, *other.notes]))
-        return Scores(**frames, notes=notes, own=self.own, scored=self.scored)
+        return Scores(**frames, notes=notes, own=self.own, scored=self.scored, known_points=self.known_points)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe, with None where a metric is undefined."""
@@ -106,6 +108,7 @@ class Scores:
             "version": VERSION,
             "own": self.own,
             "scored": self.scored.to_dict(),
+            "known_points": self.known_points,
             "rows": _records(self.long()),
             "by_channel": _records(self.by_channel),
             "by_step": _records(self.by_step),
@@ -132,13 +135,14 @@ class Scores:
                 "by_step": _typed(pd.DataFrame(tree["by_step"]), {"model": str, "step": "int64"}),
             }
             scored, own, notes = ScoredWindows.from_dict(tree["scored"]), str(tree["own"]), tuple(tree["notes"])
+            known_points = None if tree["known_points"] is None else int(tree["known_points"])
         except KeyError as error:
             raise CheckpointError(f"the scores lack {error}; evaluate the run again") from None
         except (TypeError, ValueError) as error:
             raise CheckpointError(f"the scores are damaged ({error}); evaluate the run again") from None
         if list(frames["overall"]["model"]).count(own) != 1:
             raise CheckpointError(f"the scores lack {own}; evaluate the run again")
-        return cls(**frames, notes=notes, own=own, scored=scored)
+        return cls(**frames, notes=notes, own=own, scored=scored, known_points=known_points)
 
 
 def upgrade(tree: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -178,6 +182,7 @@ def _from_version_1(tree: Mapping[str, Any]) -> dict[str, Any]:
         "version": VERSION,
         "own": _OWN_OF_VERSION_1,
         "scored": scored | unknown | {"near_zero": None},
+        "known_points": None,
         "rows": [
             {**keys, "model": row["model"], "metric": metric, "value": row.get(metric)}
             | {name: row[name] for name in _COUNTS}

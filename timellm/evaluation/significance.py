@@ -38,6 +38,9 @@ class Comparison:
     model: str
     other: str
     metric: str
+    error: float
+    """Of `model`, on the windows that both cover; NaN where it is not defined."""
+    other_error: float
     difference: float
     """Error of `model` minus that of `other`: below 0 where `model` is better. NaN where it is not defined."""
     relative: float
@@ -67,7 +70,7 @@ class Comparison:
         Raises:
             KeyError, TypeError, ValueError: a field is missing or of another kind.
         """
-        floats = ("difference", "relative", "won", "independent")
+        floats = ("error", "other_error", "difference", "relative", "won", "independent")
         numbers: dict[str, Any] = {name: float("nan" if tree[name] is None else tree[name]) for name in floats}
         numbers |= {name: int(tree[name]) for name in ("windows", "points", "cutoffs")}
         p_value = None if tree["p_value"] is None else float(tree["p_value"])
@@ -100,6 +103,8 @@ def compare(model: str, other: str, errors: WindowErrors, *, other_errors: Windo
         model=model,
         other=other,
         metric=metric,
+        error=error,
+        other_error=reference,
         difference=difference,
         relative=difference / reference if reference > 0 else math.nan,
         p_value=p_value,

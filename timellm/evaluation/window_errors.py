@@ -173,8 +173,10 @@ def read_window_errors(path: Path, metric: str) -> WindowErrors:
 
 def _errors(rows: pa.Table, model: str, metric: str, facts: dict[str, Any]) -> ModelErrors:
     scored = ScoredWindows.from_dict(facts["scored"])
-    number = {name: i for i, name in enumerate(facts["channels"])}
-    channel = np.array([number[name] for name in rows["unique_id"].to_pylist()], np.int64)
+    named = pc.index_in(rows["unique_id"], value_set=pa.array(facts["channels"], pa.string()))
+    if named.null_count:
+        raise ValueError("a window is of a channel that is not listed")
+    channel = named.to_numpy().astype(np.int64)
     place = channel * scored.span + rows["origin"].to_numpy() - scored.first_origin
     order = np.argsort(place)
     if (np.diff(place[order]) == 0).any():
