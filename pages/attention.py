@@ -1,4 +1,4 @@
-"""Attention: which words did each patch of the series get rewritten in?"""
+"""Attention: the text prototypes that each patch of the series is rewritten as."""
 
 import streamlit as st
 
@@ -15,8 +15,9 @@ from timellm.ui.words import moment, plain
 st.title("Attention")
 st.caption(
     "Time-LLM cuts the window into patches and rewrites each one as a mixture of text prototypes, which the language "
-    "model then reads. A bright cell: the patch above it leans on that prototype. Prototypes are named by the "
-    "vocabulary words nearest to them; the names are a reading aid, not a meaning."
+    "model then reads. A bright cell: the patch above it gives much attention to that prototype. "
+    "Prototypes are named by the vocabulary words nearest to them. The names help to read the chart; they are not "
+    "what the prototypes mean."
 )
 
 
@@ -56,8 +57,8 @@ with explained("The attention of this run cannot be shown"):
     best = sorted(top, key=lambda i: -weights[patch, i])[:3]
     named = ", ".join(f"**{plain(', '.join(found.words[i].split(', ')[:3]))}** ({weights[patch, i]:.2%})" for i in best)
     st.markdown(
-        f"Patch {patch + 1} of {patches}, {moment(first)} to {moment(last)}, leans most on {named}. "
-        f"With {prototypes:,} prototypes, even attention would be {1 / prototypes:.2%} each."
+        f"Patch {patch + 1} of {patches}, {moment(first)} to {moment(last)}, gives most attention to {named}. "
+        f"With {prototypes:,} prototypes, equal attention would be {1 / prototypes:.2%} each."
     )
     charts.draw(attention_chart, picture, patch=patch, alt="Attention of each patch to the most used prototypes")
 

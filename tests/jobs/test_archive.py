@@ -180,7 +180,7 @@ def test_table_may_stay_behind(left, store, monkeypatch):
     assert not any("table/" in name for name in zipfile.ZipFile(out).namelist())
     elsewhere = rewritten(out.getvalue(), row={"config_text": left[1].config.updated(path="/not/there.csv").to_json()})
     found = import_run(store, elsewhere)
-    assert "Its table stayed behind" in found.notes[0]
+    assert "The archive does not contain its table" in found.notes[0]
     assert len(timellm.Forecaster.load(found.run.run_dir).forecast()) == 24
 
 

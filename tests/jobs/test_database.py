@@ -21,7 +21,7 @@ def test_file_that_is_no_store_is_named(tmp_path):
     place = Workspace(tmp_path)
     place.checkpoints.mkdir()
     (place.checkpoints / "runs.sqlite").write_text("not a database, but long enough to be looked at" * 100)
-    with pytest.raises(JobError, match=r"file is not a database \(.*runs.sqlite\); look whether the disk is full"):
+    with pytest.raises(JobError, match=r"file is not a database \(.*runs.sqlite\); check that the disk has room"):
         Store.open(place)
 
 
@@ -48,7 +48,7 @@ def test_missing_driver_is_named_with_its_remedy(tmp_path, monkeypatch):
 
 def test_server_that_is_not_there_is_named_without_its_password(tmp_path, monkeypatch):
     monkeypatch.setenv("TIMELLM_STORE", "postgresql://me:hunter2@127.0.0.1:1/runs")
-    with pytest.raises(JobError, match=r"refused.*me:\*\*\*@127.0.0.1:1/runs.*whether the server runs") as caught:
+    with pytest.raises(JobError, match=r"refused.*me:\*\*\*@127.0.0.1:1/runs.*check that the server runs") as caught:
         Store.open(Workspace(tmp_path))
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))
 

@@ -62,7 +62,7 @@ def test_run_whose_disk_is_full_with_the_store_on_it_ends_with_that_cause(small_
     assert (ended.state, ended.cause) == ("failed", "disk")
     assert "the disk is full" in ended.error
     assert "progress is kept until the store can be used again" in caplog.text
-    assert "that the run is failed cannot be written, and is tried again" in caplog.text
+    assert "the ending 'failed' cannot be written now and is tried again" in caplog.text
     store.close()
 
 

@@ -146,7 +146,7 @@ def test_measurement_whose_process_is_gone_is_a_failure(config):
     receipts.start_receipt(config)
     psutil.Process(receipts.under_way().process.pid).send_signal(signal.SIGKILL)
     wait(lambda: receipts.under_way() is None)
-    assert "the measurement ended before it was done" in receipts.failure(config)
+    assert "the measurement ended early" in receipts.failure(config)
 
 
 def test_damaged_receipt_counts_as_none(config):

@@ -89,7 +89,7 @@ def test_changed_content_is_refused(shelf, folder, tmp_path):
     shelf.push(RUN, folder)
     for path in (tmp_path / "shelf" / "runs" / RUN / "files").iterdir():
         path.write_bytes(path.read_bytes() + b"!")
-    with pytest.raises(CheckpointError, match=r"is not as it was put to file://"):
+    with pytest.raises(CheckpointError, match=r"is not what was uploaded to file://"):
         shelf.pull(RUN, tmp_path / "there")
 
 

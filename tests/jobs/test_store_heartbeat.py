@@ -57,7 +57,7 @@ def test_run_of_a_machine_that_is_silent_is_lost(store, elsewhere):
     silent_for(store, elsewhere, SILENT_S + 1)
     (lost,) = store.reconcile()
     assert (lost.id, lost.state, lost.cause) == (elsewhere.id, "failed", "lost")
-    assert "the machine 'another machine' has given no sign of it for 15 minutes" in lost.error
+    assert "the machine 'another machine' has sent no heartbeat for 15 minutes" in lost.error
     assert store.events(lost.id)[-1].kind == "failed"
 
 
@@ -126,11 +126,11 @@ def test_worker_that_slept_too_long_lets_the_run_be(store, config):
         assert store.claim(run.id)
         store.record(run.id, Progress("training", done=5, total=9, train_loss=0.5), attempt=2)
         taken_up.append(store.get(run.id))
-        with pytest.raises(JobError, match="ended or taken up elsewhere"):
+        with pytest.raises(JobError, match="ended or resumed elsewhere"):
             should_stop()
         on_progress(Progress("training", done=2, total=9, train_loss=0.8, validation_loss=0.1))
 
-    with pytest.raises(JobError, match="was taken up again elsewhere, so this attempt at it cannot be failed"):
+    with pytest.raises(JobError, match="was resumed elsewhere, so this attempt cannot be failed"):
         work(run.id, store=store, fit=fit)
     assert store.get(run.id) == taken_up[0], "the sleeper wrote into the other's run"
     assert not beat(store.database, run.id, attempt=1)

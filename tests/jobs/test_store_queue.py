@@ -66,7 +66,7 @@ def test_run_that_goes_on_waits_behind_the_others(store, three):
 
 def test_only_a_waiting_run_is_moved(store, three):
     store.claim(three[0])
-    with pytest.raises(JobError, match=r"does not wait in this machine's queue \(any more\)"):
+    with pytest.raises(JobError, match=r"does not wait in this machine's queue, or no longer"):
         queue.move(store.database, three[0], places=1)
 
 
@@ -76,7 +76,7 @@ def test_waiting_run_is_edited_and_keeps_its_place(store, config, three):
     assert (edited.config.model.horizon, edited.name) == (12, "With less")
     assert order(store) == three
     store.claim(three[0])
-    with pytest.raises(JobError, match="has begun or ended by now"):
+    with pytest.raises(JobError, match="has begun or ended, so its settings cannot be changed"):
         queue.edit(store.database, three[0], config, name="Too late")
     assert store.get(three[0]).name == "With less"
 

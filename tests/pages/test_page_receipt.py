@@ -154,7 +154,7 @@ def test_failed_measurement_shows_its_cause_and_offers_another(open_page, table_
 
 def test_measurement_beside_a_run_is_warned_of(open_page, table_id, queued, started):
     app = open_page("finetune", table=table_id)
-    assert "A run is at work. Measured now, the seconds would be too long" in captions(app)
+    assert "A run is at work. A measurement now would show too many seconds" in captions(app)
 
 
 def test_refused_start_is_said_once(open_page, table_id, monkeypatch):

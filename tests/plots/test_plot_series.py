@@ -34,7 +34,7 @@ def test_thin_leaves_a_missing_row_where_a_whole_stretch_is_missing():
 
 def test_thinning_note_is_silent_until_rows_are_left_out():
     assert thinning_note(2000) == ""
-    assert thinning_note(1_000_000) == "1,000,000 rows, drawn as the lowest and highest of each 1,000 rows in a row."
+    assert thinning_note(1_000_000) == "1,000,000 rows, drawn as the lowest and highest value of every 1,000 rows."
 
 
 def test_gaps_are_found_longest_first():

@@ -61,7 +61,7 @@ def label(store: Store, run_id: str, *, tags: list[str], note: str) -> Run:
     if len(wanted) > MOST_TAGS or any(len(tag) > TAG_LETTERS for tag in wanted):
         raise JobError(f"a run may have {MOST_TAGS} tags of {TAG_LETTERS} letters; leave some out")
     if len(note) > NOTE_LETTERS:
-        raise JobError(f"the note has {len(note):,} letters, {NOTE_LETTERS:,} fit; shorten it")
+        raise JobError(f"the note has {len(note):,} letters, and {NOTE_LETTERS:,} are allowed; shorten it")
     before = store.get(run_id)
     if (before.tags, before.note) == (wanted, note):
         return before
@@ -74,7 +74,7 @@ def go_on(store: Store, run_id: str, *, from_the_beginning: bool = False) -> Run
     It continues from its training state, if there is one; `from_the_beginning` removes the state and the curves.
 
     Raises:
-        JobError: there is no such run, it works or has finished, or its files cannot be removed.
+        JobError: there is no such run, it is running or has finished, or its files cannot be removed.
     """
     before = store.get(run_id)
     if before.state not in ("stopped", "failed"):

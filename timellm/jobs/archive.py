@@ -142,7 +142,7 @@ class Row(_Strict):
     @classmethod
     def _is_small(cls, summary: Any) -> Any:
         if len(json.dumps(summary, default=str)) > MOST_SUMMARY:
-            raise ValueError(f"is larger than the {MOST_SUMMARY:,} bytes that a run's outcome may have")
+            raise ValueError(f"is larger than {MOST_SUMMARY:,} bytes, the limit for a run's outcome")
         return summary
 
 

@@ -74,7 +74,7 @@ class Cluster:
         """The cluster that `TIMELLM_RAY` names; None if it is not set.
 
         Raises:
-            JobError: it is no address.
+            JobError: it is not an address.
         """
         named = (os.environ.get(_ADDRESS) or "").strip().rstrip("/")
         if not named:
@@ -118,7 +118,7 @@ class Cluster:
         """
         found = self._ask(lambda client: client.get_job_info(job))
         if found is None:
-            return Job("unknown", "the cluster does not know its job (any more)")
+            return Job("unknown", "the cluster does not know its job")
         if found.status.is_terminal():
             return Job("ended", _in_words(found.status.value, found.message))
         return Job("waits" if found.status == "PENDING" else "works", " ".join((found.message or "").split()))
@@ -216,10 +216,10 @@ def _explained(error: Exception, address: str) -> str:
         return f"the Ray cluster at {address} refuses the token; set RAY_AUTH_TOKEN to the one it was started with"
     if isinstance(error, OSError):  # what requests raises, too
         return (
-            f"the Ray cluster at {address} cannot be reached ({type(error).__name__}); look whether it runs, whether"
+            f"the Ray cluster at {address} cannot be reached ({type(error).__name__}); check that it runs, that"
             f" its dashboard listens there, and whether {_ADDRESS} is right"
         )
-    return f"the Ray cluster at {address} does not do as it was asked: {said[:400]}"
+    return f"the Ray cluster at {address} refuses the request: {said[:400]}"
 
 
 def _is_unknown(error: RuntimeError) -> bool:

@@ -108,7 +108,7 @@ def trouble(run: Run) -> str | None:
         return None
     cluster = Cluster.configured()
     if cluster is None or cluster.queue != run.machine:
-        return f"it works on the cluster {_address(run)}, to which TIMELLM_RAY does not lead here"
+        return f"it works on the cluster {_address(run)}, which is not the one that TIMELLM_RAY names here"
     return _mind(cluster).trouble
 
 
@@ -130,7 +130,7 @@ def log_of(run: Run, *, lines: int = 200) -> str:
     try:
         return _cluster_log(_cluster_of(run), run.job, round(time.monotonic() / ASK_EVERY_S), lines) or here
     except JobError as error:
-        return f"(the log is not to be had: {error})"
+        return f"(the log cannot be read: {error})"
 
 
 def bring(run: Run, *, now: bool = False) -> None:
@@ -200,10 +200,10 @@ def _settle(store: Store, cluster: Cluster, run: Run, job: Job) -> None:
         return
     if run.state == "queued":
         said = " ".join(cluster.log(run.job or "", lines=12).split())[-_SAID:]
-        error = f"{job.why} before it took the run" + (f"; it printed last: … {said}" if said else "")
+        error = f"{job.why}, and the run had not started" + (f"; its last output: … {said}" if said else "")
         cause: CauseKind = "crash"
     else:
-        error = f"lost: {job.why} without an ending of the run; its log may say more, then resume it, or start it again"
+        error = f"lost: {job.why}, and the run wrote no ending; read its log for more, then resume it or start it again"
         cause = "lost"
     try:
         bring(run, now=True)
@@ -222,8 +222,8 @@ def _cluster_of(run: Run) -> Cluster:
     cluster = Cluster.configured()
     if cluster is None or cluster.queue != run.machine:
         raise JobError(
-            f"run '{run.id}' is for the cluster {_address(run)}, to which TIMELLM_RAY does not lead here; set it, or do"
-            " this where it is set"
+            f"run '{run.id}' is for the cluster {_address(run)}, which is not the one that"
+            " TIMELLM_RAY names here; set it, or do this where it is set"
         )
     return cluster
 

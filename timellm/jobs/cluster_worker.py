@@ -160,7 +160,7 @@ def main(arguments: list[str]) -> int:
         log.info("job %s on the node %s", job, socket.gethostname())
         state = work(run.id, store=store, fit=fit, terminated=terminated, job=job)
     except TimeLLMError as error:
-        log.error("the worker gives up: %s", error)
+        log.error("the worker ends: %s", error)
         return 1
     return 1 if state == "failed" else 0
 

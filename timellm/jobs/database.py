@@ -96,9 +96,9 @@ class Database:
             if self._password:
                 found = found.replace(str(self._password), "***")
             remedy = (
-                "look whether the server runs and lets this user in"
+                "check that the server runs and accepts this user"
                 if self._server
-                else "look whether the disk is full, the folder writable and the file undamaged"
+                else "check that the disk has room, the folder is writable and the file is undamaged"
             )
             raise StoreError(f"the store of runs cannot be used: {found} ({self.where}); {remedy}") from error
 

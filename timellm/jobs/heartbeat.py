@@ -85,4 +85,4 @@ class Heart:
                 if not beat(self._database, self._run_id, attempt=self._attempt):
                     return  # ended or resumed elsewhere; the next report or stop check finds that
             except StoreError as error:
-                log.warning("no sign of life could be given: %s", error)
+                log.warning("the heartbeat could not be written: %s", error)

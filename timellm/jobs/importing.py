@@ -90,7 +90,9 @@ def _config(staged: Path, row: Row, manifest: Manifest) -> tuple[RunConfig, list
     if isinstance(config.forecaster, TimeLLMConfig):
         config = _untrusted(config, notes)
     if not any(name.startswith(TABLE) for name in manifest.files) and not Path(config.data.path).is_file():
-        notes.append("Its table stayed behind; what it has worked out and what it learned from are here.")
+        notes.append(
+            "The archive does not contain its table; its results and a copy of the rows that it learned from are here."
+        )
     last, most = max((point[0] for point in row.curve), default=0), config.training.steps if config.training else 0
     if last > most:
         raise CheckpointError(
@@ -183,8 +185,8 @@ def _untrusted(config: RunConfig, notes: list[str]) -> RunConfig:
     if not config.model.trust_remote_code:
         return config
     notes.append(
-        f"It ran Python code that ships with {config.model.backbone}; that is switched off here, where nobody has"
-        " said that its source is to be trusted."
+        f"It ran Python code that ships with {config.model.backbone}; that is switched off here,"
+        " until somebody trusts its source."
     )
     return config.updated(trust_remote_code=False)
 

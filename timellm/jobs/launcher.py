@@ -1,4 +1,4 @@
-"""Start a run: write its row, then see that the machine has a runner, which outlives page, server and terminal.
+"""Start a run: write its row, then start the machine's runner, which goes on when page and server end.
 
 Inputs: a configuration. Outputs: the queued `Run`; from then on only the store holds its state.
 """
@@ -37,7 +37,7 @@ def start_run(
     workers: int = 1,
     promise: Promise | None = None,
 ) -> Run:
-    """Queue a run and see that somebody works it off: this machine's runner, or the cluster that `TIMELLM_RAY` names.
+    """Queue a run for this machine's runner, or send it to the cluster that `TIMELLM_RAY` names.
 
     `promise` is the time that the user was told.
 
@@ -57,7 +57,7 @@ def start_run(
 
 
 def start_again(run_id: str, *, store: Store, from_the_beginning: bool = False) -> Run:
-    """Let a stopped or failed run go on where it was, from where its training stood or from its beginning.
+    """Queue a stopped or failed run again, to continue its training or to begin it again.
 
     Raises:
         BackboneError: as `start_run`.
@@ -82,7 +82,7 @@ def tend(store: Store) -> None:
     try:
         fill_seat(store.database, lambda: start_runner(store), patience_s=_PATIENCE_S)
     except OSError as error:
-        raise JobError(f"runs wait, but the process that works them off cannot be started: {error}") from error
+        raise JobError(f"runs wait, but the runner's process cannot be started: {error}") from error
 
 
 def launch(run: Run, *, store: Store) -> None:

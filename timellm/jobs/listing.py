@@ -1,6 +1,6 @@
-"""Every run in a row of a table: what a list of thousands needs, and nothing of what it does not.
+"""Every run as one row of a table, with only the columns that a list of thousands shows.
 
-Inputs: the store's database. Outputs: `Listed` rows, and those of them that somebody looks for, in the order asked for.
+Inputs: the store's database. Outputs: `Listed` rows, and those of them that match a search, in the order asked for.
 One statement reads them all; curves, events, errors and files stay where they are. A thousand rows are sought in less
 time than it takes to draw them, so the search is done here and not in two dialects of SQL.
 """
@@ -68,7 +68,7 @@ class Listed:
 
 @dataclass(frozen=True)
 class Search:
-    """What somebody looks for. Within a choice any of its values will do; an empty choice leaves nothing out."""
+    """A search. A run matches a choice if it has any of its values; an empty choice matches every run."""
 
     text: str = ""
     """Every word of it stands somewhere in name, tags, note, table, forecaster, backbone or id; upper or lower case."""

@@ -53,7 +53,7 @@ def _ending(run: Run) -> dict[str, Any]:
 
 def _silence(machine: str) -> dict[str, Any]:
     cause = (
-        f"lost: the machine '{machine}' has given no sign of it for {SILENT_S / 60:.0f} minutes (switched off, asleep,"
+        f"lost: the machine '{machine}' has sent no heartbeat for {SILENT_S / 60:.0f} minutes (switched off, asleep,"
         " or cut off from the store); resume it here if its folder can be reached from here, or start it again"
     )
     return {"error": cause, "cause": "lost"}

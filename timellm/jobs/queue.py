@@ -104,7 +104,7 @@ def move(database: Database, run_id: str, *, places: int | None) -> None:
     with database.writing() as connection:
         order = waiting(connection, database.machine)
         if run_id not in order:
-            raise JobError(f"run '{run_id}' does not wait in this machine's queue (any more), so it cannot be moved")
+            raise JobError(f"run '{run_id}' does not wait in this machine's queue, or no longer, so it cannot be moved")
         before = order.index(run_id)
         after = 0 if places is None else min(max(0, before + places), len(order) - 1)
         if after == before:
@@ -134,7 +134,7 @@ def edit(database: Database, run_id: str, config: RunConfig, *, name: str, promi
         waits = (runs.c.id == run_id) & (runs.c.state == "queued")
         if connection.execute(sa.update(runs).where(waits).values(changes)).rowcount == 0:
             raise JobError(
-                f"run '{run_id}' has begun or ended by now, so its settings stay; start another run with these"
+                f"run '{run_id}' has begun or ended, so its settings cannot be changed; start another run with these"
             )
         add_event(connection, run_id, "edited")
 

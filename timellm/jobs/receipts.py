@@ -150,7 +150,7 @@ def _still_under_way() -> UnderWay | None:
     if found is None or found.process.alive():
         return found
     last = (log_tail(_log(), lines=1) or "it left no message").strip()
-    _fail(found.key, f"the measurement ended before it was done ({last})")
+    _fail(found.key, f"the measurement ended early ({last})")
     _status().unlink(missing_ok=True)
     return None
 

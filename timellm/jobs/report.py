@@ -125,9 +125,7 @@ def write_report(connection: sa.Connection, run_id: str, progress: Progress, *, 
         )
     )
     if changed.rowcount == 0:
-        raise JobError(
-            f"run '{run_id}' does not work any more, or was taken up elsewhere, so its progress cannot be written"
-        )
+        raise JobError(f"run '{run_id}' has ended, or was resumed elsewhere, so its progress cannot be written")
     if phase != progress.phase:
         add_event(connection, run_id, progress.phase)
     add_point(connection, run_id, progress)

@@ -1,4 +1,4 @@
-"""One run as the store tells it: what pages, command line and worker look at. Frozen; read again to see news."""
+"""One run as the store has it, for pages, command line and worker. Frozen: read it again to see changes."""
 
 from __future__ import annotations
 

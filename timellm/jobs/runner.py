@@ -23,7 +23,7 @@ from timellm.jobs.seat import give_up_seat, take_seat
 from timellm.jobs.store import Store
 
 POLL_S = 0.5
-NEVER_STARTED = "its process ended before it took the run; look at its log, then start it again"
+NEVER_STARTED = "its process ended before it started the run; look at its log, then start it again"
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def drain(store: Store, *, start: StartWorker = start_worker, terminated: thread
             if not workers and give_up_seat(store.database, me):
                 return True
         except StoreError as error:  # runs would wait until somebody looks at the page
-            log.warning("the queue is looked at again when the store can be used: %s", error)
+            log.warning("the queue is read again when the store can be used: %s", error)
         if terminated.wait(POLL_S):
             return give_up_seat(store.database, me, though_runs_wait=True)
 
@@ -83,7 +83,7 @@ def _start(store: Store, run_id: str, start: StartWorker, workers: dict[str, sub
 
 
 def _see_to_its_end(store: Store, run_id: str, code: int) -> None:
-    """A worker that failed before it took its run would be started again for ever."""
+    """Fail a run whose worker ended before it claimed the run, or it would be started again and again."""
     if code != 0 and any(run.id == run_id for run in store.waiting()):
         _fail(store, run_id, NEVER_STARTED, "crash")
 
@@ -107,7 +107,7 @@ def main() -> int:
     try:
         drain(Store.open(), terminated=terminated)
     except JobError as error:
-        log.error("the runner gives up: %s", error)
+        log.error("the runner ends: %s", error)
         return 1
     return 0
 

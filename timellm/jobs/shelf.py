@@ -200,7 +200,7 @@ class Shelf:
     def _read(self, path: str, entry: dict[str, Any], what: str) -> bytes:
         content = self._files.cat_file(path)
         if hashlib.sha256(content).hexdigest() != entry["sha256"]:
-            raise CheckpointError(f"{what} is not as it was put to {self.url} ({path}); start the run again")
+            raise CheckpointError(f"{what} is not what was uploaded to {self.url} ({path}); start the run again")
         return content
 
     @contextmanager
@@ -217,7 +217,7 @@ class Shelf:
                 said = f"{error.strerror or error} {error.filename or ''}".strip()
             else:
                 said = " ".join(str(error).split())[:300]
-            raise JobError(f"{_SETTING}={self.url} cannot be used: {said}; look whether it is right") from error
+            raise JobError(f"{_SETTING}={self.url} cannot be used: {said}; check that it is right") from error
 
 
 def _checked(entry: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A run that ended for want of memory: how it is recognised, what it is called, and with which settings it would fit.
+"""A run that ended because memory ran out: how it is recognised, and settings with which it would fit.
 
 Inputs: a run and, if its process lived to tell, the exception. Outputs: its cause in one line and offers for its
 summary. A process that the kernel has killed says nothing, so memory is named only where there is evidence of it.
@@ -32,14 +32,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Shortage:
-    """A run that was killed for want of memory."""
+    """A run that was killed because memory ran out."""
 
     cause: str
     offers: list[Offer]
 
 
 def killed_for_memory(run: Run) -> Shortage | None:
-    """Whether a run whose process is gone was, most likely, killed for want of memory; None without evidence of it."""
+    """Whether a run whose process is gone was, most likely, killed because memory ran out; None without evidence."""
     evidence = _evidence(run)
     if evidence is None:
         return None
@@ -54,11 +54,11 @@ def killed_for_memory(run: Run) -> Shortage | None:
 def _evidence(run: Run) -> str | None:
     before = run.summary.get(KILLS_BEFORE)
     if before is not None and oom_kills() > before:
-        return "the system ended a process for want of memory while it worked"
+        return "the system ended a process because memory ran out while it worked"
     facts = known_facts()
     total_mib = budget(facts).total_mib if facts is not None and facts.gpu is None else None
     if total_mib and run.memory_mib and run.memory_mib >= _NEARLY_ALL * total_mib:
-        return f"it last held {run.memory_mib:,.0f} of {total_mib:,.0f} MiB"
+        return f"it last used {run.memory_mib:,.0f} of {total_mib:,.0f} MiB"
     return None
 
 

@@ -1,8 +1,8 @@
-"""The one truth about runs: which there are, what state each is in, how far it is, and how it ended.
+"""The store of runs: which there are, the state of each, its progress, and how it ended.
 
 Inputs: configurations from pages, progress and endings from workers. Outputs: `Run` objects, loss curves, events. It is
-an SQLite file beside the run folders, or a PostgreSQL server when `TIMELLM_STORE` names one. No flag file and no
-session state knows more about a run than its row. Every change is one transaction that no other one interrupts, so
+an SQLite file beside the run folders, or a PostgreSQL server when `TIMELLM_STORE` names one. A run's
+status is in its row and nowhere else. Every change is one transaction that no other one interrupts, so
 several processes may write at once without losing an update.
 """
 
@@ -252,7 +252,7 @@ class Store:
         Raises:
             JobError: there is no such run, it has ended already, or another attempt at it was begun.
         """
-        assert state in TERMINAL, f"{state} is not an end"
+        assert state in TERMINAL, f"{state} is not an ending"
         ending: dict[str, Any] = {"state": state, "ended": datetime.now(UTC), "eta_s": None}
         ending |= {"error": error, "summary": json.dumps(summary or {}), "cause": cause}
         if state == "finished":
@@ -268,7 +268,7 @@ class Store:
                 replace_artefacts(connection, run_id, left)
         run = self.get(run_id)
         if changed.rowcount == 0 and run.active:
-            raise JobError(f"run '{run_id}' was taken up again elsewhere, so this attempt at it cannot be {state}")
+            raise JobError(f"run '{run_id}' was resumed elsewhere, so this attempt cannot be {state}")
         if changed.rowcount == 0:
             raise JobError(f"run '{run_id}' has already ended as {run.state}; it cannot also be {state}")
         return run
@@ -318,7 +318,7 @@ def _outcome(text: str) -> dict[str, Any]:
         found = parse_json(text, constants=True)
         if isinstance(found, dict):
             return found
-        why = "it is no JSON object"
+        why = "it is not a JSON object"
     except ValueError as error:
         why = str(error)
     return {"notes": [f"The outcome of this run cannot be read from the store: {why}"]}

@@ -1,4 +1,4 @@
-"""An archive that nobody vouches for is looked through and unpacked.
+"""Check and unpack an archive that may be hostile.
 
 Inputs: an open zip file. Outputs: its files in a folder, each as its manifest says, and the run's row. What the archive
 declares is checked against limits before anything is unpacked: names, kinds, number, sizes, and the room that there is.
@@ -100,7 +100,7 @@ def _checked_entries(infos: list[zipfile.ZipInfo], *, archive_bytes: int, free: 
 
 def _described(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], name: str, kind: type[BaseModel]) -> Any:
     if name not in entries or entries[name].file_size > _MOST_DESCRIPTION:
-        raise CheckpointError(f"this is no archive of a run: it holds no {name} of a sensible size")
+        raise CheckpointError(f"this is no archive of a run: it holds no {name}, or one that is too large")
     with archive.open(entries[name]) as file:
         text = file.read(_MOST_DESCRIPTION + 1)
     try:
@@ -118,15 +118,17 @@ def _described(archive: zipfile.ZipFile, entries: dict[str, zipfile.ZipInfo], na
 
 def _check_manifest(manifest: Manifest, entries: dict[str, zipfile.ZipInfo]) -> None:
     if manifest.format != FORMAT or not RUN_ID.fullmatch(manifest.run):
-        raise CheckpointError("this is no archive of a run: its manifest is of something else")
+        raise CheckpointError("this is no archive of a run: its manifest describes something else")
     if set(manifest.files) | {MANIFEST} != set(entries) or MANIFEST in manifest.files:
         odd = sorted((set(manifest.files) | {MANIFEST}) ^ set(entries))
         raise CheckpointError(f"the archive and its manifest disagree about {odd[0]!r}; export the run again")
     for name, entry in manifest.files.items():
         if entries[name].file_size != entry.bytes:
-            raise CheckpointError(f"{name} in the archive is not of the size that its manifest says; export it again")
+            raise CheckpointError(
+                f"{name} in the archive does not have the size that its manifest says; export it again"
+            )
     if sum(name.startswith(TABLE) for name in manifest.files) > 1:
-        raise CheckpointError("the archive holds more than one table, which no archive of a run does")
+        raise CheckpointError("the archive holds more than one table, and an archive of a run holds one")
 
 
 def _extract(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: Path, *, sha256: str) -> None:

@@ -114,7 +114,7 @@ def _end(run: Run, state: Ending, store: Store, **ending: Any) -> Ending:
         except StoreError as error:
             if time.monotonic() > give_up:
                 raise
-            log.error("that the run is %s cannot be written, and is tried again: %s", state, error)
+            log.error("the ending '%s' cannot be written now and is tried again: %s", state, error)
         time.sleep(END_AGAIN_S)
 
 
@@ -147,12 +147,12 @@ class StopSign:
                 self._store.request_stop(self._run.id)  # so that everybody sees it
             now = self._store.get(self._run.id)
         except StoreError as error:
-            log.warning("whether to stop is not known until the store can be used again: %s", error)
+            log.warning("the stop request cannot be read until the store can be used again: %s", error)
             self._ask_at = _now() + REFUSED_S
             self._stop = self._terminated.is_set()
             return self._stop
         if (now.state, now.attempt) != ("running", self._run.attempt):
-            raise JobError(f"run '{now.id}' was ended or taken up elsewhere ({now.state}), so this worker lets it be")
+            raise JobError(f"run '{now.id}' was ended or resumed elsewhere ({now.state}), so this worker stops")
         self._stop = now.stop_requested
         if self._stop:
             log.info("asked to stop; the best checkpoint is kept")
@@ -194,7 +194,7 @@ def main(arguments: list[str]) -> int:
     try:
         return 1 if work(arguments[0], store=Store.open(), fit=_fit, terminated=terminated) == "failed" else 0
     except JobError as error:
-        log.error("the worker gives up: %s", error)
+        log.error("the worker ends: %s", error)
         return 1
 
 

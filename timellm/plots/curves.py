@@ -2,7 +2,7 @@
 come out.
 
 These charts are not Plotly figures: the page takes a Plotly figure down and puts it up again with every new point,
-which flashes, while a Vega chart takes new rows into the view that is there.
+which flashes. A Vega chart adds new rows without that.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def compared_rows(
 
 
 def compared_spec(labels: Sequence[str], baseline: str | None = None, *, log: bool = False) -> dict[str, Any]:
-    """How to draw them: each run in a colour and a dash of its own, the baseline dotted; `log` bends the loss axis."""
+    """How to draw them: a colour and a dash for each run, dots for the baseline; `log` makes the axis logarithmic."""
     names, colours = [*labels], list(RUNS[: len(labels)])
     dashes = [list(dash) for dash in RUN_DASHES[: len(labels)]]
     if baseline:
@@ -102,7 +102,7 @@ def _quoted(text: str) -> str:
 
 
 def _drawable(rows: pd.DataFrame) -> pd.DataFrame:
-    """Without losses that were not measured, and without those of a training that diverged, which have no place."""
+    """Leave out losses that were not measured, and infinite ones of a training that diverged."""
     return rows[np.isfinite(rows["loss"].astype("float64"))].reset_index(drop=True)
 
 

@@ -58,7 +58,7 @@ def future_chart(history: pd.Series, forecast: pd.Series) -> go.Figure:
 
 
 def backtest_chart(context: pd.Series, actual: pd.Series, forecasts: Mapping[str, pd.Series]) -> go.Figure:
-    """One window of the test part: what the model had seen, what came, and each forecast of it (the model's first)."""
+    """One window of the test part: what the model had seen, what came then, and each forecast (the model first)."""
     figure = empty(height=_HEIGHT)
     figure.add_trace(_measured(pd.concat([context, actual]), name="Measured"))
     for position, (name, values) in enumerate(forecasts.items()):

@@ -1,7 +1,7 @@
 """A pinned window at one validation: what was measured grey, the forecast in the accent, the seasonal naive dashed.
 
 A window of the run's folder goes in, rows and a Vega-Lite specification come out. The scales are those of all
-validations, so that nothing but the forecast moves while one scrubs through them.
+validations, so that only the forecast moves when the reader goes through them.
 """
 
 from __future__ import annotations

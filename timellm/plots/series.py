@@ -43,7 +43,7 @@ def thinning_note(rows: int, *, buckets: int = BUCKETS) -> str:
     """A sentence on what is left out of the drawing, or an empty text when every row is drawn."""
     if rows <= 2 * buckets:
         return ""
-    return f"{rows:,} rows, drawn as the lowest and highest of each {-(-rows // buckets):,} rows in a row."
+    return f"{rows:,} rows, drawn as the lowest and highest value of every {-(-rows // buckets):,} rows."
 
 
 def gaps(series: pd.Series) -> list[tuple[pd.Timestamp, pd.Timestamp, int]]:

@@ -1,6 +1,6 @@
 """The one look of every chart: colours, line styles and margins.
 
-Nothing goes in but sizes; empty figures come out for the other modules here to fill. Colours are mid-tones that keep a
+Inputs: sizes. Outputs: empty figures, which the other modules here fill. Colours are mid-tones that keep a
 contrast of 3:1 on both the light and the dark page. Text, grid and background are left unset, because the page supplies
 them for whichever mode is on, so a figure need not be drawn again when the mode changes.
 """

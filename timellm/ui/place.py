@@ -1,4 +1,4 @@
-"""Where a run works: on this machine, or on the cluster that is set here; and the state of its cluster."""
+"""Where a run works, on this machine or on the cluster that is set here, and the state of its cluster."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _HERE, _THERE = "This machine", "Cluster"
 
 @dataclass(frozen=True)
 class Place:
-    """Where a run is to work."""
+    """The place where a run will work."""
 
     on_cluster: bool = False
     workers: int = 1
 
 
 def choose(table_id: str) -> Place:
-    """Ask where the run is to work; without a cluster there is nothing to ask."""
+    """Ask where the run will work; draw nothing when no cluster is set."""
     try:
         cluster = Cluster.configured()
     except TimeLLMError as error:
@@ -48,8 +48,8 @@ def choose(table_id: str) -> Place:
         return Place()
     if not store().database.shared:
         st.caption(
-            ":material/block: Runs on a cluster need a store that its nodes reach: set TIMELLM_STORE to a PostgreSQL"
-            " server, here and there."
+            ":material/block: Runs on a cluster need a store that its nodes can reach: set TIMELLM_STORE to a"
+            " PostgreSQL server, on this machine and on the nodes."
         )
     workers = st.number_input(
         "Workers",
@@ -65,19 +65,19 @@ def choose(table_id: str) -> Place:
 
 
 def of_run(run: Run) -> None:
-    """On which cluster a run is, and with how many workers; nothing for a run of a machine."""
+    """Show the cluster and the workers of a run; draw nothing for a run of a machine."""
     if run.on_cluster:
         workers = f", {run.workers:,} workers" if run.workers > 1 else ""
         st.caption(f"On the cluster {plain(run.machine.partition(':')[2])}{workers}.")
 
 
 def word_of_cluster(run: Run) -> None:
-    """What a cluster's waiting run waits for, and why the cluster cannot be asked; nothing when all is well."""
+    """Show what a cluster's run waits for, and why the cluster does not answer; draw nothing otherwise."""
     if run.on_cluster and run.state == "queued" and run.message:
         st.caption(plain(run.message))
     if why := trouble(run):
         st.warning(
-            f"The cluster could not be asked about this run: {plain(why)}. What is shown is what the run itself has"
-            " reported to the store.",
+            f"The cluster could not be asked about this run: {plain(why)}. This page shows what the run"
+            " itself has reported to the store.",
             icon=":material/cloud_off:",
         )

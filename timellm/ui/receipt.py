@@ -1,6 +1,6 @@
-"""The set-up page's comparison of quantizations: measured in the background, kept, and measured again when asked for.
+"""The set-up page's comparison of quantizations: measured in the background, then kept.
 
-It reads the receipts of the workspace and ticks only while one is measured.
+It reads the receipts of the workspace. It refreshes only while one is measured.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ _TICK_S = 2.0
 _REFUSED = keys.view("finetune", "receipt-refused")
 _COLUMNS = ("Precision", "Weights", "Peak", "Seconds a step", "Hidden error", "Gradient error")
 _HELP = (
-    "**Weights**: the memory of the backbone's. **Peak**: the whole process while it loads, trains and validates. "
-    "**Errors**: how far hidden states and gradients at the patches are from float32's. The best of a column is bold."
+    "**Weights**: memory of the backbone's weights. **Peak**: memory of the whole process while it loads, trains and "
+    "validates. **Errors**: how far hidden states and gradients at the patches are from those of float32. "
+    "The best of a column is bold."
 )
 
 
 def compare_quantizations(form: Form, chosen: dict[str, Any]) -> None:
-    """An expander with the receipt of the backbone as the form has it, or what it takes to get one."""
+    """An expander with the receipt of the backbone as the form has it, or a button that measures one."""
     with st.expander("Compare quantizations"):
         try:
             config = form.gathered(**chosen)
@@ -40,7 +41,7 @@ def compare_quantizations(form: Form, chosen: dict[str, Any]) -> None:
             st.caption(plain(f"{error}."))
             return
         if not config.model.backbone:
-            st.caption("Name a backbone first.")
+            st.caption("Choose a backbone first.")
             return
         ticking = receipts.under_way() is not None
 
@@ -75,8 +76,8 @@ def _content(config: RunConfig, busy: UnderWay | None) -> None:
         show_error("The last measurement failed", cause)
     if working := store().active_runs():
         st.caption(
-            f":material/warning: {'A run is' if working == 1 else 'Runs are'} at work. Measured now, the seconds would "
-            "be too long, and the run would be slowed down."
+            f":material/warning: {'A run is' if working == 1 else 'Runs are'} at work. A measurement now would show "
+            "too many seconds and slow the run down."
         )
     if not backbone_ready(config.model.backbone):
         st.caption("The backbone is fetched first.")
@@ -87,7 +88,7 @@ def _content(config: RunConfig, busy: UnderWay | None) -> None:
         key=keys.view("finetune", "receipt-measure"),
         on_click=_start,
         args=(config,),
-        help="Four short trainings, one after the other, each in a process of its own.",
+        help="Runs four short trainings, one after the other, each in its own process.",
     )
 
 
@@ -120,8 +121,8 @@ def _show(receipt: Receipt) -> None:
     )
     if receipt.others_share > BUSY_SHARE:
         st.caption(
-            f":material/warning: Other work took up to {receipt.others_share:.0%} of the processor meanwhile, so the "
-            "seconds are too long and cannot be compared well."
+            f":material/warning: Other work took up to {receipt.others_share:.0%} of the processor during the "
+            "measurement, so the seconds are too long to compare."
         )
 
 
@@ -142,9 +143,9 @@ def table_rows(receipt: Receipt) -> list[dict[str, str]]:
 
 
 def _best(receipt: Receipt, name: str) -> ReceiptRow | None:
-    """The row with the least of a measure; of the errors, float32 is the reference and no contender.
+    """The row with the least of a measure; of the errors, float32 is left out, because it is the reference.
 
-    There is no best of seconds that other work has spoilt.
+    None for seconds that were measured while other work took much of the processor.
     """
     if name == "step_s" and receipt.others_share > BUSY_SHARE:
         return None

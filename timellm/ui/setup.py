@@ -1,4 +1,4 @@
-"""The set-up page's three steps and its start: what to forecast, with what, for how long, and what is still missing."""
+"""The set-up page's three steps and its start: what to forecast, with which model, how long, and what is missing."""
 
 from __future__ import annotations
 
@@ -48,19 +48,21 @@ def what(form: Form, table: Table, *, advanced: bool) -> dict[str, Any]:
     left, right = st.columns(2)
     with left:
         horizon = form.widget("horizon")
-        st.caption(f"To forecast. One row is one {step_name(table.frequency)}.")
+        st.caption(f"The rows to forecast. One row is one {step_name(table.frequency)}.")
     with right:
         # A shorter one than a patch would contradict a setting that the simple face does not show.
         least = 1 if advanced else min(form.value("patch_length"), form.value("context"))
         context = form.widget("context", min_value=least)
-        st.caption("What the model sees before it.")
+        st.caption("The rows before it that the model sees.")
     first = channels[0] if channels else table.channels[0]
     if advanced:
         _group(form, "Data")
     try:
         rows = form.gathered().task.split_rows(len(table.values))
         charts.draw(split_strip, table.values[first], rows, alt="How the table is split")
-        st.caption(f"Rows of each part in time order, drawn on {plain(first)}. Only the first part is learned from.")
+        st.caption(
+            f"Rows of each part in time order, drawn on {plain(first)}. The model learns from the first part only."
+        )
     except TimeLLMError as error:
         show_error("The split does not work", str(error))
     return {"channels": channels, "horizon": horizon, "context": context}
@@ -131,7 +133,7 @@ def how_long(form: Form, *, advanced: bool) -> dict[str, Any]:
                 step=1.0,
                 format="%g",
                 key=keys.setting(form.table_id, "minutes"),
-                help="For training alone; the learning rate follows the clock. Loading and evaluating come on top.",
+                help="Minutes of training; the learning rate follows the time. Loading and evaluation take more time.",
                 persist_state="session",
             )
             limits = {"steps": NO_STEP_LIMIT, "minutes": minutes}
@@ -141,7 +143,7 @@ def how_long(form: Form, *, advanced: bool) -> dict[str, Any]:
 
 
 def put(form: Form, settings: Mapping[str, Any]) -> None:
-    """Set settings as their widgets would. Only in a callback: those run before the widgets are drawn."""
+    """Set settings as their widgets would. Call it only in a callback, which runs before the widgets are drawn."""
     values = dict(settings)
     if (backbone := values.pop("backbone", None)) is not None:
         values |= {"catalogue": backbone} if find(backbone) else {"catalogue": OTHER, "other-backbone": backbone}
@@ -156,7 +158,7 @@ def put(form: Form, settings: Mapping[str, Any]) -> None:
 
 
 def _withdraw_trust(form: Form, backbone: str) -> None:
-    """Code is trusted for one backbone; another one has to be trusted anew, and none where no code may run."""
+    """Switch trust off when the backbone changes, or where the operator allows no code of backbones."""
     trusted = keys.setting(form.table_id, "trusted-backbone")
     changed = st.session_state.get(trusted, backbone) != backbone
     if changed or (needs_consent() and form.value("trust_remote_code")):
@@ -189,17 +191,17 @@ def _facts(entry: CatalogueEntry) -> str:
 
 
 def missing_for_start(config: RunConfig) -> list[str]:
-    """What keeps this run from being started, apart from its windows, in words; empty when nothing does."""
+    """What is missing before this run can start, in words, apart from its windows; empty when nothing is."""
     return [] if config.model.backbone else ["Name a backbone first"]
 
 
 def show_all() -> None:
-    """Turn to the face that shows every setting. Only in a callback."""
+    """Show every setting. Call it only in a callback."""
     st.session_state[keys.in_address("face")["key"]] = keys.FACES[1]
 
 
 def run_name(table_title: str, chosen: dict[str, Any], *, config: RunConfig | None, usual: RunConfig) -> str:
-    """A name for a run that nobody named: table, backbone, quantization, and settings that are not the usual ones."""
+    """A name for a run without one: table, backbone, quantization, and settings that differ from the usual ones."""
     entry = find(chosen["backbone"])
     parts = [table_title, entry.title if entry else chosen["backbone"]]
     if chosen["quantization"] != "none":
@@ -211,7 +213,7 @@ def run_name(table_title: str, chosen: dict[str, Any], *, config: RunConfig | No
 
 
 def start(config: RunConfig, name: str, where: Place, promise: Promise | None) -> None:
-    """Start the run and go to where it can be watched."""
+    """Start the run and open the page that shows its progress."""
     try:
         run = start_run(config, name=name, on_cluster=where.on_cluster, workers=where.workers, promise=promise)
     except TimeLLMError as error:
