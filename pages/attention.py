@@ -21,9 +21,8 @@ st.caption(
 )
 
 
-pick_run, where = st.columns([3, 2])
-with pick_run:
-    results = pick_results("attention", what="attention heatmap")
+which, where = st.columns([3, 2])
+results = pick_results("attention", which, what="attention heatmap")
 with explained("The attention of this run cannot be shown"):
     table, context = results.table(), results.run.config.task.context
     with where:

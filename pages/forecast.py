@@ -12,9 +12,8 @@ from timellm.ui.words import moment, plain
 
 st.title("Forecast")
 
-what, where, view = st.columns([3, 2, 2])
-with what:
-    results = pick_results("forecast", what="forecast")
+which, where, view = st.columns([3, 2, 2])
+results = pick_results("forecast", which, what="forecast")
 with explained("The forecast of this run cannot be shown"):
     table, config = results.table(), results.run.config
     with where:

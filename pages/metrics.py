@@ -12,10 +12,9 @@ from timellm.ui.words import METRIC_HELP, METRICS, plain
 
 st.title("Metrics")
 
-what, which = st.columns([3, 2], vertical_alignment="bottom")
-with what:
-    results = pick_results("metrics", what="metrics")
-with which:
+which, measure = st.columns([3, 2], vertical_alignment="bottom")
+results = pick_results("metrics", which, what="metrics")
+with measure:
     metric = st.selectbox("Metric", list(METRICS), format_func=METRICS.get, **keys.in_address("metric"))
 st.caption(METRIC_HELP[metric])
 

@@ -116,3 +116,17 @@ def test_sentence_on_what_is_missing_is_a_sentence(open_page, failed, queued, pa
     assert f"so it has no {'attention ' * (page == 'attention')}{what}" in said
     said = text(open_page(page, run=queued.id))
     assert f"shows the {'attention ' * (page == 'attention')}{what} when the run has ended" in said
+
+
+@pytest.mark.parametrize("page", RESULT_PAGES)
+def test_sentence_of_a_page_without_results_is_as_wide_as_the_page(open_page, failed, page):
+    app = open_page(page, run=failed.id)
+    assert app.error
+    assert not any(column.error or column.get("page_link") for column in app.columns), "it was squeezed into a column"
+
+
+@pytest.mark.parametrize("page", RESULT_PAGES)
+def test_sentence_of_a_page_without_any_run_is_as_wide_as_the_page(open_page, page):
+    app = open_page(page)
+    assert "There is no run yet" in text(app)
+    assert not any(column.markdown for column in app.columns), "it was squeezed into a column"

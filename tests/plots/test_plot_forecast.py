@@ -34,3 +34,9 @@ def test_backtest_chart_draws_what_came_and_tells_models_apart_without_colour():
     assert len(figure.data[0].x) == 72
     looks = [(trace.line.dash, trace.line.width) for trace in figure.data]
     assert len(set(looks)) == len(looks)
+
+
+def test_label_of_the_shaded_part_ends_where_the_part_ends():
+    # A label that began at the part's left ran out of a narrow chart, where the part is a few dozen pixels wide.
+    (label,) = future_chart(piece(0, 512), piece(512, 24)).layout.annotations
+    assert (pd.Timestamp(label.x), label.xanchor) == (piece(512, 24).index[-1], "right")

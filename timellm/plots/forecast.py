@@ -38,7 +38,7 @@ def _forecast(series: pd.Series, *, name: str, model: bool) -> go.Scatter:
 def _shade(figure: go.Figure, *, start: pd.Timestamp, end: pd.Timestamp, label: str) -> None:
     figure.add_vrect(x0=start, x1=end, fillcolor=tint(ACCENT, 0.07), line_width=0, layer="below")
     figure.add_annotation(
-        text=label, x=start, y=1, yref="paper", xanchor="left", yanchor="top", showarrow=False, font={"size": 12}
+        text=label, x=end, y=1, yref="paper", xanchor="right", yanchor="top", showarrow=False, font={"size": 12}
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from timellm.errors import RunNotFoundError
 from timellm.jobs.cluster_runs import bring
@@ -21,8 +22,8 @@ def has_results(run: Run) -> bool:
     return run.state == "finished" or (run.state == "stopped" and bool(run.summary))
 
 
-def pick_run(page: str) -> Run:
-    """A select box of runs, newest first, whose choice is the URL's run; without any run the page ends here."""
+def pick_run(page: str, column: DeltaGenerator) -> Run:
+    """A select box of runs in a column, newest first, whose choice is the URL's run; without any run the page ends here."""
     with explained("The list of runs cannot be read"):
         tend(store())
         runs = {run.id: run for run in store().runs(_MOST_OFFERED)}
@@ -46,7 +47,7 @@ def pick_run(page: str) -> Run:
     default = next((run.id for run in runs.values() if has_results(run)), next(iter(runs)))
     key = keys.view(page, "run")
     st.session_state[key] = wanted or default
-    st.selectbox(
+    column.selectbox(
         "Run",
         list(runs),
         key=key,
@@ -68,12 +69,13 @@ def _title(run: Run) -> str:
     return f"{run.name} · {run.state} · {ago(run.ended or run.started or run.created)}"
 
 
-def pick_results(page: str, *, what: str) -> Results:
+def pick_results(page: str, column: DeltaGenerator, *, what: str) -> Results:
     """The chosen run's results; for a run without any, a sentence says why and what to do, and the page ends here.
 
-    `what` names what the page shows, without an article.
+    The run is chosen in `column`; sentences take the width of the page. `what` names what the page shows, without an
+    article.
     """
-    run = pick_run(page)
+    run = pick_run(page, column)
     if not has_results(run):
         _say_why_not(run, what)
         st.stop()
