@@ -236,11 +236,11 @@ def test_archive_that_lies_about_a_size_is_refused(archive, assert_refused):
     with zipfile.ZipFile(io.BytesIO(archive)) as old:
         told = json.loads(old.read(MANIFEST))["files"]
     told["files/adapter.safetensors"]["bytes"] -= 1
-    assert_refused(rewritten(archive, manifest={"files": told}), "not of the size that its manifest says")
+    assert_refused(rewritten(archive, manifest={"files": told}), "does not have the size that its manifest says")
     data = bytearray(archive)  # the directory at the end declares less than there is
     at = data.rfind(b"files/adapter.safetensors") - 46
     data[at + 20 : at + 28] = struct.pack("<II", 10, 10)
-    assert_refused(io.BytesIO(data), "damaged|not of the size")
+    assert_refused(io.BytesIO(data), "damaged|does not have the size")
 
 
 def test_archive_of_too_many_files_is_refused_before_they_are_read(archive, assert_refused, monkeypatch):
@@ -277,8 +277,8 @@ def test_archive_with_a_flipped_bit_is_refused(archive, assert_refused):
     ("manifest", "match"),
     [
         ({"version": 2}, "has version 2 and this workbench reads 1"),
-        ({"format": "other"}, "of something else"),
-        ({"run": "../../etc"}, "of something else"),
+        ({"format": "other"}, "describes something else"),
+        ({"run": "../../etc"}, "describes something else"),
         ({"files": {}}, "and its manifest disagree about 'files/"),
         ({"extra": 1}, "manifest.json in the archive is damaged or from another version"),
     ],

@@ -127,4 +127,4 @@ def test_runner_outlives_a_store_that_cannot_be_used_for_a_while(store, config, 
     monkeypatch.setattr("timellm.jobs.runner.POLL_S", 0.01)
     assert drain(store, start=worker)
     assert store.get(run.id).state == "finished"
-    assert "looked at again when the store can be used: the server restarts" in caplog.text
+    assert "the queue is read again when the store can be used: the server restarts" in caplog.text

@@ -78,7 +78,7 @@ def test_run_killed_by_the_kernel_is_called_so_with_an_offer(store, large, facts
     assert store.get(run.id).summary == {KILLS_BEFORE: oom_kills()}
     monkeypatch.setattr(shortage, "oom_kills", lambda: oom_kills() + 1)
     (ended,) = store.reconcile()
-    evidence = "the system ended a process for want of memory while it worked"
+    evidence = "the system ended a process because memory ran out while it worked"
     assert ended.error.startswith(f"lost; probably out of memory ({evidence}); it would fit with --set ")
     assert offers_of(ended)
 
@@ -86,7 +86,7 @@ def test_run_killed_by_the_kernel_is_called_so_with_an_offer(store, large, facts
 def test_run_that_held_nearly_everything_is_called_so_too(store, large, facts):
     lost(store, large, memory_mib=7_000)
     (ended,) = store.reconcile()
-    assert ended.error.startswith("lost; probably out of memory (it last held 7,000 of 8,192 MiB); ")
+    assert ended.error.startswith("lost; probably out of memory (it last used 7,000 of 8,192 MiB); ")
 
 
 def test_lost_run_without_evidence_is_only_lost(store, large, facts):

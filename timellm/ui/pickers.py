@@ -23,7 +23,7 @@ def has_results(run: Run) -> bool:
 
 
 def pick_run(page: str, column: DeltaGenerator) -> Run:
-    """A select box of runs in a column, newest first, whose choice is the URL's run; without any run the page ends here."""
+    """A select box of runs, newest first, whose choice is the URL's run; without any run the page ends here."""
     with explained("The list of runs cannot be read"):
         tend(store())
         runs = {run.id: run for run in store().runs(_MOST_OFFERED)}

@@ -41,7 +41,7 @@ def compare_quantizations(form: Form, chosen: dict[str, Any]) -> None:
             st.caption(plain(f"{error}."))
             return
         if not config.model.backbone:
-            st.caption("Choose a backbone first.")
+            st.caption("Name a backbone first.")
             return
         ticking = receipts.under_way() is not None
 
