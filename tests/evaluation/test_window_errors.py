@@ -113,3 +113,15 @@ def test_a_window_that_is_named_twice_is_refused(tmp_path):
     path = written(tmp_path, batch(), batch())
     with pytest.raises(CheckpointError, match="a window is named twice"):
         read_window_errors(path, "mae")
+
+
+def test_many_channels_make_a_large_footer_that_carries_its_digest(tmp_path):
+    channels = 20_000
+    reference = Reference(tuple(f"channel {n}" for n in range(channels)), np.ones(channels), np.ones(channels))
+    path = written(tmp_path, batch(), reference=reference)
+    assert path.stat().st_size > 500_000
+    assert read_window_errors(path, "mae").of(OWN).count.sum() == 240
+    content = path.read_bytes()
+    path.write_bytes(content[:-50_000] + bytes([content[-50_000] ^ 1]) + content[-49_999:])
+    with pytest.raises(CheckpointError, match="is damaged"):
+        read_window_errors(path, "mae")

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import mmap
 import re
 from pathlib import Path
 from typing import Any
@@ -34,10 +33,19 @@ def sealed(data: bytes, *, at_end: bool = False) -> bytes:
 
 
 def seal_file(path: Path) -> None:
-    """As `sealed` with `at_end`, for a file on the disk that is too large to be held in memory twice."""
-    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as data:
-        place = data.rfind(SLOT.encode()) + len("sha256:")
-        data[place : place + 64] = hashlib.sha256(data).hexdigest().encode()
+    """As `sealed` with `at_end`, for a file on the disk that is too large to be held in memory."""
+    size, slot, tail = path.stat().st_size, SLOT.encode(), _FOOTER
+    with path.open("r+b") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        while True:
+            begin = file.seek(max(0, size - tail))
+            place = file.read().rfind(slot)
+            if place >= 0 or not begin:
+                break
+            tail *= 2
+        assert place >= 0, "the file has no slot for its digest"
+        file.seek(begin + place + len("sha256:"))
+        file.write(digest.encode())
 
 
 def check_seal(data: bytes, *, at_end: bool = False) -> None:
