@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,11 +10,15 @@ import pytest
 
 from tests.evaluation.windows import REFERENCE, batch, score
 from timellm.errors import CheckpointError
+from timellm.evaluation.comparisons import COMPARISONS, read_comparisons
+from timellm.evaluation.judge import judge
 from timellm.evaluation.metrics import METRICS, seasonal_naive_error
 from timellm.evaluation.scores import Scores
 from timellm.forecasting import baselines
 from timellm.forecasting import scores as version_1
+from timellm.training.sealed import read_sealed_json
 
+RUNS = Path(__file__).parents[1] / "earlier" / "version-1"
 VERSION_1_MODELS = ("Time-LLM", "Last value", "Seasonal naive")
 
 
@@ -69,3 +74,14 @@ def test_files_of_version_1_that_lack_a_part_are_refused():
     del tree["by_channel"]
     with pytest.raises(CheckpointError, match="the scores lack 'by_channel'"):
         Scores.from_dict(tree)
+
+
+@pytest.mark.parametrize("name", ["finished", "stopped"])
+def test_real_files_of_version_1_open(name):
+    tree = read_sealed_json(RUNS / name / "scores.json")
+    opened = Scores.from_dict(tree)
+    assert opened.models == VERSION_1_MODELS
+    assert opened.overall["mae"].tolist() == [row["mae"] for row in tree["overall"]]
+    assert Scores.from_dict(opened.to_dict()).notes == tuple(tree["notes"])
+    verdict = judge(opened, "mae", comparisons=read_comparisons(RUNS / name / COMPARISONS))
+    assert "No test was made: the errors by window were not kept; evaluate the run again." in verdict.sentence()
