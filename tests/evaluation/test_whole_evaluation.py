@@ -1,5 +1,8 @@
 """From a table to the verdict, as a run does it: batch by batch, with errors by window, comparisons and sentence."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -15,6 +18,7 @@ from timellm.evaluation.scores import Scores
 from timellm.evaluation.window_errors import WINDOW_ERRORS, writing_window_errors
 from timellm.evaluation.windows import Reference, ScoredWindows
 from timellm.forecasting.baselines import seasonal_naive
+from timellm.installation import PROJECT
 
 SEASONS = {"Last value": 1, "Seasonal naive (day)": 24, "Seasonal naive (week)": 168}
 OWN = "Seasonal naive (day)"
@@ -52,8 +56,8 @@ def test_verdict_on_the_bundled_sample_names_the_weekly_naive(evaluated):
     assert verdict.rival_error == pytest.approx(152, abs=1)
     assert verdict.sentence() == (
         "Seasonal naive (week) is the best of 3 models: the mean absolute error of Seasonal naive (day) is 111.5% "
-        "higher (321.5 against 152, 4,983 test windows, which overlap and cover about 18 horizons). The difference is very "
-        "unlikely to be luck (p < 0.001). Use Seasonal naive (week): it is one click away."
+        "higher (321.5 against 152, 4,983 test windows, which overlap and cover about 18 horizons). The difference is "
+        "very unlikely to be luck (p < 0.001). Use Seasonal naive (week): it is one click away."
     )
 
 
@@ -63,3 +67,10 @@ def test_what_is_kept_gives_the_same_verdict_by_every_metric(evaluated):
     for metric in METRICS:
         now = judge(scores, metric, comparisons=compare_with_own([folder / WINDOW_ERRORS], OWN))
         assert judge(opened, metric, comparisons=read_comparisons(folder / COMPARISONS)) == now
+
+
+def test_pages_read_verdicts_without_torch_or_statsmodels():
+    heavy = ("torch", "scipy", "statsmodels", "transformers")
+    lines = f"import sys, timellm.evaluation.judge; print([name for name in {heavy} if name in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, cwd=PROJECT, check=True)
+    assert found.stdout.strip() == "[]"
