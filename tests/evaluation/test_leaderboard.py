@@ -1,5 +1,6 @@
 """Ranks, differences and coverage, against plain arithmetic."""
 
+import json
 import math
 
 import pytest
@@ -62,3 +63,11 @@ def test_models_without_error_or_beside_an_undefined_own_are_ranked():
 def test_a_board_of_one_model_is_a_board():
     (row,) = leaderboard(board({OWN: 2.0}), "mae")
     assert (row.rank, row.to_best, row.to_own) == (1, 0, 0)
+
+
+def test_rows_are_safe_for_json():
+    rows = leaderboard(board({OWN: 0.0, RIDGE: 1.0, LAST: math.nan}), "mae", costs={RIDGE: Cost(1.5)})
+    trees = json.loads(json.dumps([row.to_dict() for row in rows], allow_nan=False))
+    shown = [(tree["rank"], tree["error"], tree["to_own"]) for tree in trees]
+    assert shown == [(1, 0, 0), (2, 1, None), (None, None, None)]
+    assert (trees[1]["seconds"], trees[1]["memory_mib"], trees[1]["points"]) == (1.5, None, 1000)

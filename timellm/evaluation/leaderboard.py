@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from timellm.evaluation.scores import Scores
 from timellm.evaluation.significance import Comparison
@@ -49,6 +50,11 @@ class LeaderboardRow:
     windows: int
     points: int
     cost: Cost
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-safe: None where a number is not known or not finite."""
+        tree = {name: value for name, value in asdict(self).items() if name != "cost"} | asdict(self.cost)
+        return {name: None if isinstance(v, float) and not math.isfinite(v) else v for name, v in tree.items()}
 
 
 def leaderboard(
