@@ -32,7 +32,7 @@ def test_head_reads_every_patch():
     [
         ({"patch_length": 40}, "'patch_length' is 40, but the context has only 40 rows .* at most 39"),
         ({"patch_length": 4, "stride": 5}, "'stride' is 5 and skips rows between patches of 4; use at most 4"),
-        ({"heads": 3}, "'heads' is 3, which does not divide d_model 128"),
+        ({"heads": 3}, "'heads' is 3, which does not divide d_model 64"),
     ],
 )
 def test_settings_that_contradict_each_other_are_refused(settings, message):
