@@ -125,3 +125,20 @@ def test_run_is_exported_and_imported_on_the_page(watched, server, ended, tmp_pa
     page.get_by_role("button", name="Delete the run").click()
     expect(page.get_by_role("dialog")).to_have_count(0, timeout=_SOON_MS)
     assert [run.id for run in server.store().runs() if run.name == ended.name] == [ended.id]
+
+
+@pytest.mark.parametrize("width", [1440, 800, 390])
+def test_tools_of_the_table_cover_no_button(watched, ended, width):
+    page = watched.open(f"runs?run={ended.id}")
+    page.set_viewport_size({"width": width, "height": 900})
+    page.get_by_test_id("stDataFrame").first.hover()
+    tools = page.get_by_test_id("stElementToolbar").first
+    expect(tools).to_be_visible(timeout=_SOON_MS)
+    mine = tools.bounding_box()
+    for button in (
+        page.get_by_test_id("stMain").get_by_test_id("stPopover").or_(page.get_by_test_id("stPageLink")).all()
+    ):
+        box = button.bounding_box()
+        beside = box["x"] >= mine["x"] + mine["width"] or box["x"] + box["width"] <= mine["x"]
+        apart = box["y"] >= mine["y"] + mine["height"] or box["y"] + box["height"] <= mine["y"]
+        assert beside or apart, f"the tools cover '{button.inner_text()}' at {width} pixels"

@@ -99,7 +99,7 @@ def offer_label(offer: Offer) -> str:
 
 def _details(found: Estimate) -> None:
     rests_on = "counted from the settings" if found.rests_on == "arithmetic" else f"by {found.rests_on}"
-    with st.expander(f"What takes it · {rests_on}"):
+    with st.expander(f"Memory and time in detail · {rests_on}"):
         rows = [
             {"Part": words, "Memory": memory(value)}
             for name, words in _PARTS.items()

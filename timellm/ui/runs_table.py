@@ -85,14 +85,15 @@ def runs_table(listed: tuple[Listed, ...]) -> None:
             )
             st.button("Clear search and filters", on_click=clear_search)
             return
-        _grid(shown, ticked)
         count = f"{len(shown):,} of {len(everything):,} runs: {plain(in_words(search))}. " if search.leaves_out else ""
-        with st.container(horizontal=True, vertical_alignment="center"):  # above, the table's tools would cover it
+        # The table's tools appear above its right end: over this sentence, and not over the filter or other buttons.
+        st.caption(
+            f"{count}Select a cell to see its run, tick rows to compare. Runs continue when this page is closed."
+        )
+        _grid(shown, ticked)
+        with st.container(horizontal=True, vertical_alignment="center"):
             _link_to_comparison(ticked)
             _picker(everything, ticked)
-            st.caption(
-                f"{count}Select a cell to see its run, tick rows to compare. Runs continue when this page is closed."
-            )
 
     table()
 
