@@ -13,6 +13,8 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import timellm
@@ -389,6 +391,20 @@ def test_what_a_killed_import_left_is_swept_by_the_next(archive, store):
     import_run(store, io.BytesIO(archive))
     assert not left.exists()
     assert own.exists(), "another import that is under way"
+
+
+def test_table_that_would_fill_the_memory_is_refused_before_it_is_read(assert_refused, archive, monkeypatch):
+    # Random numbers do not shrink, so no limit on how far a file shrinks helps here.
+    out, numbers = io.BytesIO(), np.random.default_rng(0).normal(size=5_000)
+    pq.write_table(pa.table(dict.fromkeys("abc", numbers)), out)
+    large = rewritten(archive, but={"files/table.parquet": out.getvalue()})
+    read = []
+    monkeypatch.setattr(RunFolder, "table", lambda folder: read.append(folder))
+    monkeypatch.setattr(importing, "MOST_IN_MEMORY", 3 * 5_000 * 8 - 1)
+    assert_refused(
+        large, r"table\.parquet in the archive declares .* MiB of values, and a file of an imported run may have"
+    )
+    assert not read
 
 
 def test_row_says_nothing_of_where_it_was(archive):

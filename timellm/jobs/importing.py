@@ -34,6 +34,8 @@ from timellm.jobs.store import Store
 from timellm.jobs.unpacking import unpack
 
 _KEEP_FREE = 64 * 2**20
+MOST_IN_MEMORY = 2 * 2**30
+"""Bytes that one Parquet file of an archive may declare."""
 _STAGED = re.compile(r"\.import-(\d+)-.+")
 
 
@@ -122,9 +124,28 @@ def _check(folder: Path) -> None:
         BASELINES: lambda: read_baselines(folder),
         STATE: lambda: read_tensors(folder / STATE, remedy="export the run again"),
     }  # fmt: skip
+    for path in sorted(folder.glob("*.parquet")):
+        _check_size(path)
     for name, read in readers.items():
         if (folder / name).is_file():
             read()
+
+
+def _check_size(path: Path) -> None:
+    """Numbers that do not shrink pass every other limit of an archive, and reading them takes several times as much."""
+    import pyarrow as pa
+
+    from timellm.training.parquetfile import declared_bytes
+
+    try:
+        size = declared_bytes(path)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise CheckpointError(f"{path.name} in the archive is damaged ({error}); export the run again") from error
+    if size > MOST_IN_MEMORY:
+        raise CheckpointError(
+            f"{path.name} in the archive declares {size / 2**20:,.0f} MiB of values, and a file of an imported run may"
+            f" have {MOST_IN_MEMORY / 2**20:,.0f}; copy the run's folder instead"
+        )
 
 
 def _take_in(store: Store, staged: Path, arrival: _Arrival) -> Imported:

@@ -95,6 +95,18 @@ def read_parquet(
     return table.replace_schema_metadata(metadata or None)
 
 
+def declared_bytes(path: Path) -> int:
+    """What a file's columns would take in memory, by what it declares: 8 bytes a value, or more where texts are longer.
+
+    Raises:
+        ValueError, OSError, pa.ArrowException: it is damaged, or no Parquet file.
+    """
+    data = path.read_bytes()
+    declared = pq.read_metadata(pa.BufferReader(data))
+    unpacked = sum(declared.row_group(number).total_byte_size for number in range(declared.num_row_groups))
+    return max(unpacked, _values(data, declared) * _VALUE_BYTES)
+
+
 def _written(table: pa.Table, layout: dict[str, Any]) -> bytes:
     out = io.BytesIO()
     with pq.ParquetWriter(out, table.schema, write_page_checksum=True, **layout) as writer:
