@@ -84,7 +84,8 @@ def test_test_part_decides_nothing(prepared, tmp_path):
 
 def test_every_candidate_is_a_forecaster_of_its_own(prepared, fitted):
     index = prepared.windows("test")
-    variants = {variant.name: variant.predict(prepared, index) for variant in fitted.variants()}
+    assert fitted.rows()[fitted.name] == fitted
+    variants = {name: variant.predict(prepared, index) for name, variant in fitted.rows().items()}
     assert list(variants) == [candidate.title for candidate in fitted.candidates]
     np.testing.assert_array_equal(variants[fitted.name], fitted.predict(prepared, index))
     np.testing.assert_array_equal(

@@ -68,6 +68,10 @@ class Naive:
         """A forecaster for every candidate, the chosen one among them."""
         return tuple(Naive(candidate, self.candidates, self.left_out) for candidate in self.candidates)
 
+    def rows(self) -> dict[str, Naive]:
+        """The variants by their names: what a leaderboard has rows of."""
+        return {variant.name: variant for variant in self.variants()}
+
     @classmethod
     def fit(cls, prepared: PreparedData, job: FitJob) -> tuple[Self | None, FitReport]:
         """Find the seasons in the training rows, choose the best rule on the validation windows, and keep it.
