@@ -28,6 +28,7 @@ def install_command(extra: str, packages: Collection[str] = ()) -> str:
 
 def _requirements(extra: str) -> list[str]:
     if FROM_CHECKOUT:
-        return (PROJECT / f"requirements-{extra}.txt").read_text(encoding="utf-8").split()
+        lines = (PROJECT / f"requirements-{extra}.txt").read_text(encoding="utf-8").splitlines()
+        return [line for line in lines if line and not line.startswith("#")]
     found = [line.partition(";") for line in metadata.requires("timellm") or ()]
     return [line.strip() for line, _, condition in found if f'extra == "{extra}"' in condition]

@@ -3,14 +3,20 @@
 from timellm.config.forecasters import (
     KINDS,
     AutoformerConfig,
+    ChronosConfig,
     DLinearConfig,
+    ETSConfig,
     ForecasterConfig,
+    FracastConfig,
     ModelConfig,
     NaiveConfig,
     PatchTSTConfig,
     Quantization,
     RidgeConfig,
+    StatisticalConfig,
+    ThetaConfig,
     TimeLLMConfig,
+    TimesFMConfig,
 )
 from timellm.config.run import RunConfig
 from timellm.config.section import Affects
@@ -28,8 +34,9 @@ from timellm.config.table import DataConfig, TaskConfig
 from timellm.config.training import TrainingConfig
 
 __all__ = [
-    "KINDS", "Affects", "AutoformerConfig", "DLinearConfig", "DataConfig", "ForecasterConfig", "ModelConfig",
-    "NaiveConfig", "PatchTSTConfig", "Quantization", "RidgeConfig", "RunConfig", "TaskConfig", "TimeLLMConfig",
+    "KINDS", "Affects", "AutoformerConfig", "ChronosConfig", "DLinearConfig", "DataConfig", "ETSConfig",
+    "ForecasterConfig", "FracastConfig", "ModelConfig", "NaiveConfig", "PatchTSTConfig", "Quantization",
+    "RidgeConfig", "RunConfig", "StatisticalConfig", "TaskConfig", "ThetaConfig", "TimeLLMConfig", "TimesFMConfig",
     "TrainingConfig", "field_of", "kind_section", "names_affecting", "parse_setting", "section_of", "sections",
     "setting_help", "setting_label",
 ]  # fmt: skip

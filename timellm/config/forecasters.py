@@ -196,6 +196,60 @@ class PatchTSTConfig(ForecasterConfig):
     """Dropout while training."""
 
 
+class StatisticalConfig(ForecasterConfig):
+    """What AutoETS and AutoTheta share: each window has a model of its own, fitted on its context within a budget."""
+
+    season: int | None = setting(None, title="Season, rows", ge=1, le=2000)
+    """Rows of one season, 1 for none; found in the training rows when not given."""
+    budget_s: float = setting(60.0, title="Time budget, seconds", gt=0, le=1_000_000)
+    """Processor time for all test windows; of more than fit into it, an evenly spaced part is forecast."""
+    window_budget_s: float = setting(3.0, title="Time for one window, seconds", gt=0, le=100_000)
+    """Processor time for one window; where its whole context would take longer, only the last rows are fitted."""
+    most_windows: int | None = setting(None, title="Test windows at most", ge=1)
+    """Test windows that are forecast at most, evenly spaced; the time budget alone decides when not given."""
+
+
+class ETSConfig(StatisticalConfig):
+    """AutoETS: exponential smoothing, its form chosen by information criterion."""
+
+    kind: Literal["ets"] = "ets"
+    """AutoETS: exponential smoothing with error, trend and season chosen for each window."""
+
+
+class ThetaConfig(StatisticalConfig):
+    """AutoTheta: the theta method, its form chosen by error."""
+
+    kind: Literal["theta"] = "theta"
+    """AutoTheta: two lines through each window's past, one straight and one that exaggerates its bends."""
+
+
+class FracastConfig(ForecasterConfig):
+    """Fracast: zero-shot, with the weights in its package."""
+
+    kind: Literal["fracast"] = "fracast"
+    """Fracast: a small model that was trained on other series."""
+    weights: str = ""
+    """Local folder with other weights of Fracast; empty: those of the package."""
+
+
+class TimesFMConfig(ForecasterConfig):
+    """TimesFM 2.5: zero-shot, with weights from a model hub or a folder."""
+
+    kind: Literal["timesfm"] = "timesfm"
+    """TimesFM 2.5: a model of 200 million weights that was trained on other series."""
+    weights: str = "google/timesfm-2.5-200m-transformers"
+    """Model hub id, or a local folder with config.json and the weights."""
+
+
+class ChronosConfig(ForecasterConfig):
+    """Chronos-2: zero-shot, with weights from a model hub or a folder."""
+
+    kind: Literal["chronos"] = "chronos"
+    """Chronos-2: a model of 120 million weights that was trained on other series."""
+    weights: str = "amazon/chronos-2"
+    """Model hub id, or a local folder with config.json and the weights."""
+
+
 AnyForecaster = Annotated[
     TimeLLMConfig | NaiveConfig | RidgeConfig | DLinearConfig | AutoformerConfig | PatchTSTConfig,
     Field(discriminator="kind"),

@@ -101,7 +101,7 @@ def load_backbone(
         torch.set_flush_denormal(True)
     source = _locate(config.backbone, on_bytes=on_bytes)
     options = {"trust_remote_code": config.trust_remote_code}
-    with _quiet(), _explained(config):
+    with quiet_loading(), _explained(config):
         settings = AutoConfig.from_pretrained(source, **options)
         available = _check_architecture(settings, config)
         settings.num_hidden_layers = config.layers
@@ -235,7 +235,7 @@ class _Seen(Exception):
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_loading() -> Iterator[None]:
     """Keep the loading reports of the libraries out of the user's log: they warn of layers that are cut on purpose."""
     # For good: it warns of an optional kernel at the first forward pass, long after loading.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
