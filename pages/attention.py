@@ -3,6 +3,7 @@
 import streamlit as st
 
 from timellm.data.exported import to_csv
+from timellm.forecasters.registry import kind_of
 from timellm.plots.attention import AttentionPicture, attention_chart
 from timellm.plots.attention_png import attention_png
 from timellm.ui import charts, keys
@@ -23,6 +24,10 @@ st.caption(
 
 which, where = st.columns([3, 2])
 results = pick_results("attention", which, what="attention heatmap")
+kind = kind_of(results.run.config.kind)
+if not kind.attention:
+    st.info(f"{kind.title} has no attention over text prototypes. Choose a Time-LLM run.", icon=":material/info:")
+    st.stop()
 with explained("The attention of this run cannot be shown"):
     table, context = results.table(), results.run.config.task.context
     with where:

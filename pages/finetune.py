@@ -3,6 +3,7 @@
 import streamlit as st
 
 from timellm.errors import TimeLLMError
+from timellm.forecasters.registry import REGISTRY
 from timellm.ui import draft, fit, keys, loaders, place, presets, questions, receipt, refill, setup, tables, usable
 from timellm.ui.errors import explained
 from timellm.ui.words import plain
@@ -44,7 +45,8 @@ with steps:
     chosen = setup.what(form, table, advanced=advanced)
     st.header("2 · With what", anchor=False)
     chosen |= setup.with_what(form, advanced=advanced)
-    receipt.compare_quantizations(form, chosen)
+    if REGISTRY[form.kind].language_model:
+        receipt.compare_quantizations(form, chosen)
     st.header("3 · How long", anchor=False)
     chosen |= setup.how_long(form, advanced=advanced)
 
@@ -57,23 +59,20 @@ with summary, st.container(border=True):
         missing = [*setup.missing_for_start(config), *usable.what_is_missing(counts)]
     except TimeLLMError as error:
         missing = [str(error)]
-    presets.picker(form, config)
-    usual_name = setup.run_name(tables.title(table_id), chosen, config=config, usual=form.defaults)
+    if REGISTRY[form.kind].language_model:
+        presets.picker(form, config)
+    usual_name = setup.run_name(tables.title(table_id), chosen, config=config, usual=form.usual)
     name = st.text_input(
         "Name", placeholder=usual_name, max_chars=120, key=keys.setting(table_id, "name"), persist_state="session"
     )
     if config is not None:
-        with st.expander("What the model is told about the data"):
-            st.markdown(plain(config.data.description) or "Nothing.")
-            st.page_link("data.py", label="Edit it on the data page", query_params={"table": table_id})
-        if not loaders.backbone_ready(config.model.backbone):
-            st.caption("The backbone is fetched when the run starts; nothing is fetched before.")
+        setup.what_is_told(config, table_id)
     waiting = refill.edited_run(table_id)
     where = place.Place(waiting.on_cluster, waiting.workers) if waiting else place.choose(table_id)
     promise = None
     if counts is not None:
         usable.said(form, counts)
-    if config is not None and counts is not None and not missing:
+    if config is not None and counts is not None and not missing and REGISTRY[config.kind].language_model:
         windows = counts.parts["test"].usable
         promise = fit.card(form, config, table, test_windows=windows, here=not where.on_cluster)
     go = "Save the waiting run" if waiting else "Start fine-tuning"

@@ -4,10 +4,12 @@ import streamlit as st
 
 from timellm.data.exported import to_csv
 from timellm.plots.forecast import backtest_chart, future_chart
+from timellm.plots.template import looks
 from timellm.ui import charts, keys
 from timellm.ui.errors import explained
 from timellm.ui.pickers import pick_channel, pick_results
-from timellm.ui.windows import ChannelWindows, long_frame
+from timellm.ui.scoreboard import names_in_order
+from timellm.ui.windows import long_frame
 from timellm.ui.words import moment, plain
 
 st.title("Forecast")
@@ -23,6 +25,8 @@ with explained("The forecast of this run cannot be shown"):
             "Show", ["Future", "Test period"], default="Future", required=True, width="stretch",
             **keys.in_address("show"),
         )  # fmt: skip
+    forecasts = results.forecasts()
+    drawn = looks(names_in_order(results.scores(), "mae"), forecasts.own)
     history_rows = max(config.task.context, 2 * config.task.horizon)
 
     if mode == "Future":
@@ -35,7 +39,8 @@ with explained("The forecast of this run cannot be shown"):
             )
             st.stop()
         history = table.values[channel].iloc[-history_rows:]
-        charts.draw(future_chart, history, mine, alt=f"Forecast of {channel} beyond the data")
+        models = forecasts.future(channel, mine)
+        charts.draw(future_chart, history, models, drawn, alt=f"Forecast of {channel} beyond the data")
         st.caption(
             f"{len(mine):,} rows from {moment(mine.index[0])} to {moment(mine.index[-1])}, in the units of the data. "
             f"The last {len(history):,} measured rows are shown."
@@ -43,7 +48,7 @@ with explained("The forecast of this run cannot be shown"):
         rows, name = future, f"forecast-{results.run.id}.csv"
         shown = mine.rename("Forecast").rename_axis("Time").reset_index()
     else:
-        windows = ChannelWindows(table, results.test_forecasts(), channel)
+        windows = forecasts.of(channel)
         cutoffs = windows.cutoffs()
         chosen = st.select_slider(
             "Cut-off: the model sees what is before it",
@@ -53,15 +58,15 @@ with explained("The forecast of this run cannot be shown"):
             **keys.in_address("cutoff", cutoffs),
         )
         number = cutoffs.get_loc(chosen)
-        context, actual, models = windows.window(number, context=history_rows)
-        charts.draw(backtest_chart, context, actual, models, alt=f"Test forecast of {channel}")
+        context, actual, models = windows.window(number, history=history_rows)
+        charts.draw(backtest_chart, context, actual, models, drawn, alt=f"Test forecast of {channel}")
         st.caption(
             f"One of {len(cutoffs):,} test windows of this channel. The model was not trained on anything after the "
             "cut-off; the solid line shows the measured values."
         )
         rows = long_frame(channel, actual, models)
         name = f"test-{results.run.id}-{cutoffs[number]:%Y%m%dT%H%M}.csv"
-        shown = rows.drop(columns="unique_id").rename(columns={"ds": "Time", "y": "Measured", "yhat": "Time-LLM"})
+        shown = rows.drop(columns="unique_id").rename(columns={"ds": "Time", "y": "Measured", "yhat": forecasts.own})
 
 st.download_button(
     "Download CSV, all channels" if mode == "Future" else "Download CSV of this window",

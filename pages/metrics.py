@@ -3,11 +3,15 @@
 import streamlit as st
 
 from timellm.data.exported import to_csv
+from timellm.evaluation.comparisons import by_other
+from timellm.evaluation.judge import judge
+from timellm.evaluation.others import with_others
 from timellm.plots.metrics import MOST_CHANNELS, by_channel, by_step
-from timellm.ui import charts, keys
+from timellm.plots.template import MOST_SHOWN, looks
+from timellm.ui import beside, charts, keys
 from timellm.ui.errors import explained
 from timellm.ui.pickers import pick_results
-from timellm.ui.scoreboard import COLUMNS, board, verdict_icon
+from timellm.ui.scoreboard import COLUMNS, board, names_in_order, show_verdict
 from timellm.ui.words import METRIC_HELP, METRICS, plain
 
 st.title("Metrics")
@@ -19,24 +23,34 @@ with measure:
 st.caption(METRIC_HELP[metric])
 
 with explained("The metrics of this run cannot be shown"):
-    scores = results.scores()
-    st.info(plain(scores.verdict()), icon=verdict_icon(scores))
+    others = beside.others_of(results)
+    scores = with_others(results.scores(), others)
+    comparisons = beside.compared(results, others, metric)
+    verdict = judge(scores, metric, comparisons=comparisons)
+    show_verdict(verdict)
+    beside.offer(results, verdict)
     st.header("Leaderboard", anchor=False)
-    st.dataframe(board(scores.overall, metric), hide_index=True, column_config=COLUMNS, alt="Models, best first")
+    st.dataframe(
+        board(scores, metric, by_other(comparisons, metric)), hide_index=True, column_config=COLUMNS,
+        alt="Models, best first",
+    )  # fmt: skip
     st.caption(
-        "All test windows, lower is better. Z-scored columns use the training rows' mean and deviation, "
-        "so that they compare with published tables."
+        "Lower is better, on all test windows. The ridge and the simple forecasts are fitted with every"
+        f" run. MASE is measured against a seasonal naive with this season: {plain(scores.scored.season_name)}."
     )
     for note in scores.notes:
         st.caption(f":material/info: {plain(note)}")
 
+    drawn = looks(names_in_order(scores, metric), scores.own)
     st.header("By horizon step", anchor=False)
-    charts.draw(by_step, scores.by_step, metric=metric, label=METRICS[metric], alt="Error by horizon step")
+    charts.draw(by_step, scores.by_step, drawn, metric=metric, label=METRICS[metric], alt="Error by horizon step")
     st.header("By channel", anchor=False)
     channels = scores.by_channel["channel"].nunique()
     if channels > MOST_CHANNELS:
-        st.caption(f"The {MOST_CHANNELS} channels of {channels:,} on which Time-LLM does worst.")
-    charts.draw(by_channel, scores.by_channel, metric=metric, label=METRICS[metric], alt="Error by channel")
+        st.caption(f"The {MOST_CHANNELS} channels of {channels:,} on which {plain(scores.own)} does worst.")
+    charts.draw(by_channel, scores.by_channel, drawn, metric=metric, label=METRICS[metric], alt="Error by channel")
+    if len(drawn) > 1 + MOST_SHOWN:
+        st.caption("The best models are drawn; click a name in a legend to show or hide a line.")
     with st.expander("Tables", icon=":material/table_rows:"):
         for title, frame in (("channel", scores.by_channel), ("step", scores.by_step)):
             st.markdown(f"**By {title}**")

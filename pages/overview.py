@@ -46,7 +46,9 @@ if runs:
     st.header("Recent runs", anchor=False)
     for run in runs:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
-            said = skill_words(run.summary.get("skill")) if has_results(run) else phase_line(run)
+            said = (
+                skill_words(run.summary.get("skill"), run.summary.get("rival")) if has_results(run) else phase_line(run)
+            )
             st.page_link("runs.py", label=f"**{plain(run.name)}**", query_params={"run": run.id})
             st.markdown(state_badge(run), width="content")
             if run.state == "failed":

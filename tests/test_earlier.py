@@ -13,7 +13,7 @@ import pytest
 from timellm.config import RunConfig
 from timellm.errors import CheckpointError, ConfigError
 from timellm.forecasting.artifacts import RunFolder
-from timellm.forecasting.forecaster import Forecaster
+from timellm.forecasting.fitted import FittedRun
 from timellm.jobs.importing import import_run
 from timellm.jobs.store import Store
 from timellm.pipeline import evaluate, fit
@@ -41,10 +41,12 @@ def test_configuration_has_its_settings_in_their_new_sections(earlier):
 
 def test_finished_run_forecasts_and_scores_as_it_did(earlier):
     folder = RunFolder(earlier / "finished")
-    kept, forecast = folder.future(), Forecaster.load(folder.path, device="cpu").forecast()
+    kept, forecast = folder.future(), FittedRun.load(folder.path, device="cpu").forecast()
     np.testing.assert_allclose(forecast["yhat"], kept["yhat"], rtol=1e-3)
-    before, after = folder.scores().overall, evaluate(folder.path).overall
-    np.testing.assert_allclose(after["mae"], before["mae"], rtol=1e-3)
+    before, after = folder.scores(), evaluate(folder.path)
+    assert after.error("Time-LLM", "mae") == pytest.approx(before.error("Time-LLM", "mae"), rel=1e-3)
+    assert after.error("Last value", "mae") == pytest.approx(before.error("Last value", "mae"))
+    assert set(folder.test_forecasts().forecast) == set(after.models), "today's simple forecasts were added"
 
 
 def test_stopped_training_goes_on_from_where_it_stood(earlier):

@@ -11,10 +11,8 @@ from tests.conftest import SMALL
 from timellm.data.prepared import PreparedData
 from timellm.errors import CheckpointError, DataError
 from timellm.explain.attention import attention_map
-from timellm.forecasting import metrics
 from timellm.forecasting.artifacts import RunFolder
-from timellm.forecasting.forecaster import Forecaster
-from timellm.forecasting.scores import MODEL_NAME
+from timellm.forecasting.fitted import FittedRun
 from timellm.pipeline import evaluate
 
 
@@ -61,17 +59,19 @@ def test_scores_are_those_of_the_saved_forecasts(run):
     for row in (0, 100):
         origin, channel = forecasts.origin[row], forecasts.channel[row]
         np.testing.assert_array_equal(forecasts.actual[row], table[origin : origin + 12, channel])
-    mae = metrics.mae(forecasts.actual, forecasts.forecast[MODEL_NAME])
+    mae = np.nanmean(np.abs(forecasts.actual - forecasts.forecast["Time-LLM"]))
     overall = folder.scores().overall.set_index("model")
-    assert overall.loc[MODEL_NAME, "mae"] == pytest.approx(float(mae), rel=1e-5)
-    assert set(overall.index) == {MODEL_NAME, "Last value", "Seasonal naive"}
-    assert result.summary["skill"] == pytest.approx(1 - mae / overall.loc["Seasonal naive", "mae"], rel=1e-4)
+    assert overall.loc["Time-LLM", "mae"] == pytest.approx(float(mae), rel=1e-5)
+    assert {"Time-LLM", "Ridge", "Last value"} <= set(overall.index)
+    rival = result.summary["rival"]
+    assert rival == overall["mae"].drop("Time-LLM").idxmin(), "the verdict compares with the best of all"
+    assert result.summary["skill"] == pytest.approx(1 - mae / overall.loc[rival, "mae"], rel=1e-4)
 
 
 def test_training_beats_the_last_value(run):
     result, _ = run
     overall = RunFolder(result.run_dir).scores().overall.set_index("model")["mae"]
-    assert overall[MODEL_NAME] < overall["Last value"]
+    assert overall["Time-LLM"] < overall["Last value"]
 
 
 def test_loaded_forecaster_repeats_the_run_s_forecast(run):
@@ -109,7 +109,7 @@ def test_forecast_never_sees_the_future(run, hourly_csv, tmp_path):
     cut = tmp_path / "cut.csv"
     pd.read_csv(hourly_csv).iloc[: forecasts.origin[row]].to_csv(cut, index=False)
     alone = timellm.Forecaster.load(result.run_dir).forecast(cut)
-    expected = forecasts.forecast[MODEL_NAME][row]
+    expected = forecasts.forecast["Time-LLM"][row]
     np.testing.assert_allclose(alone.loc[alone["unique_id"] == "price", "yhat"], expected, rtol=1e-4)
 
 
@@ -160,8 +160,8 @@ def test_attention_equals_what_the_network_computes(run):
     result, _ = run
     forecaster = timellm.Forecaster.load(result.run_dir)
     seen = attention_map(result.run_dir, channel="price", cutoff=pd.Timestamp("2024-01-10 05:00"))
-    scaled = (seen.context.to_numpy() - forecaster.scaler.mean[1]) / forecaster.scaler.scale[1]
-    network = forecaster.network.eval()
+    scaled = (seen.context.to_numpy() - forecaster.prepared.scaler.mean[1]) / forecaster.prepared.scaler.scale[1]
+    network = forecaster.forecaster.network.eval()
     with torch.no_grad():
         normed, _, _ = instance_norm(torch.tensor(scaled, dtype=torch.float32)[None])
         expected = network.reprogramming.attention(network.patch_embedding(normed), prototypes_VD=network.prototypes())
@@ -188,7 +188,7 @@ def test_stop_during_training_keeps_and_evaluates_the_best(small_config, tmp_pat
 def test_stop_before_training_leaves_no_results(small_config, tmp_path):
     result = timellm.fit(small_config, run_dir=tmp_path / "run", should_stop=lambda: True)
     assert result.stopped and result.summary == {}
-    with pytest.raises(CheckpointError, match="not a run folder"):
+    with pytest.raises(CheckpointError, match="ended before its first validation"):
         timellm.Forecaster.load(result.run_dir)
 
 
@@ -216,7 +216,7 @@ def test_training_that_an_earlier_version_began_on_other_windows_is_not_gone_on_
     for begun, name in ((filling, "interpolate"), (odd, "split")):
         with pytest.raises(CheckpointError, match="its windows are cut differently now"):
             timellm.fit(begun, run_dir=tmp_path / name)
-    assert Forecaster.load(tmp_path / "interpolate").forecast().shape == (12, 3), "what it has learned stays usable"
+    assert FittedRun.load(tmp_path / "interpolate").forecast().shape == (12, 3), "what it has learned stays usable"
 
 
 def test_channel_with_a_gap_at_its_end_gets_no_invented_forecast(small_config, hourly_csv, tmp_path):
@@ -241,8 +241,8 @@ def test_faithful_run_trains_and_its_attention_is_the_networks(small_config, tmp
     result = timellm.fit(config, run_dir=tmp_path / "run")
     seen = attention_map(result.run_dir, channel="load")
     forecaster = timellm.Forecaster.load(result.run_dir)
-    network = forecaster.network.eval()
-    scaled = (seen.context.to_numpy() - forecaster.scaler.mean[0]) / forecaster.scaler.scale[0]
+    network = forecaster.forecaster.network.eval()
+    scaled = (seen.context.to_numpy() - forecaster.prepared.scaler.mean[0]) / forecaster.prepared.scaler.scale[0]
     with torch.no_grad():
         normed, _, _ = instance_norm(torch.tensor(scaled, dtype=torch.float32)[None], as_published=True)
         expected = network.reprogramming.attention(network.patch_embedding(normed), prototypes_VD=network.prototypes())

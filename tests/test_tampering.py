@@ -20,9 +20,10 @@ import timellm
 from tests.conftest import SMALL
 from timellm.cli import main
 from timellm.errors import CheckpointError
+from timellm.evaluation.comparisons import COMPARISONS
+from timellm.evaluation.window_errors import WINDOW_ERRORS, read_window_errors
 from timellm.explain.attention import attention_map
 from timellm.forecasting.artifacts import RunFolder
-from timellm.forecasting.scores import MODEL_NAME
 from timellm.forecasting.validation import BASELINES, WINDOWS, PinnedForecasts, read_baselines
 from timellm.jobs.comparison import _read_scores
 from timellm.pipeline import evaluate
@@ -238,8 +239,11 @@ RESULTS = {
     "table.parquet": lambda folder: RunFolder(folder).table().values.to_dict(),
     "table.json": lambda folder: str(RunFolder(folder).table()),
     "scaler.json": lambda folder: [array.tolist() for array in vars(RunFolder(folder).scaler()).values()],
-    "test_forecasts.parquet": lambda folder: RunFolder(folder).test_forecasts().forecast[MODEL_NAME].tolist(),
+    "test_forecasts.parquet": lambda folder: RunFolder(folder).test_forecasts().forecast["Time-LLM"].tolist(),
     "scores.json": lambda folder: json.dumps(RunFolder(folder).scores().to_dict()),
+    COMPARISONS: lambda folder: RunFolder(folder).comparisons(),
+    WINDOW_ERRORS: lambda folder: read_window_errors(folder / WINDOW_ERRORS, "mae").of("Time-LLM").total.tolist(),
+    "naive.json": lambda folder: sorted(RunFolder(folder).quick().rows),
     "future.parquet": lambda folder: RunFolder(folder).future().to_dict(),
     "words.json": lambda folder: RunFolder(folder).words(),
     "summary.json": lambda folder: RunFolder(folder).summary(),
@@ -259,7 +263,13 @@ def without_seal(path: Path) -> None:
 
 
 def test_fit_leaves_no_result_without_a_digest(folder):
-    others = {CONFIG, ADAPTER, STATE, "prototypes.safetensors"}  # the last three are files of tensors, with theirs
+    others = {
+        CONFIG,
+        ADAPTER,
+        STATE,
+        "prototypes.safetensors",
+        "ridge.safetensors",
+    }
     left = {path.name for path in folder.iterdir() if not path.name.startswith(".")}
     assert left - others == set(RESULTS)
     for name in RESULTS:

@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from timellm.config import RunConfig
     from timellm.data.table import read_table
-    from timellm.forecasting.forecaster import Forecaster
+    from timellm.forecasting.fitted import FittedRun as Forecaster
     from timellm.pipeline import fit
 
 __version__ = "0.1.0"
 __all__ = ["Forecaster", "RunConfig", "fit", "read_table"]
 
 _HOMES = {
-    "Forecaster": "timellm.forecasting.forecaster",
-    "RunConfig": "timellm.config",
-    "fit": "timellm.pipeline",
-    "read_table": "timellm.data.table",
+    "Forecaster": ("timellm.forecasting.fitted", "FittedRun"),
+    "RunConfig": ("timellm.config", "RunConfig"),
+    "fit": ("timellm.pipeline", "fit"),
+    "read_table": ("timellm.data.table", "read_table"),
 }
 
 
@@ -31,4 +31,5 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used: torch takes seconds, and a page or `--help` needs none of it."""
     if name not in _HOMES:
         raise AttributeError(f"module 'timellm' has no attribute '{name}'")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    module, own_name = _HOMES[name]
+    return getattr(importlib.import_module(module), own_name)

@@ -13,31 +13,31 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 
-from timellm.config import RunConfig
+from timellm.config import RunConfig, TimeLLMConfig
 from timellm.data.prepared import PreparedData
-from timellm.data.season import season_length, suggest_description
+from timellm.data.season import suggest_description
 from timellm.data.table import Table, load_table
-from timellm.explain.vocabulary import nearest_words
-from timellm.forecasting.artifacts import RunFolder, with_baselines
-from timellm.forecasting.baselines import in_sample_naive_error
-from timellm.forecasting.forecaster import Forecaster
-from timellm.forecasting.scores import MODEL_NAME, Scores, score
+from timellm.errors import ConfigError
+from timellm.evaluation.scores import Scores
+from timellm.forecasters.protocol import FitJob
+from timellm.forecasters.registry import kind_of
+from timellm.forecasting.artifacts import RunFolder
+from timellm.forecasting.fitted import FittedRun
+from timellm.forecasting.quick import QuickForecasters
+from timellm.forecasting.scoring import Contest, score_test_part
 from timellm.forecasting.validation import write_references
-from timellm.model.backbone import Backbone, load_backbone
 from timellm.model.catalog import check_cache
-from timellm.model.network import TimeLLM
-from timellm.training.checkpoint import load_adapter, save_adapter, save_config
-from timellm.training.loop import TrainingResult, TrainingWindows, peak_memory_mib, train
+from timellm.training.checkpoint import save_config
+from timellm.training.loop import peak_memory_mib
 from timellm.training.memory import evaluated_windows
 from timellm.training.occupancy import occupied
-from timellm.training.pinned import PinnedWindows
-from timellm.training.processes import from_main, main_first, weights_from_main
+from timellm.training.pinned import pinned_positions
+from timellm.training.processes import from_main, join_processes
 from timellm.training.progress import OnProgress, Progress, ShouldStop, ignore_progress, never_stop
-from timellm.training.state import Belonging, StateFile, has_state
+from timellm.training.state import has_state, remove_state
 from timellm.training.tracker import check_tracker, tracking
 from timellm.training.zero import processes_of
 from timellm.workspace import sweep
@@ -52,10 +52,6 @@ class Result:
     """Outcome in a few numbers; empty when the run was stopped before it had learned anything."""
     stopped: bool
     """The user stopped it; the best checkpoint so far was kept and evaluated."""
-
-
-class _StoppedEarly(Exception):
-    """The user stopped the run before training began."""
 
 
 def fit(
@@ -82,7 +78,7 @@ def fit(
         BackboneError: the backbone cannot be loaded, or prompt and patches do not fit its positions.
     """
     folder = RunFolder(Path(run_dir))
-    accelerator = processes_of(config.trained)
+    accelerator = _processes(config)
     if not accelerator.is_main_process:  # it does what the main one decides
         on_progress, should_stop = ignore_progress, never_stop
     with contextlib.ExitStack() as held:
@@ -109,75 +105,89 @@ def _fit(
     start: _Start, folder: RunFolder, accelerator: Accelerator, *, on_progress: OnProgress, should_stop: ShouldStop
 ) -> Result:
     started = time.monotonic()
-    resumed, table, config = start
-    prepared = PreparedData.of(table, config)
-    state = StateFile(folder.path, Belonging(config, prepared.changed_rules))
+    config, main = start.config, accelerator.is_main_process
+    kind, prepared = kind_of(config.kind), PreparedData.of(start.table, config)
     windows = {part: prepared.windows(part) for part in ("training", "validation", "test")}  # refuse early, not late
-    device = accelerator.device
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)  # this run's peak, not that of one before it in the same process
-    try:
-        backbone = main_first(
-            accelerator, lambda: _load(config, device, on_progress=on_progress, should_stop=should_stop)
-        )
-    except _StoppedEarly:
-        return Result(folder.path, {}, stopped=True)
-    torch.manual_seed(config.trained.seed)
-    network = TimeLLM(config.model, backbone=backbone, description=config.data.description)
-    if not resumed and accelerator.is_main_process:
+    if not start.resumed and main:
         save_config(folder.path, config)
-        folder.save_table(table)
+        folder.save_table(start.table)
         folder.save_scaler(prepared.scaler)
-
     with tracking(accelerator, config, folder.path) as tracker:
-        trained = train(
-            network,
-            TrainingWindows(prepared.source(device), windows["training"], windows["validation"]),
-            config.trained,
-            save_best=lambda: save_adapter(folder.path, network),
-            on_progress=tracker.following(_until_the_forecast(on_progress, prepared)),
-            should_stop=should_stop,
-            state=state,
-            pinned=_pinned(folder, prepared, config) if accelerator.is_main_process else None,
-            accelerator=accelerator,
-        )
-        if not trained.best_step:
+        watched = tracker.following(_until_the_forecast(on_progress, prepared))
+        job = FitJob(config, folder.path, watched, should_stop)
+        held: list[QuickForecasters] = []
+        from_main(accelerator, lambda: held.append(_quick(prepared, folder, on_progress, should_stop)))
+        quick = held[0] if main else QuickForecasters({}, {})
+        own, report = kind.load().fit(prepared, job)
+        if own is None:
             return Result(folder.path, {}, stopped=True)
-        from_main(accelerator, lambda: load_adapter(folder.path, network))
-        weights_from_main(accelerator, network)
-        forecaster = Forecaster(config, network, table, prepared.scaler)
         evaluating = time.monotonic()
-        forecast = _forecast_test_part(forecaster, prepared, accelerator=accelerator, on_progress=on_progress)
+        contest = Contest(own, {**own.rows(), **quick.rows})
+        # A stop that ended the training was meant for it: what was learned is scored. One that comes now is for this.
+        asked = never_stop if report.stopped else should_stop
+        scores = score_test_part(
+            contest, prepared, folder, on_progress=on_progress, should_stop=asked, accelerator=accelerator
+        )
+        seconds = {"evaluation_seconds": time.monotonic() - evaluating}
+        forecasting = time.monotonic()
+        notes = _forecast(FittedRun(config, own, prepared), folder, write=main)
+        seconds["forecast_seconds"] = time.monotonic() - forecasting
 
         def finish() -> dict[str, Any]:
             """What the main process does alone."""
-            scores = _score(forecast, prepared, folder)
-            seconds = time.monotonic() - evaluating
-            forecasting = time.monotonic()
-            notes = _forecast(forecaster, folder)
-            forecast_s = time.monotonic() - forecasting
-            _name_prototypes(network, backbone, folder)
-            summary = _summary(trained, scores) | {
-                "evaluation_seconds": seconds,
-                "forecast_seconds": forecast_s,
+            summary = {
+                **report.facts,
+                **_outcome(scores, folder),
+                **seconds,
                 "seconds": time.monotonic() - started,
+                "fit_seconds": {kind.name: report.seconds, **quick.seconds},
                 "memory_mib": peak_memory_mib(),
                 "processes": accelerator.num_processes,
                 "windows_left_out": {part: index.left_out for part, index in windows.items() if index.left_out},
             }
             tracker.outcome(summary)
-            folder.save_summary(summary := summary | {"notes": [*notes, *tracker.notes]})
-            if not trained.stopped:
-                state.remove()  # a stopped run may be gone on with
+            summary["notes"] = [*report.notes, *quick.notes, *notes, *tracker.notes]
+            folder.save_summary(summary)
+            if scores is not None and not report.stopped:
+                remove_state(folder.path)  # a stopped run may be gone on with
             return summary
 
-        return Result(folder.path, from_main(accelerator, finish), stopped=trained.stopped)
+        stopped = report.stopped or from_main(accelerator, lambda: scores is None)
+        return Result(folder.path, from_main(accelerator, finish), stopped=stopped)
+
+
+def _quick(
+    prepared: PreparedData, folder: RunFolder, on_progress: OnProgress, should_stop: ShouldStop
+) -> QuickForecasters:
+    """The quick forecasters, and what the validations of a training are compared with."""
+    quick = QuickForecasters.fit(prepared, folder.path, on_progress=on_progress, should_stop=should_stop)
+    training = prepared.config.training
+    if training is not None:
+        validated = prepared.windows("validation").evenly(training.validation_windows)
+        pinned = pinned_positions(validated, training.pinned_windows)
+        write_references(folder.path, prepared, quick.rows, validated=validated, pinned=pinned)
+    return quick
+
+
+def _processes(config: RunConfig) -> Accelerator:
+    """The processes that work on a run; a kind that does not train step by step works in one.
+
+    Raises:
+        ConfigError: a launcher has started several for a kind that cannot use them.
+    """
+    if config.training is not None:
+        return processes_of(config.training)
+    accelerator = join_processes(torch.device("cpu"))
+    if accelerator.num_processes > 1:
+        raise ConfigError(f"'{config.kind}' is fitted by one process, and there are {accelerator.num_processes}")
+    return accelerator
 
 
 def _enter(folder: RunFolder, config: RunConfig, table_file: Path | None) -> _Start:
     """What a run begins with; whatever can be refused at once is refused here."""
-    check_tracker(config.trained.tracker)
-    check_cache(config.model.backbone)
+    check_tracker(config.training.tracker if config.training else "none")
+    if isinstance(config.forecaster, TimeLLMConfig):
+        check_cache(config.forecaster.backbone)
     sweep(folder.path)
     resumed = has_state(folder.path)
     reading = config.data.model_copy(update={"path": str(table_file)}) if table_file else config.data
@@ -200,9 +210,12 @@ def evaluate(
     folder = RunFolder(Path(run_dir))
     folder.config()  # what is no run folder is not made one
     with occupied(folder.path):
-        forecaster = Forecaster.load(run_dir, trust_remote_code=trust_remote_code)
-        prepared = folder.prepared()
-        return _score(_forecast_test_part(forecaster, prepared, on_progress=on_progress), prepared, folder)
+        run = FittedRun.load(run_dir, trust_remote_code=trust_remote_code)
+        quick = QuickForecasters.fit(run.prepared, folder.path, on_progress=on_progress)
+        contest = Contest(run.forecaster, {**run.forecaster.rows(), **quick.rows})
+        scores = score_test_part(contest, run.prepared, folder, on_progress=on_progress)
+    assert scores is not None
+    return scores
 
 
 def in_force(config: RunConfig, table: Table) -> RunConfig:
@@ -216,36 +229,6 @@ def in_force(config: RunConfig, table: Table) -> RunConfig:
         layout=table.layout,
         **table.settings,
     )
-
-
-def _load(config: RunConfig, device: torch.device, *, on_progress: OnProgress, should_stop: ShouldStop) -> Backbone:
-    def on_bytes(done: int, total: int) -> None:
-        on_progress(
-            Progress("fetching", done, total, fraction=done / total, message=f"Fetching {config.model.backbone}")
-        )
-        if should_stop():
-            raise _StoppedEarly
-
-    on_progress(Progress("loading", message=f"Loading {config.model.backbone}"))
-    backbone = load_backbone(config.model, device=device, on_bytes=on_bytes)
-    on_progress(Progress("loading", fraction=1.0, memory_mib=peak_memory_mib()))
-    if should_stop():
-        raise _StoppedEarly
-    return backbone
-
-
-def _pinned(folder: RunFolder, prepared: PreparedData, config: RunConfig) -> PinnedWindows | None:
-    """Write the baselines' validation errors, and choose the pinned windows."""
-    training, windows = config.trained, len(prepared.windows("training"))
-    pinned = PinnedWindows(
-        folder.path,
-        prepared,
-        validated=prepared.windows("validation").evenly(training.validation_windows),
-        count=training.pinned_windows,
-        steps_per_epoch=windows / min(training.batch_size, windows),
-    )
-    write_references(folder.path, prepared, validated=pinned.validated, pinned=pinned.positions)
-    return pinned if training.pinned_windows else None
 
 
 def _until_the_forecast(on_progress: OnProgress, prepared: PreparedData) -> OnProgress:
@@ -265,77 +248,32 @@ def _forecast_windows(prepared: PreparedData) -> int:
     return evaluated_windows(len(prepared.table.channels))
 
 
-def _forecast_test_part(
-    forecaster: Forecaster,
-    prepared: PreparedData,
-    *,
-    on_progress: OnProgress,
-    accelerator: Accelerator | None = None,
-) -> np.ndarray:
-    """Forecasts [W, H] of every test window in original units, divided over the processes of a run."""
-    started = time.monotonic()
-    index = prepared.windows("test")
-    total = len(index)
-
-    def on_batch(done: int) -> None:
-        seconds = max(time.monotonic() - started, 1e-6)
-        on_progress(
-            Progress(
-                "evaluating",
-                done,
-                total,
-                fraction=done / total,
-                eta_s=seconds / done * (total - done + _forecast_windows(prepared)),
-                windows_per_s=done / seconds,
-                memory_mib=peak_memory_mib(),
-            )
-        )
-
-    return forecaster.forecast_index(prepared, index, on_batch=on_batch, accelerator=accelerator)
-
-
-def _score(forecast: np.ndarray, prepared: PreparedData, folder: RunFolder) -> Scores:
-    """Errors of the forecasts of every test window, both kept in the folder."""
-    index = prepared.windows("test")
-    folder.save_test_forecasts(index, forecast=forecast, channels=prepared.table.channels)
-    scores = score(
-        with_baselines(prepared, index, forecast=forecast),
-        scaler_scale=prepared.scaler.scale,
-        naive_error=in_sample_naive_error(prepared.training_values, season_length(prepared.table.frequency)),
-    )
-    folder.save_scores(scores)
-    return scores
-
-
-def _forecast(forecaster: Forecaster, folder: RunFolder) -> list[str]:
+def _forecast(run: FittedRun, folder: RunFolder, *, write: bool) -> list[str]:
     """Forecast every channel whose end is usable; says which are not, because their forecast would be invented."""
-    usable = forecaster.usable_channels(forecaster.table)
-    folder.save_future(forecaster.forecast_channels(forecaster.table, usable))
+    usable = run.usable_channels(run.table)
+    forecast = run.forecast_channels(run.table, usable)
+    if write:
+        folder.save_future(forecast)
     return [
-        f"There is no forecast of '{name}': values are missing in its last {forecaster.config.task.context:,} rows."
-        for name in forecaster.table.channels
+        f"There is no forecast of '{name}': values are missing in its last {run.config.task.context:,} rows."
+        for name in run.table.channels
         if name not in usable
     ]
 
 
-def _name_prototypes(network: TimeLLM, backbone: Backbone, folder: RunFolder) -> None:
-    with torch.inference_mode():
-        prototypes_VD = network.prototypes()
-    folder.save_dictionary(prototypes_VD, words=nearest_words(prototypes_VD, backbone))
-
-
-def _summary(trained: TrainingResult, scores: Scores) -> dict[str, Any]:
-    row = scores.overall.set_index("model").loc[MODEL_NAME]
+def _outcome(scores: Scores | None, folder: RunFolder) -> dict[str, Any]:
+    """The scores in a few numbers; none if their calculation was stopped."""
+    if scores is None:
+        return {"test": {}, "verdict": "Scoring was stopped, so there are no scores. Go on with the run to score it."}
+    row = scores.overall.set_index("model").loc[scores.own]
     test = {name: float(row[name]) for name in ("mae", "mse", "rmse", "smape", "mase", "mse_scaled", "mae_scaled")}
+    verdict = folder.verdict("mae")
     return {
-        "steps": trained.steps,
-        "best_step": trained.best_step,
-        "best_validation_loss": trained.best_validation_loss,
-        "training_seconds": trained.seconds,
-        "windows_per_s": trained.windows_per_s,
-        "ended_early": trained.early,
+        "model": scores.own,
+        "window_set": scores.scored.window_set,
         "test_windows": int(row["windows"]),
         "test": {name: None if math.isnan(value) else value for name, value in test.items()},
-        "skill": None if math.isnan(skill := scores.skill()) else skill,
-        "verdict": scores.verdict(),
+        "skill": None if verdict.change is None else -verdict.change,
+        "rival": verdict.rival,
+        "verdict": verdict.sentence(),
     }

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import torch
 
 from timellm.config import RunConfig
 from timellm.data.prepared import PreparedData
 from timellm.data.samples import find_sample
 from timellm.data.table import load_table
+from timellm.forecasters.time_llm import TimeLLMForecaster
 from timellm.forecasting.artifacts import RunFolder
 from timellm.model.backbone import load_backbone
 from timellm.model.network import TimeLLM
@@ -29,13 +29,12 @@ def test_default_run_of_a_bundled_sample_takes_less_than_ten_megabytes(tmp_path)
     folder.save_scaler(prepared.scaler)
     index = prepared.windows("test")
     forecast = noise.normal(size=(len(index), config.model.horizon))
-    folder.save_test_forecasts(index, forecast=forecast, channels=table.channels)
+    folder.save_test_forecasts(index, forecast=forecast, prepared=prepared)
     steps = table.future_index(config.model.horizon)
     folder.save_future(pd.DataFrame({"unique_id": "Town Hall", "ds": steps, "yhat": noise.normal(size=len(steps))}))
     network = TimeLLM(config.model, backbone=load_backbone(config.model, device="cpu"), description="Footfall.")
     save_adapter(tmp_path, network)
-    with torch.no_grad():
-        folder.save_dictionary(network.prototypes(), words=[["prototype"] * 5] * config.model.prototypes)
+    TimeLLMForecaster(network, config).write_extras(tmp_path)
 
     sizes = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
     trained = sum(tensor.numel() for tensor in network.state_dict().values())

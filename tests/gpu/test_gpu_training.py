@@ -11,7 +11,7 @@ from tests.model.test_network import ARCHITECTURES, build, windows
 from tests.model.test_precision import TOLERANCE, gradients
 from timellm.data.source import WindowSource
 from timellm.data.windows import WindowIndex
-from timellm.forecasting.forecaster import Forecaster
+from timellm.forecasting.fitted import FittedRun
 from timellm.pipeline import fit
 from timellm.training.checkpoint import device_of
 from timellm.training.evaluation import forecast_windows
@@ -80,7 +80,7 @@ def test_run_trained_on_the_gpu_forecasts_on_the_cpu(small_config, tmp_path, qua
     config = small_config.updated(device=DEVICE, backbone_dtype="float32", quantization=quantization)
     result = fit(config, run_dir=tmp_path / "run")
     assert result.summary["steps"] == config.trained.steps
-    here, there = (Forecaster.load(tmp_path / "run", device=device).forecast() for device in (DEVICE, "cpu"))
+    here, there = (FittedRun.load(tmp_path / "run", device=device).forecast() for device in (DEVICE, "cpu"))
     assert here[["unique_id", "ds"]].equals(there[["unique_id", "ds"]])
     spread = here.groupby("unique_id")["yhat"].transform("std")
     # 4 bit alone has a fused product of its own on each device.

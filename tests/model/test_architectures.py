@@ -58,9 +58,9 @@ def test_training_moves_the_adapters_of_every_architecture(small_config, backbon
     trained = read_adapter(tmp_path / "run")
     forecaster = timellm.Forecaster.load(tmp_path / "run")
     torch.manual_seed(forecaster.config.trained.seed)
-    fresh = type(forecaster.network)(
+    fresh = type(forecaster.forecaster.network)(
         forecaster.config.model,
-        backbone=forecaster.network.reader.backbone,
+        backbone=forecaster.forecaster.network.reader.backbone,
         description=forecaster.config.data.description,
     )
     for name, tensor in fresh.state_dict().items():

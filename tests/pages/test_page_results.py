@@ -5,6 +5,9 @@ import json
 import numpy as np
 import pandas as pd
 
+import timellm
+from timellm.forecasting.artifacts import RunFolder
+
 
 def chart(app, number=0):
     return json.loads(app.get("plotly_chart")[number].proto.spec)
@@ -14,11 +17,11 @@ def traces(app, number=0):
     return {trace["name"]: trace for trace in chart(app, number)["data"]}
 
 
-def test_forecast_draws_history_solid_and_future_dotted(open_page, finished):
+def test_forecast_draws_history_and_the_models_beside_each_other(open_page, finished):
     app = open_page("forecast", run=finished.id)
     drawn = traces(app)
-    assert drawn["Forecast"]["line"]["dash"] == "dot"
-    assert "dash" not in drawn["Measured"]["line"]
+    assert {"Measured", "Time-LLM", "Ridge", "Last value"} <= drawn.keys()
+    assert drawn["Time-LLM"]["line"]["width"] > drawn["Ridge"]["line"]["width"]
     table = app.dataframe[0].value
     assert table["Forecast"].tolist() == [1.0 + step for step in range(12)]
 
@@ -37,7 +40,7 @@ def test_test_period_shows_what_came_beside_model_and_baselines(open_page, finis
     app = open_page("forecast", run=finished.id)
     app.segmented_control(key="show").set_value("Test period").run()
     assert not app.exception
-    assert set(traces(app)) == {"Measured", "Time-LLM", "Last value", "Seasonal naive"}
+    assert {"Measured", "Time-LLM", "Ridge", "Last value", "Seasonal naive, 24 rows (a day)"} <= traces(app).keys()
     shown = app.dataframe[0].value
     assert np.allclose(shown["Time-LLM"] - shown["Measured"], 0.5, atol=1e-4)
     before = shown["Time"].iloc[0]
@@ -58,10 +61,47 @@ def test_channel_without_a_forecast_says_why(open_page, finished):
 def test_leaderboard_ranks_the_baselines_too_best_first(open_page, finished):
     app = open_page("metrics", run=finished.id)
     board = app.dataframe[0].value
-    assert set(board["model"]) == {"Time-LLM", "Last value", "Seasonal naive"}
+    assert {"Time-LLM (this run)", "Ridge", "Last value", "Seasonal naive, 24 rows (a day)"} <= set(board["model"])
     assert board["mae"].is_monotonic_increasing
     assert board.columns[:3].tolist() == ["rank", "model", "mae"]
     assert {"mse_scaled", "mae_scaled", "mase", "smape", "mape", "mspe", "rmse"} <= set(board.columns)
+
+
+def test_verdict_is_that_of_the_command_line(open_page, finished):
+    app = open_page("metrics", run=finished.id)
+    said = next(box.value for box in (*app.success, *app.warning, *app.info))
+    assert said.replace("\\", "") == RunFolder(finished.run_dir).verdict("mae").sentence()
+
+
+def test_run_on_the_same_windows_has_a_row_and_one_click_starts_another(open_page, finished, store, monkeypatch):
+    ridge = store.create_run(finished.config.updated(kind="ridge"), name="A ridge")
+    timellm.fit(ridge.config, run_dir=ridge.run_dir)
+    store.finish(ridge.id, "finished", summary=RunFolder(ridge.run_dir).summary())
+    elsewhere = store.create_run(finished.config.updated(kind="naive", horizon=6), name="Other windows")
+    timellm.fit(elsewhere.config, run_dir=elsewhere.run_dir)
+    store.finish(elsewhere.id, "finished", summary=RunFolder(elsewhere.run_dir).summary())
+    started = []
+    monkeypatch.setattr("timellm.ui.beside.start_run", lambda config, **given: started.append(config))
+    app = open_page("metrics", run=finished.id)
+    assert not app.exception
+    board = app.dataframe[0].value
+    assert "Ridge: A ridge" in set(board["model"]) and not any("Other windows" in name for name in board["model"])
+    same = board.set_index("model")["mae"]
+    assert same["Ridge: A ridge"] == same["Ridge"], "two fits of one map"
+    next(one for one in app.button if one.label == "DLinear").click().run()
+    assert not app.exception
+    (config,) = started
+    assert (config.kind, config.task, config.data.path) == ("dlinear", finished.config.task, finished.config.data.path)
+
+
+def test_page_of_a_ridge_run_has_no_attention_and_says_so(open_page, finished, store):
+    run = store.create_run(finished.config.updated(kind="ridge"), name="A ridge")
+    timellm.fit(run.config, run_dir=run.run_dir)
+    store.finish(run.id, "finished", summary=RunFolder(run.run_dir).summary())
+    for page in ("forecast", "metrics", "runs", "attention"):
+        app = open_page(page, run=run.id)
+        assert not app.exception, page
+    assert "Ridge has no attention over text prototypes" in app.info[0].value
 
 
 def test_chosen_metric_ranks_the_board_and_names_the_charts(open_page, finished):

@@ -6,19 +6,21 @@ import numpy as np
 import pandas as pd
 
 from timellm.forecasting.validation import PinnedWindow
-from timellm.plots.pinned import CUTOFF, FORECAST, MEASURED, NAIVE, pinned_rows, pinned_spec
+from timellm.plots.pinned import CUTOFF, FORECAST, MEASURED, pinned_rows, pinned_spec
+
+REFERENCE = "Seasonal naive, 24 rows (a day)"
 
 
 def window(forecast_KH, measured=None):
     hours = pd.date_range("2024-01-01", periods=24, freq="h")
     values = np.sin(np.arange(24)) * 10 if measured is None else measured
-    return PinnedWindow("load", pd.Series(values, index=hours), np.zeros(4), np.array(forecast_KH, float))
+    return PinnedWindow("load", pd.Series(values, index=hours), np.zeros(4), REFERENCE, np.array(forecast_KH, float))
 
 
 def test_rows_hold_what_was_measured_and_the_forecast_of_one_validation():
     rows = pinned_rows(window([[1, 2, 3, 4], [5, 6, 7, 8]]), 1)
     by_part = rows.groupby("part")["value"].apply(list)
-    assert by_part[FORECAST] == [5, 6, 7, 8] and by_part[NAIVE] == [0] * 4
+    assert by_part[FORECAST] == [5, 6, 7, 8] and by_part[REFERENCE] == [0] * 4
     assert len(by_part[MEASURED]) == 12, "two horizons of context and what came"
     forecast, cutoff = rows[rows["part"] == FORECAST], rows[rows["part"] == CUTOFF]
     assert cutoff["ds"].item() == pd.Timestamp("2024-01-01 19:00") < forecast["ds"].min()

@@ -85,7 +85,7 @@ def test_last_forecasts_are_those_of_the_kept_weights(folders):
     last = rows[rows["step"] == 12]
     number = last["unique_id"].map(prepared.table.channels.index).to_numpy()
     index = WindowIndex(number, last["origin"].to_numpy(), 0)
-    again = forecaster.forecast_index(prepared, index)
+    again = forecaster.forecaster.predict(prepared, index)
     np.testing.assert_allclose(np.stack(last["yhat"]), again, rtol=1e-4)
 
 
@@ -121,11 +121,13 @@ def test_what_was_kept_after_the_state_is_made_again(folders, tmp_path):
     assert not pinned.path.exists()
 
 
-def test_what_is_kept_is_read_back_with_what_came_and_the_seasonal_naive(folders):
+def test_what_is_kept_is_read_back_with_what_came_and_the_best_quick_forecast(folders):
     _, found = folders
     seen = PinnedForecasts.read(found[3])
     assert seen.step.tolist() == [3, 6, 9, 12] and len(seen.windows) == 3
-    table = RunFolder(found[3]).table().values
+    folder = RunFolder(found[3])
+    prepared, quick, baselines = folder.prepared(), folder.quick(), read_baselines(found[3])
+    table = folder.table().values
     for window in seen.windows:
         assert len(window.measured) == 48 + 12 and window.forecast_KH.shape == (4, 12)
         pd.testing.assert_series_equal(
@@ -136,24 +138,27 @@ def test_what_is_kept_is_read_back_with_what_came_and_the_seasonal_naive(folders
             check_names=False,
         )
         assert window.cutoff == window.measured.index[47]
-        yesterday = table[window.channel].shift(24).loc[window.ahead.index]
-        np.testing.assert_allclose(window.naive, yesterday)
-        assert window.naive_error() == pytest.approx(float((yesterday - window.ahead).abs().mean()))
+        best = min(baselines, key=baselines.get)
+        assert window.reference_name == best
+        place = prepared.table.values.index.get_loc(window.ahead.index[0])
+        index = WindowIndex(np.array([prepared.table.channels.index(window.channel)]), np.array([place]), 0)
+        np.testing.assert_allclose(window.reference, quick.rows[best].predict(prepared, index)[0])
+        assert window.reference_error() == pytest.approx(float(np.abs(window.reference - window.ahead).mean()))
         expected = np.abs(window.forecast_KH - window.ahead.to_numpy()).mean(axis=1)
         np.testing.assert_allclose(window.errors(), expected)
 
 
 def test_baselines_are_scored_on_the_windows_of_every_validation(folders):
     _, found = folders
-    prepared = RunFolder(found[3]).prepared()
-    scaled = prepared.scaler.transform(prepared.values)
+    folder = RunFolder(found[3])
+    prepared, quick = folder.prepared(), folder.quick()
     index = prepared.windows("validation").evenly(40)
-    squares = []
-    for channel, origin in zip(index.channel, index.origin, strict=True):
-        squares.append((scaled[origin : origin + 12, channel] - scaled[origin - 24 : origin - 12, channel]) ** 2)
+    actual = prepared.values[index.origin[:, None] + np.arange(12), index.channel[:, None]]
     baselines = read_baselines(found[3])
-    assert baselines["Seasonal naive"] == pytest.approx(np.mean(squares))
-    assert set(baselines) == {"Seasonal naive", "Last value"}
+    assert set(baselines) == set(quick.rows)
+    for name, error in baselines.items():
+        off = (quick.rows[name].predict(prepared, index) - actual) / prepared.scaler.scale[index.channel, None]
+        assert error == pytest.approx(np.mean(off**2))
     assert read_baselines(found[0]) == baselines, "without pinned windows, too"
 
 
@@ -167,9 +172,11 @@ def test_run_without_pinned_windows_has_none_to_show(folders, tmp_path):
 def test_missing_value_counts_neither_as_hit_nor_as_miss():
     hours = pd.date_range("2024-01-01", periods=5, freq="h")
     measured = pd.Series([1.0, 2.0, 3.0, np.nan, 5.0], index=hours)
-    window = PinnedWindow("load", measured, np.array([3.0, 3.0, 4.0]), np.array([[4.0, 9.0, 5.0], [3.0, np.nan, 5.0]]))
+    window = PinnedWindow(
+        "load", measured, np.array([3.0, 3.0, 4.0]), "Drift", np.array([[4.0, 9.0, 5.0], [3.0, np.nan, 5.0]])
+    )
     assert window.errors().tolist() == [0.5, 0.0]
-    assert window.naive_error() == 0.5
+    assert window.reference_error() == 0.5
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "others", "text"])

@@ -62,10 +62,10 @@ def test_plain_leaves_nothing_for_markdown_to_read():
 
 
 def test_skill_says_better_and_worse_in_words():
-    assert skill_words(0.123) == "error 12% lower than the seasonal naive's"
-    assert skill_words(-1.39) == "error 139% higher than the seasonal naive's"
-    assert skill_words(0.001) == "error about that of the seasonal naive"
-    assert skill_words(None) == "no comparison with the seasonal naive"
+    assert skill_words(0.123, "Ridge") == "error 12% lower than that of Ridge"
+    assert skill_words(-1.39) == "error 139% higher than that of the seasonal naive"
+    assert skill_words(0.001, "Ridge") == "error about that of Ridge"
+    assert skill_words(None) == "no comparison with other models"
 
 
 def test_overall_share_never_falls_from_phase_to_phase_and_never_reaches_the_end():
@@ -82,7 +82,7 @@ def test_phase_line_names_no_total_when_the_clock_ends_the_run():
     assert phase_line(run(phase="training", done=12, total=1_000_000)) == "Training, step 12"
     assert phase_line(run(phase="loading", message="Waiting for 2 workers")) == "Waiting for 2 workers"
     assert phase_line(run(phase="loading", message="Loading my*model*")) == r"Loading my\*model\*"
-    assert phase_line(run(phase="loading", message="")) == "Loading the backbone"
+    assert phase_line(run(phase="loading", message="")) == "Preparing"
     assert phase_line(run(phase="fetching", done=5_000_000, total=93_000_000)) == "Fetching the backbone, 5 of 93 MB"
 
 

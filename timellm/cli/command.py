@@ -13,6 +13,8 @@ from typing import NoReturn
 from timellm.cli import carrying, cluster, comparing, estimate, fitting, many, overview, receipt, results, serving
 from timellm.cli.answer import printable
 from timellm.errors import TimeLLMError
+from timellm.evaluation.metrics import METRICS
+from timellm.forecasters.registry import REGISTRY
 from timellm.jobs.cause import mendable
 from timellm.workspace import is_main_process
 
@@ -94,6 +96,9 @@ def _parser() -> argparse.ArgumentParser:
             "--config", type=Path, metavar="run.json", help="settings to start from, as in a run's config.json"
         )
         start.add_argument("--preset", metavar="NAME", help="settings to start from: laptop, 6gb, 24gb or paper")
+        one.add_argument(
+            "--model", choices=tuple(REGISTRY), metavar="KIND", help=f"forecaster: {', '.join(REGISTRY)} (time_llm)"
+        )
         settings(one)
 
     def force(one: argparse.ArgumentParser) -> None:
@@ -132,11 +137,12 @@ def _parser() -> argparse.ArgumentParser:
     trust(one)
 
     one = verb(
-        "evaluate", results.evaluate, "Forecast every test window and show the errors beside those of the baselines."
+        "evaluate", results.evaluate, "Forecast every test window and show the errors of every model and the verdict."
     )
     one.add_argument("run_dir", type=Path, metavar="DIR")
     one.add_argument("--by", choices=("overall", "channel", "step"), default="overall", help="one row for each")
 
+    one.add_argument("--metric", choices=METRICS, default="mae", help="what the verdict goes by (mae)")
     one.add_argument("--stored", action="store_true", help="show what the run has kept, without forecasting again")
     trust(one)
 

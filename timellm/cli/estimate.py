@@ -26,6 +26,8 @@ def estimate(arguments: argparse.Namespace) -> Answer:
         TimeLLMError: the table, a setting or the backbone cannot be used, or the trial failed.
     """
     from timellm.data.table import load_table
+    from timellm.errors import ConfigError
+    from timellm.forecasters.registry import kind_of
     from timellm.jobs.history import observations, remember_trial
     from timellm.jobs.store import Store
     from timellm.training import estimate as counting
@@ -34,6 +36,8 @@ def estimate(arguments: argparse.Namespace) -> Answer:
     from timellm.training.offers import fits, largest_that_fits
 
     config = _configuration(arguments)
+    if not kind_of(config.kind).language_model:
+        raise ConfigError(f"'{config.kind}' has no language model to estimate: fit it, which takes seconds to minutes")
     table = load_table(config.data)
     config = _described(config, table)
     store, facts = Store.open(), measured_facts()

@@ -40,6 +40,7 @@ def resume(arguments: argparse.Namespace) -> Answer:
     Raises:
         TimeLLMError: the folder holds no run that can be resumed, or it is damaged.
     """
+    from timellm.config import TimeLLMConfig
     from timellm.errors import CheckpointError, ConfigError
     from timellm.training.checkpoint import load_config
     from timellm.training.state import has_state
@@ -51,18 +52,21 @@ def resume(arguments: argparse.Namespace) -> Answer:
             " validation; look at it with 'evaluate --stored', or start a new one with 'fit'"
         )
     # The folder may be somebody else's, whose word is not enough to run code here.
-    if config.model.trust_remote_code and not arguments.trust_remote_code:
+    forecaster = config.forecaster
+    if isinstance(forecaster, TimeLLMConfig) and forecaster.trust_remote_code and not arguments.trust_remote_code:
         raise ConfigError(
-            f"the run in {arguments.run_dir} executes code that comes with {config.model.backbone}; give"
+            f"the run in {arguments.run_dir} executes code that comes with {forecaster.backbone}; give"
             " --trust-remote-code if you trust its source"
         )
     return _run(config, arguments.run_dir)
 
 
 def _run(config: RunConfig, folder: Path) -> Answer:
+    from timellm.config import TimeLLMConfig
     from timellm.model.catalog import check_cache
 
-    check_cache(config.model.backbone)  # before torch is loaded, which takes seconds
+    if isinstance(config.forecaster, TimeLLMConfig):
+        check_cache(config.forecaster.backbone)  # before torch is loaded, which takes seconds
     from timellm.pipeline import fit as run_pipeline
 
     with _stop_on_signals() as stopping, Bar() as bar, _offering_what_fits(config, folder):
@@ -76,9 +80,10 @@ def _in_words(folder: Path, result: Result) -> str:
         return "stopped before anything was learned; nothing is kept"
     summary = result.summary
     ending = "stopped; the best checkpoint is kept, and 'resume' goes on" if result.stopped else "finished"
-    learned = (
-        f"{summary['steps']:,} steps in {summary['training_seconds']:,.0f} s, best at step {summary['best_step']:,}"
-    )
+    learned = f"fitted and scored in {summary['seconds']:,.0f} s"
+    if "steps" in summary:
+        steps, best = f"{summary['steps']:,} steps", f"best at step {summary['best_step']:,}"
+        learned = f"{steps} in {summary['training_seconds']:,.0f} s, {best}"
     test = columns(("test error", "value"), summary["test"].items())
     return "\n".join([f"{ending}: {folder}", learned, "", test, "", summary["verdict"], *summary["notes"]])
 
@@ -99,14 +104,16 @@ def _take_run_dir(folder: Path, held: contextlib.ExitStack) -> None:
 
 def _configuration(arguments: argparse.Namespace) -> RunConfig:
     """Defaults, then --config or --preset, then --set; other settings are chosen to suit the table."""
-    from timellm.config import parse_setting
+    from timellm.config import DataConfig, TimeLLMConfig, parse_setting
     from timellm.data.season import suggest_lengths
     from timellm.data.table import load_table
 
     config, given = _starting_config(arguments)
-    settings = dict(map(parse_setting, arguments.settings))
+    if arguments.model and arguments.model != config.kind:
+        config = config.updated(kind=arguments.model)
+    settings = dict(parse_setting(text, config.kind) for text in arguments.settings)
     given |= settings.keys()
-    of_table = config.to_dict()["data"].keys() & settings.keys()
+    of_table = DataConfig.model_fields.keys() & settings.keys()
     table = load_table(config.updated(**{name: settings[name] for name in of_table}).data)
     chosen = {}
     if not {"context", "horizon"} <= given:
@@ -117,18 +124,20 @@ def _configuration(arguments: argparse.Namespace) -> RunConfig:
         _tell(f"chosen for this table: {name}={value}")
     _check_trust(config, said="trust_remote_code" in settings)
     config = config.updated(**chosen, **settings)
-    if config.model.trust_remote_code:
-        _tell(f"warning: Python code that ships with {config.model.backbone} will run with all your rights")
+    if isinstance(config.forecaster, TimeLLMConfig) and config.forecaster.trust_remote_code:
+        _tell(f"warning: Python code that ships with {config.forecaster.backbone} will run with all your rights")
     return config
 
 
 def _check_trust(config: RunConfig, *, said: bool) -> None:
     """A file of settings may come from someone else, who must not decide which code runs here."""
+    from timellm.config import TimeLLMConfig
     from timellm.errors import ConfigError
 
-    if config.model.trust_remote_code and not said:
+    forecaster = config.forecaster
+    if isinstance(forecaster, TimeLLMConfig) and forecaster.trust_remote_code and not said:
         raise ConfigError(
-            f"--config switches on 'trust_remote_code', which runs Python code that ships with {config.model.backbone};"
+            f"--config switches on 'trust_remote_code', which runs Python code that ships with {forecaster.backbone};"
             " add --set trust_remote_code=true if you trust its source, or =false"
         )
 

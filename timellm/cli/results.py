@@ -41,9 +41,9 @@ def _forecast(run_dir: Path, newer: Path | None, *, trust_remote_code: bool) -> 
     from timellm.errors import DataError
 
     if newer is not None:
-        from timellm.forecasting.forecaster import Forecaster
+        from timellm.forecasting.fitted import FittedRun
 
-        return Forecaster.load(run_dir, trust_remote_code=trust_remote_code).forecast(newer.resolve())
+        return FittedRun.load(run_dir, trust_remote_code=trust_remote_code).forecast(newer.resolve())
     frame = _folder(run_dir).future()  # worked out when the run ended
     if frame.empty:
         raise DataError(
@@ -54,7 +54,7 @@ def _forecast(run_dir: Path, newer: Path | None, *, trust_remote_code: bool) -> 
 
 
 def evaluate(arguments: argparse.Namespace) -> Answer:
-    """The errors on the test part, beside those of the baselines, from new forecasts or as the run stored them.
+    """The errors of every model on the test part, from new forecasts or as the run stored them.
 
     Raises:
         CheckpointError: the run folder is incomplete or damaged.
@@ -68,11 +68,13 @@ def evaluate(arguments: argparse.Namespace) -> Answer:
         with Bar() as bar:
             trusted = arguments.trust_remote_code
             scores = run_evaluation(arguments.run_dir, trust_remote_code=trusted, on_progress=bar.show)
+    verdict = _folder(arguments.run_dir).verdict(arguments.metric)
     frame = {"overall": scores.overall, "channel": scores.by_channel, "step": scores.by_step}[arguments.by]
+    frame = frame.sort_values(arguments.metric, kind="stable") if arguments.by == "overall" else frame
     shown = [name for name in (arguments.by, "model", *METRICS, "windows") if name in frame.columns]
     rows = frame[shown].itertuples(index=False, name=None)
-    text = "\n".join([columns(shown, rows), "", scores.verdict(), *scores.notes])
-    return Answer({**scores.to_dict(), "verdict": scores.verdict()}, text)
+    text = "\n".join([columns(shown, rows), "", verdict.sentence(), *scores.notes])
+    return Answer({**scores.to_dict(), "verdict": verdict.to_dict()}, text)
 
 
 def attention(arguments: argparse.Namespace) -> Answer:

@@ -168,7 +168,7 @@ class PatchTSTConfig(ForecasterConfig):
     """PatchTST: a transformer over patches, trained from nothing (ICLR 2023)."""
 
     trains = True
-    # Found on the validation windows of ETTh1 and of the bundled pedestrians.
+    # The rate lies between the best ones on the validation windows of ETTh1 (3e-4) and of the pedestrians (1e-3).
     usual_training: ClassVar[Mapping[str, Any]] = {
         "steps": 500,
         "batch_size": 128,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
@@ -42,6 +42,11 @@ class PreparedData:
         scaler = scaler or Scaler.fit(values[: split.train_end], channels=table.channels)
         return cls(table, config, values, split, scaler)
 
+    def continued(self, table: Table) -> Self:
+        """The same channels of another table, a newer one for example, on the scale of this one's training rows."""
+        table = replace(table, values=table.values[list(self.table.channels)])
+        return replace(self, table=table, values=table.values.to_numpy(np.float64))
+
     @property
     def context(self) -> int:
         """Rows that the network sees."""
@@ -77,6 +82,11 @@ class PreparedData:
     def past(self) -> Past:
         """What was known before any origin, in original units."""
         return Past.of(self.values, self.config.task.missing)
+
+    @cached_property
+    def scaled_past(self) -> Past:
+        """What was known before any origin, z-scored by channel."""
+        return Past.of(self.scaler.transform(self.values), self.config.task.missing)
 
     def windows(self, part: Part) -> WindowIndex:
         """Every usable window of a part.

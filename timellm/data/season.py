@@ -37,6 +37,20 @@ def season_length(frequency: str) -> int:
     return season // count if season % count == 0 else 1
 
 
+def season_name(frequency: str) -> str:
+    """The season of `season_length` in words, such as "day"; "row" where there is none.
+
+    Raises:
+        ConfigError: pandas has no such frequency.
+    """
+    rows, (kind, _) = season_length(frequency), _kind(frequency)
+    if rows == 1:
+        return "row"
+    if kind == "tick":
+        return "day" if rows * pd.Timedelta(to_offset(frequency)) == pd.Timedelta(days=1) else "hour"
+    return "week" if kind in ("D", "B") else "year"
+
+
 def suggest_lengths(table: Table, task: TaskConfig) -> tuple[int, int]:
     """Context and horizon, in rows, that suit the step and fit each part of the split at least once.
 

@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from timellm.config import RunConfig
+from timellm.config import RunConfig, TimeLLMConfig
 from timellm.data.gaps import Reach, blocks
 from timellm.data.table import Table
 from timellm.data.windows import Part, Split
@@ -24,6 +24,7 @@ PARTS: tuple[Part, ...] = get_args(Part)
 _SHARES = (0.5, 0.1, 0.0)
 """A shorter window should keep half of a part's windows, or else a tenth, or else one at all."""
 _SHORTEST_CONTEXT = 8
+_PATCH = (16, 8)  # contexts that are tried for a forecaster without patches: from 16 rows in steps of 8
 _Change = tuple[dict[str, Any], str]
 """Settings, and what they do in words that fit after "you can"."""
 _FILL: _Change = ({"missing": "interpolate"}, "fill gaps from each window's own past with 'missing=interpolate'")
@@ -259,13 +260,15 @@ def _changes(task: _Task, tally: _Tally) -> Iterator[_Change]:
     """Settings that could give more windows."""
     if task.config.task.missing == "skip" and any(part.gap_in_context for part in tally.parts().values()):
         yield _FILL
-    model, now = task.config.model, min(part.share for part in tally.parts().values())
-    contexts = np.arange(model.patch_length, model.context, model.stride)
+    now = min(part.share for part in tally.parts().values())
+    forecaster = task.config.forecaster
+    patch = (forecaster.patch_length, forecaster.stride) if isinstance(forecaster, TimeLLMConfig) else _PATCH
+    contexts = np.arange(patch[0], task.context, patch[1])
     contexts = contexts[contexts >= _SHORTEST_CONTEXT]
     context = _longest(contexts, [_shares_by_context(task, tally, part, contexts) for part in PARTS], now)
     if context:
         yield {"context": context}, f"lower 'context' to {context:,}"
-    horizons = np.arange(1, model.horizon)
+    horizons = np.arange(1, task.horizon)
     horizon = _longest(horizons, [_shares_by_horizon(task, tally, part, horizons) for part in PARTS], now)
     if horizon:
         yield {"horizon": horizon}, f"lower 'horizon' to {horizon:,}"

@@ -91,6 +91,10 @@ class WindowIndex:
     def __len__(self) -> int:
         return len(self.origin)
 
+    def part(self, begin: int, end: int) -> WindowIndex:
+        """The windows from one place of the list to another."""
+        return WindowIndex(self.channel[begin:end], self.origin[begin:end], 0)
+
     def evenly(self, count: int) -> WindowIndex:
         """At most `count` windows, evenly spaced over the list."""
         if len(self) <= count:

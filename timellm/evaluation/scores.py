@@ -102,6 +102,14 @@ class Scores:
         notes = tuple(dict.fromkeys([*kept, *other.notes]))
         return Scores(**frames, notes=notes, own=self.own, scored=self.scored, known_points=self.known_points)
 
+    def own_alone(self, name: str) -> Scores:
+        """The run's own model alone, called `name`."""
+        frames = {
+            key: frame[frame["model"] == self.own].assign(model=name)
+            for key, frame in (("overall", self.overall), ("by_channel", self.by_channel), ("by_step", self.by_step))
+        }
+        return Scores(**frames, notes=(), own=name, scored=self.scored)
+
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe, with None where a metric is undefined."""
         return {

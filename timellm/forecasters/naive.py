@@ -25,7 +25,7 @@ from timellm.data.prepared import PreparedData
 from timellm.data.seasonality import found_seasons
 from timellm.data.windows import WindowIndex
 from timellm.errors import CheckpointError
-from timellm.forecasters.protocol import FitJob, FitReport, OnBatch, ignore_batch
+from timellm.forecasters.protocol import FitJob, FitReport, Forecaster, OnBatch, ignore_batch
 from timellm.forecasters.simple_rules import METHODS, Rule, Windows, rules_for
 from timellm.training.progress import Progress
 from timellm.training.sealed import read_sealed_json, write_sealed_json
@@ -35,6 +35,7 @@ _MOST_WINDOWS = 4096
 """Validation windows that rules are compared on, evenly spaced: more of them overlap, and change no choice."""
 _COVERED = 0.9
 """Share of these windows that a rule must forecast."""
+_MOST_ROWS = 3
 _BLOCK_VALUES = 2_000_000
 """Values of the past that are read at once: memory does not grow with the windows."""
 
@@ -68,9 +69,20 @@ class Naive:
         """A forecaster for every candidate, the chosen one among them."""
         return tuple(Naive(candidate, self.candidates, self.left_out) for candidate in self.candidates)
 
-    def rows(self) -> dict[str, Naive]:
-        """The variants by their names: what a leaderboard has rows of."""
-        return {variant.name: variant for variant in self.variants()}
+    @property
+    def past_rows(self) -> int:
+        """Rows that the chosen rule reads."""
+        return self.chosen.rule.past_rows
+
+    def rows(self) -> dict[str, Forecaster]:
+        """A row for the last value, the seasonal naive of every season, and the rules that did best in validation.
+
+        A leaderboard of many near copies helps nobody, and every row takes time to score.
+        """
+        best = sorted(self.candidates, key=lambda candidate: candidate.validation_loss)[:_MOST_ROWS]
+        shown = {candidate.title for candidate in (self.chosen, *best)}
+        shown |= {one.title for one in self.candidates if one.rule.method in ("last", "seasonal")}
+        return {one.name: one for one in self.variants() if one.name in shown}
 
     @classmethod
     def fit(cls, prepared: PreparedData, job: FitJob) -> tuple[Self | None, FitReport]:
@@ -93,7 +105,8 @@ class Naive:
             if job.should_stop():
                 return None, FitReport(time.monotonic() - started, stopped=True)
             errors_NW[:, part] = _errors(prepared, rules, _some(index, part))
-            job.on_progress(Progress("training", part.stop, len(index), part.stop / len(index)))
+            message = f"Comparing, {part.stop:,} of {len(index):,} windows"
+            job.on_progress(Progress("loading", fraction=part.stop / len(index), message=message))
         candidates, left_out = _compared(rules, errors_NW, frequency)
         best = min(candidates, key=lambda candidate: candidate.validation_loss)  # the simplest of equal ones
         fitted = cls(best, candidates, left_out)

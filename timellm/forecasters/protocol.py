@@ -8,7 +8,7 @@ Shapes: W windows, H horizon.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -56,6 +56,20 @@ class FitReport:
 
 class Forecaster(Protocol):
     """A fitted model that forecasts windows of the task it was fitted for."""
+
+    @property
+    def name(self) -> str:
+        """As a leaderboard shows it."""
+        ...
+
+    @property
+    def past_rows(self) -> int:
+        """Rows before an origin that it reads at most."""
+        ...
+
+    def rows(self) -> Mapping[str, Forecaster]:
+        """What it puts on a leaderboard, by name: itself, or several, of which it is one."""
+        ...
 
     @classmethod
     def fit(cls, prepared: PreparedData, job: FitJob) -> tuple[Self | None, FitReport]:

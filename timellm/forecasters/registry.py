@@ -7,8 +7,13 @@ is loaded when it works. A new kind is one section in `timellm.config.forecaster
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from timellm.config import KINDS, kind_section
+
+if TYPE_CHECKING:
+    from timellm.forecasters.protocol import Forecaster
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,10 @@ class Kind:
     """As leaderboards and pages show it."""
     purpose: str
     """What it is, in a sentence."""
+    code: str
+    """`module:class`."""
+    file: str | None = None
+    """File of a run's folder that holds it, of a kind that other runs have beside their own."""
     quick: bool = False
     """Fitted and scored in seconds, so that every run has it beside its own forecaster."""
     attention: bool = False
@@ -35,12 +44,18 @@ class Kind:
         """Whether it learns step by step."""
         return kind_section(self.name).trains
 
+    def load(self) -> type[Forecaster]:
+        """Its class."""
+        module, name = self.code.split(":")
+        return getattr(import_module(f"timellm.forecasters.{module}"), name)
+
 
 _ALL = (
     Kind(
         "time_llm",
         "Time-LLM",
         "A frozen language model reads the series in its own words; small adapters around it are trained.",
+        "time_llm:TimeLLMForecaster",
         attention=True,
         language_model=True,
     ),
@@ -48,18 +63,37 @@ _ALL = (
         "ridge",
         "Ridge",
         "One linear map from what was to what comes, solved at once. Hard to beat, and done in seconds.",
+        "ridge:Ridge",
+        file="ridge.safetensors",
         quick=True,
     ),
-    Kind("dlinear", "DLinear", "Two linear maps, of trend and rest, trained step by step. Small and fast."),
-    Kind("patchtst", "PatchTST", "A transformer over patches of the series, trained from nothing: no language model."),
-    Kind("autoformer", "Autoformer", "A transformer that follows a series' own repeats; slow on a processor."),
+    Kind(
+        "dlinear",
+        "DLinear",
+        "Two linear maps, of trend and rest, trained step by step. Small and fast.",
+        "dlinear:DLinearForecaster",
+    ),
+    Kind(
+        "patchtst",
+        "PatchTST",
+        "A transformer over patches of the series, trained from nothing: no language model.",
+        "patchtst:PatchTSTForecaster",
+    ),
+    Kind(
+        "autoformer",
+        "Autoformer",
+        "A transformer that follows a series' own repeats; slow on a processor.",
+        "autoformer:AutoformerForecaster",
+    ),
     Kind(
         "naive",
         "Simple forecasts",
         "What was last, a day, a week or a year ago; the best of these rules is found by validation.",
+        "naive:Naive",
+        file="naive.json",
         quick=True,
     ),
-)  # fmt: skip
+)
 REGISTRY: dict[str, Kind] = {kind.name: kind for kind in _ALL}
 assert REGISTRY.keys() == KINDS.keys()
 

@@ -30,7 +30,8 @@ from timellm.data.prepared import PreparedData
 from timellm.data.source import WindowSource
 from timellm.data.windows import WindowIndex
 from timellm.errors import ConfigError
-from timellm.forecasters.protocol import FitJob, FitReport, OnBatch, ignore_batch
+from timellm.forecasters.protocol import FitJob, FitReport, Forecaster, OnBatch, ignore_batch
+from timellm.forecasters.registry import kind_of
 from timellm.training.checkpoint import device_of, load_adapter, save_adapter
 from timellm.training.evaluation import forecast_windows
 from timellm.training.loop import TrainingResult, TrainingWindows, train
@@ -63,8 +64,9 @@ class BuildStoppedError(Exception):
 class NetworkForecaster(ABC):
     """A trained network, and the configuration that it was trained with."""
 
-    def __init__(self, network: nn.Module, config: RunConfig) -> None:
+    def __init__(self, network: nn.Module, config: RunConfig, *, accelerator: Accelerator | None = None) -> None:
         self.network, self.config = network, config
+        self._accelerator = accelerator
         self._cut: tuple[PreparedData, WindowSource] | None = None
 
     @classmethod
@@ -124,24 +126,31 @@ class NetworkForecaster(ABC):
             return None, FitReport(time.monotonic() - started, stopped=True)
         from_main(accelerator, lambda: load_adapter(job.folder, network))
         weights_from_main(accelerator, network)
-        fitted = cls(network, job.config)
+        fitted = cls(network, job.config, accelerator=accelerator)
         from_main(accelerator, lambda: fitted.write_extras(job.folder))
         return fitted, _report(trained, seconds=time.monotonic() - started)
 
-    def predict(
-        self,
-        prepared: PreparedData,
-        index: WindowIndex,
-        *,
-        on_batch: OnBatch = ignore_batch,
-        accelerator: Accelerator | None = None,
-    ) -> np.ndarray:
+    @property
+    def name(self) -> str:
+        """As a leaderboard shows it."""
+        return kind_of(self.config.kind).title
+
+    @property
+    def past_rows(self) -> int:
+        """The context."""
+        return self.config.task.context
+
+    def rows(self) -> dict[str, Forecaster]:
+        """One row."""
+        return {self.name: self}
+
+    def predict(self, prepared: PreparedData, index: WindowIndex, *, on_batch: OnBatch = ignore_batch) -> np.ndarray:
         """Forecasts [W, H] of the windows in `index`, float64 in original units; NaN where a context misses values.
 
-        With `accelerator`, all processes of the run must call this; each forecasts a share, and all get all forecasts.
+        After a fit by several processes, all of them must call this; each forecasts a share, and all get all forecasts.
         """
         scaled_WH = forecast_windows(
-            self.network, self._source(prepared), index, on_batch=on_batch, accelerator=accelerator
+            self.network, self._source(prepared), index, on_batch=on_batch, accelerator=self._accelerator
         )
         return prepared.scaler.restore(scaled_WH, channel=index.channel)
 

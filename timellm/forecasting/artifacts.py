@@ -5,8 +5,10 @@ adapter.safetensors    trained tensors   (timellm.training.checkpoint)
 table.parquet, .json   the values learned from, so that the folder stands without the CSV
 scaler.json            mean and scale by channel
 pinned_forecasts.parquet  how the forecasts of a few validation windows came about (timellm.training.pinned)
+naive.json, ridge.safetensors  the quick forecasters beside the run's own (timellm.forecasting.quick)
 test_forecasts.parquet one row a test window: unique_id, origin, yhat [H]
-scores.json            errors of the model and the baselines
+window_errors.parquet  errors of every model by window (timellm.evaluation.window_errors)
+scores.json            errors of every model
 future.parquet         forecast beyond the data: unique_id, ds, yhat
 prototypes.safetensors the prototypes, so that attention is read without loading the backbone
 words.json             the vocabulary words nearest to each prototype
@@ -18,30 +20,74 @@ differs. Files of earlier versions have none and are read as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
 from timellm.config import RunConfig
 from timellm.data.prepared import PreparedData
-from timellm.data.season import season_length
 from timellm.data.table import Table
 from timellm.data.windows import Scaler, WindowIndex
 from timellm.errors import CheckpointError
-from timellm.forecasting.baselines import LAST_VALUE, SEASONAL_NAIVE, last_value, seasonal_naive
-from timellm.forecasting.scores import MODEL_NAME, Scores, WindowForecasts
+from timellm.evaluation.comparisons import COMPARISONS, read_comparisons
+from timellm.evaluation.judge import judge
+from timellm.evaluation.scores import Scores
+from timellm.evaluation.significance import Comparison
+from timellm.evaluation.verdict import Verdict
+from timellm.forecasters.time_llm import PROTOTYPES, WORDS
+from timellm.forecasting.channel import RunForecasts
+from timellm.forecasting.quick import QuickForecasters
 from timellm.training.checkpoint import CONFIG, load_config
-from timellm.training.parquetfile import read_parquet, write_parquet
+from timellm.training.parquetfile import read_parquet, write_parquet, writing_parquet
 from timellm.training.sealed import read_sealed_json, write_sealed_json
-from timellm.training.tensorfile import read_tensors, write_tensors
+from timellm.training.tensorfile import read_tensors
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class TestForecasts:
+    """Actual values and forecasts of W test windows of H steps, in original units."""
+
+    channels: tuple[str, ...]
+    channel: np.ndarray
+    """[W] number of the channel."""
+    origin: np.ndarray
+    """[W] row of the first forecast step."""
+    actual: np.ndarray
+    """[W, H], NaN where missing."""
+    forecast: dict[str, np.ndarray]
+    """Model -> [W, H]; the run's own comes first."""
+
+
+class TestForecastWriter:
+    """Writes forecasts of test windows, batch by batch."""
+
+    def __init__(self, writer: pq.ParquetWriter, schema: pa.Schema, channels: pa.Array) -> None:
+        self._writer, self._schema, self._channels = writer, schema, channels
+
+    def write(self, index: WindowIndex, forecast_BH: np.ndarray) -> None:
+        """Write the forecasts [B, H] of the windows in `index`.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        flat = pa.array(forecast_BH.astype(np.float32).ravel())
+        columns = [
+            pa.DictionaryArray.from_arrays(pa.array(index.channel, pa.int32()), self._channels),
+            pa.array(index.origin, pa.int64()),
+            pa.FixedSizeListArray.from_arrays(flat, forecast_BH.shape[1]),
+        ]
+        self._writer.write_table(pa.Table.from_arrays(columns, schema=self._schema))
 
 
 class RunFolder:
@@ -102,28 +148,57 @@ class RunFolder:
         """The table as the network saw it."""
         return PreparedData.of(self.table(), self.config(), scaler=self.scaler())
 
-    def save_test_forecasts(self, index: WindowIndex, *, forecast: np.ndarray, channels: tuple[str, ...]) -> None:
+    def save_test_forecasts(self, index: WindowIndex, *, forecast: np.ndarray, prepared: PreparedData) -> None:
         """Keep the forecasts [W, H] of the test windows, in original units, as float32."""
-        flat = pa.array(forecast.astype(np.float32).ravel())
-        rows = pa.table(
-            {
-                "unique_id": pa.DictionaryArray.from_arrays(pa.array(index.channel), pa.array(channels)),
-                "origin": pa.array(index.origin),
-                "yhat": pa.FixedSizeListArray.from_arrays(flat, forecast.shape[1]),
-            }
-        )
+        with self.writing_test_forecasts(prepared) as writer:
+            writer.write(index, forecast)
+
+    @contextlib.contextmanager
+    def writing_test_forecasts(self, prepared: PreparedData) -> Iterator[TestForecastWriter]:
+        """A writer for the forecasts of the test windows, batch by batch; the file appears when the block ends."""
+        fields = [("unique_id", pa.dictionary(pa.int32(), pa.string())), ("origin", pa.int64())]
+        fields.append(("yhat", pa.list_(pa.float32(), prepared.horizon)))
         # Numbers that hardly repeat: a dictionary makes the file larger, equal leading bytes side by side smaller.
         layout = {"use_dictionary": ["unique_id"], "use_byte_stream_split": ["yhat.list.element"]}
-        write_parquet(self.path / "test_forecasts.parquet", rows, **layout)
+        schema = pa.schema(fields)
+        with writing_parquet(self.path / "test_forecasts.parquet", schema, **layout) as writer:
+            yield TestForecastWriter(writer, schema, pa.array(prepared.table.channels, pa.string()))
 
-    def test_forecasts(self) -> WindowForecasts:
-        """Test windows: what came, the model's forecasts and the baselines'."""
+    def quick(self) -> QuickForecasters:
+        """The quick forecasters that were fitted beside the run's own; none in a run of an earlier version."""
+        return QuickForecasters.load(self.path, self.config())
+
+    def test_forecasts(self) -> TestForecasts:
+        """Test windows: what came, the run's own forecasts and those of the quick forecasters."""
         prepared = self.prepared()
-        index, forecast = self.test_windows(prepared)
-        return with_baselines(prepared, index, forecast=forecast)
+        index, forecast_WH = self.test_windows(prepared)
+        # What came is never a filled value: an earlier version's windows may have gaps in their targets.
+        actual = sliding_window_view(prepared.table.values.to_numpy(np.float64), prepared.horizon, axis=0)
+        own = self.scores().own
+        return TestForecasts(
+            prepared.table.channels,
+            index.channel,
+            index.origin,
+            actual[index.origin, index.channel],
+            {own: forecast_WH, **self.quick().predict(prepared, index)},
+        )
+
+    def run_forecasts(self) -> RunForecasts:
+        """The run's own forecasts of the test windows, with the quick forecasters to forecast any of them."""
+        prepared = self.prepared()
+        index, forecast_WH = self.test_windows(prepared)
+        return RunForecasts(prepared, index, forecast_WH, self.scores().own, self.quick())
+
+    def verdict(self, metric: str) -> Verdict:
+        """What the scores of the run say by a metric."""
+        return judge(self.scores(), metric, comparisons=self.comparisons())
+
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """The own model beside every other one; none in a run of an earlier version."""
+        return read_comparisons(self.path / COMPARISONS)
 
     def test_windows(self, prepared: PreparedData) -> tuple[WindowIndex, np.ndarray]:
-        """The test windows of a run with this table, and the model's forecasts [W, H] of them."""
+        """The test windows of a run with this table, and the run's own forecasts [W, H] of them."""
         return self._read("test_forecasts.parquet", lambda path: _read_windows(path, prepared), what="test forecast")
 
     def save_scores(self, scores: Scores) -> None:
@@ -145,19 +220,13 @@ class RunFolder:
             most = len(self.scaler().mean) * self.config().task.horizon
         return self._read("future.parquet", lambda path: _read_future(path, most), what="forecast")
 
-    def save_dictionary(self, prototypes_VD: Tensor, *, words: list[list[str]]) -> None:
-        """Keep the prototypes as the trained weights give them, and the words nearest to each."""
-        tensors = {"prototypes": prototypes_VD.float()}
-        write_tensors(self.path / "prototypes.safetensors", tensors, facts={"of": "prototypes"})
-        self._write_json("words.json", words)
-
     def prototypes(self) -> Tensor:
         """Prototypes [V, D]."""
-        return self._read("prototypes.safetensors", _read_prototypes, what="prototype dictionary")
+        return self._read(PROTOTYPES, _read_prototypes, what="prototype dictionary")
 
     def words(self) -> list[list[str]]:
         """Words nearest to each prototype, nearest first."""
-        return self._read_json("words.json", _words, what="prototype dictionary")
+        return self._read_json(WORDS, _words, what="prototype dictionary")
 
     def save_summary(self, summary: dict[str, Any]) -> None:
         """Keep the outcome in a few numbers."""
@@ -237,21 +306,3 @@ def _words(found: Any) -> list[list[str]]:
     if not all(isinstance(word, str) for one in found for word in one):
         raise TypeError("a word of it is no text")
     return found
-
-
-def with_baselines(prepared: PreparedData, index: WindowIndex, *, forecast: np.ndarray) -> WindowForecasts:
-    """Set the model's forecasts [W, H], in original units, beside what came and beside the baselines."""
-    # What came is never a filled value: an earlier version's windows may have gaps in their targets.
-    actual = sliding_window_view(prepared.table.values.to_numpy(np.float64), prepared.horizon, axis=0)
-    place: dict[str, Any] = {"channel": index.channel, "origin": index.origin, "horizon": prepared.horizon}
-    return WindowForecasts(
-        channels=prepared.table.channels,
-        channel=index.channel,
-        origin=index.origin,
-        actual=actual[index.origin, index.channel],
-        forecast={
-            MODEL_NAME: forecast,
-            LAST_VALUE: last_value(prepared.past, **place),
-            SEASONAL_NAIVE: seasonal_naive(prepared.past, **place, season=season_length(prepared.table.frequency)),
-        },
-    )

@@ -30,12 +30,11 @@ import pyarrow.parquet as pq
 
 from timellm.data.exported import safe_cell
 from timellm.data.longtable import Chunk, Reading, chunks, grid, long_files
-from timellm.data.source import WindowSource
-from timellm.data.windows import WindowIndex
+from timellm.data.windows import Scaler, WindowIndex
 from timellm.errors import DataError
-from timellm.forecasting.forecaster import Forecaster
+from timellm.forecasters.registry import kind_of
+from timellm.forecasting.fitted import FittedRun
 from timellm.training.checkpoint import ADAPTER
-from timellm.training.evaluation import forecast_windows
 from timellm.training.memory import EVALUATION_BATCH
 
 _ABOUT = "_forecast.json"
@@ -118,9 +117,10 @@ def prepare(run_dir: str | Path, data: str | Path, out: str | Path, *, device: s
     folder = RunFolder(Path(run_dir).resolve())
     config, table = folder.config(), folder.table()
     found = long_files(str(data))
-    reading = Reading(
-        config.task.context, table.frequency, config.task.missing == "interpolate", _BATCHES_A_CHUNK * EVALUATION_BATCH
-    )
+    rows = config.task.context
+    if kind_of(config.kind).quick:  # loaded at once; it may read more than the context
+        rows = max(rows, kind_of(config.kind).load().load(folder.path, config).past_rows)
+    reading = Reading(rows, table.frequency, config.task.missing == "interpolate", _BATCHES_A_CHUNK * EVALUATION_BATCH)
     adapter = folder.path / ADAPTER
     about = {
         "adapter": hashlib.sha256(adapter.read_bytes()).hexdigest() if adapter.is_file() else None,
@@ -166,7 +166,7 @@ class Worker:
     def __init__(self, task: Task) -> None:
         self._task = task
         self._files, self._root = fsspec.url_to_fs(task.out)
-        self._forecaster = Forecaster.load(task.run_dir, device=task.device)
+        self._run = FittedRun.load(task.run_dir, device=task.device)
 
     def __call__(self, file: int, number: int, chunk: Chunk) -> Part:
         """Forecast one chunk and write its part, unless that is there already."""
@@ -178,7 +178,7 @@ class Worker:
             self._write(f"_left-out-{file:05}-{number:05}.csv", text.getvalue().encode())
         if chunk.ids and not self._files.exists(f"{self._root}/{part.name}"):
             buffer = io.BytesIO()
-            pq.write_table(forecast_chunk(self._forecaster, chunk), buffer)
+            pq.write_table(forecast_chunk(self._run, chunk), buffer)
             self._write(part.name, buffer.getvalue())
         return part
 
@@ -186,22 +186,22 @@ class Worker:
         _write_whole(self._files, f"{self._root}/{name}", content)
 
 
-def forecast_chunk(forecaster: Forecaster, chunk: Chunk) -> pa.Table:
+def forecast_chunk(run: FittedRun, chunk: Chunk) -> pa.Table:
     """The forecast of a chunk: unique_id, ds, yhat in original units, H rows a series."""
-    context, horizon = forecaster.config.task.context, forecaster.config.task.horizon
+    context, horizon = len(chunk.contexts[0]), run.config.task.horizon
     mean_S, scale_S = np.array(chunk.means), np.array(chunk.scales)
-    number = {name: i for i, name in enumerate(forecaster.table.channels)}
+    number = {name: i for i, name in enumerate(run.table.channels)}
     for place, name in enumerate(chunk.ids):
         if name in number:
             mean_S[place], scale_S[place] = (
-                forecaster.scaler.mean[number[name]],
-                forecaster.scaler.scale[number[name]],
+                run.prepared.scaler.mean[number[name]],
+                run.prepared.scaler.scale[number[name]],
             )
-    scaled_TS = ((np.stack(chunk.contexts) - mean_S[:, None]) / scale_S[:, None]).T
-    source = WindowSource(scaled_TS, context=context, horizon=horizon, device=forecaster.network.reader.backbone.device)
+    contexts_TS = np.ascontiguousarray(np.stack(chunk.contexts).T)
+    prepared = replace(run.prepared, values=contexts_TS, scaler=Scaler(mean_S, scale_S))
     every = WindowIndex(np.arange(len(chunk.ids)), np.full(len(chunk.ids), context, np.int64), 0)
-    forecast_SH = forecast_windows(forecaster.network, source, every) * scale_S[:, None] + mean_S[:, None]
-    steps = [grid(end, forecaster.table.frequency, -horizon) for end in chunk.ends]
+    forecast_SH = run.forecaster.predict(prepared, every)
+    steps = [grid(end, run.table.frequency, -horizon) for end in chunk.ends]
     return pa.table(
         {
             "unique_id": pa.array(np.repeat(np.array(chunk.ids, dtype=object), horizon), pa.string()),

@@ -5,32 +5,31 @@ Inputs: the prepared table, before training begins; afterwards the run's folder.
 second beside a training.
 
 validation_baselines.json  the baselines' MSE on the z-scored windows of every validation
-pinned_windows.parquet     one row a pinned window: unique_id, origin, ds and y [T + H], seasonal_naive [H]
+pinned_windows.parquet     one row a pinned window: unique_id, origin, ds and y [T + H], reference [H] and its name
 
 Shapes: K validations, P pinned windows, T context, H horizon, R rows of the table, N channels.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from timellm.data.gaps import Past
-from timellm.data.season import season_length
+from timellm.data.windows import WindowIndex
 from timellm.errors import CheckpointError
-from timellm.forecasting.baselines import LAST_VALUE, SEASONAL_NAIVE, last_value, seasonal_naive
 from timellm.training.parquetfile import read_parquet, write_parquet
 from timellm.training.pinned import PINNED
 from timellm.training.sealed import read_sealed_json, write_sealed_json
 
 if TYPE_CHECKING:
     from timellm.data.prepared import PreparedData
-    from timellm.data.windows import WindowIndex
+    from timellm.forecasters.protocol import Forecaster
 
 BASELINES = "validation_baselines.json"
 WINDOWS = "pinned_windows.parquet"
@@ -44,8 +43,9 @@ class PinnedWindow:
     channel: str
     measured: pd.Series
     """Context and what came, [T + H]; NaN where nothing was measured."""
-    naive: np.ndarray
-    """The seasonal naive's forecast [H]."""
+    reference: np.ndarray
+    """The forecast [H] of the quick forecaster that did best on the validation windows."""
+    reference_name: str
     forecast_KH: np.ndarray
 
     @property
@@ -62,9 +62,9 @@ class PinnedWindow:
         """Mean absolute error at each validation, [K]."""
         return _mean_absolute(self.forecast_KH - self.ahead.to_numpy())
 
-    def naive_error(self) -> float:
-        """Mean absolute error of the seasonal naive."""
-        return float(_mean_absolute(self.naive - self.ahead.to_numpy()))
+    def reference_error(self) -> float:
+        """Mean absolute error of the reference."""
+        return float(_mean_absolute(self.reference - self.ahead.to_numpy()))
 
 
 @dataclass(frozen=True)
@@ -102,17 +102,30 @@ class PinnedForecasts:
         return cls(step, epoch, found)
 
 
-def write_references(folder: Path, prepared: PreparedData, *, validated: WindowIndex, pinned: np.ndarray) -> None:
-    """Write the baselines' errors on the windows `validated`, and the windows at `pinned` among them.
+def write_references(
+    folder: Path,
+    prepared: PreparedData,
+    quick: Mapping[str, Forecaster],
+    *,
+    validated: WindowIndex,
+    pinned: np.ndarray,
+) -> None:
+    """Write the errors of the quick forecasters on the windows `validated`, and the windows at `pinned` among them.
 
     Raises:
         OSError: the disk is full.
     """
-    write_sealed_json(folder / BASELINES, _baseline_errors(prepared, validated))
+    errors = {name: _error(prepared, one, validated) for name, one in quick.items()}
+    errors = {name: error for name, error in errors.items() if not np.isnan(error)}
+    write_sealed_json(folder / BASELINES, errors)
     if not len(pinned):
         return
     channel, origin = validated.channel[pinned], validated.origin[pinned]
-    naive_PH = seasonal_naive(prepared.past, channel=channel, origin=origin, **_steps(prepared))
+    best = min(errors, key=errors.__getitem__, default=None)
+    index = WindowIndex(channel, origin, 0)
+    reference_PH = np.full((len(pinned), prepared.horizon), np.nan)
+    if best is not None:
+        reference_PH = quick[best].predict(prepared, index)
     spans = [slice(start - prepared.context, start + prepared.horizon) for start in origin]
     table = prepared.table.values
     rows = pa.table(
@@ -121,7 +134,8 @@ def write_references(folder: Path, prepared: PreparedData, *, validated: WindowI
             "origin": pa.array(origin, pa.int64()),
             "ds": pa.array([table.index[span].to_pydatetime() for span in spans], pa.list_(pa.timestamp("us"))),
             "y": [table.iloc[span, number].to_numpy(np.float64) for span, number in zip(spans, channel, strict=True)],
-            "seasonal_naive": list(naive_PH),
+            "reference": list(reference_PH),
+            "reference_name": pa.array([best or "no simple forecast"] * len(pinned), pa.string()),
         }
     )
     write_parquet(folder / WINDOWS, rows)
@@ -142,30 +156,21 @@ def read_baselines(folder: Path) -> dict[str, float]:
         raise CheckpointError(f"{path} is damaged ({error}); start the run again") from error
 
 
-def _baseline_errors(prepared: PreparedData, validated: WindowIndex) -> dict[str, float]:
-    scaled_RN = prepared.scaler.transform(prepared.values)
-    past = Past.of(scaled_RN, prepared.config.task.missing)
-    place: dict[str, Any] = {"channel": validated.channel, "origin": validated.origin, "horizon": prepared.horizon}
-    rows = validated.origin[:, None] + np.arange(prepared.horizon)
-    actual_WH = scaled_RN[rows, validated.channel[:, None]]
-    forecasts = {
-        LAST_VALUE: last_value(past, **place),
-        SEASONAL_NAIVE: seasonal_naive(past, **place, season=season_length(prepared.table.frequency)),
-    }
-    squares = {name: (forecast_WH - actual_WH) ** 2 for name, forecast_WH in forecasts.items()}
-    return {name: float(np.nanmean(square)) for name, square in squares.items() if not np.isnan(square).all()}
-
-
-def _steps(prepared: PreparedData) -> dict[str, int]:
-    return {"horizon": prepared.horizon, "season": season_length(prepared.table.frequency)}
+def _error(prepared: PreparedData, forecaster: Forecaster, index: WindowIndex) -> float:
+    """MSE on the z-scored windows in `index`; NaN where there is no forecast at all."""
+    actual_WH = prepared.values[index.origin[:, None] + np.arange(prepared.horizon), index.channel[:, None]]
+    error_WH = (forecaster.predict(prepared, index) - actual_WH) / prepared.scaler.scale[index.channel, None]
+    return float("nan") if np.isnan(error_WH).all() else float(np.nanmean(error_WH**2))
 
 
 def _window(row: dict, forecast_KH: np.ndarray) -> PinnedWindow:
     measured = pd.Series(row["y"], index=pd.DatetimeIndex(row["ds"]), name=row["unique_id"], dtype=np.float64)
-    naive = np.array(row["seasonal_naive"], np.float64)
-    if not len(naive) == forecast_KH.shape[1] < len(measured):
+    # Earlier versions had the seasonal naive of the frequency's own season, and no name beside it.
+    reference = np.array(row.get("reference", row.get("seasonal_naive")), np.float64)
+    if not len(reference) == forecast_KH.shape[1] < len(measured):
         raise ValueError(f"a window of {len(measured)} rows does not fit forecasts of {forecast_KH.shape[1]}")
-    return PinnedWindow(row["unique_id"], measured, naive, forecast_KH.astype(np.float64))
+    name = row.get("reference_name", "Seasonal naive")
+    return PinnedWindow(row["unique_id"], measured, reference, name, forecast_KH.astype(np.float64))
 
 
 def _columns(path: Path, *, most_rows: int | None = None) -> pa.Table:

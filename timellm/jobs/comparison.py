@@ -18,7 +18,7 @@ from timellm.config import KINDS, names_affecting, sections
 from timellm.data.exported import safe_cell
 from timellm.data.uploads import table_title
 from timellm.errors import CheckpointError, ConfigError, JobError
-from timellm.forecasting.scores import MODEL_NAME
+from timellm.evaluation.scores import Scores
 from timellm.jobs.run import Run
 from timellm.jobs.store import Store
 from timellm.training.sealed import read_sealed_json
@@ -65,7 +65,7 @@ class Comparison:
 
     runs: tuple[Run, ...]
     measures: tuple[Row, ...]
-    """Errors at their best, errors of the baselines (named `mae of Last value`), and costs."""
+    """Errors at their best, errors of the simple forecasts (named `mae of Last value`), and costs."""
     settings: tuple[Row, ...]
     warnings: tuple[str, ...]
     """Why some of it cannot be compared."""
@@ -116,7 +116,7 @@ def compare(store: Store, ids: Sequence[str]) -> Comparison:
 
 
 def _measures(
-    compared: Sequence[Run], scores: Sequence[dict], same_windows: bool, same_validation: bool
+    compared: Sequence[Run], scores: Sequence[_Scored], same_windows: bool, same_validation: bool
 ) -> tuple[Row, ...]:
     def row(name: str, values: Any, better: Literal["lower", "higher"] | None = None) -> Row:
         return Row(name, tuple(_number(value) for value in values), better)
@@ -128,10 +128,12 @@ def _measures(
         row("best_step", (run.summary.get("best_step") for run in compared)),
         row("skill", (run.summary.get("skill") for run in compared), higher),
     ]
-    baselines = sorted({model for one in scores for model in one if model != MODEL_NAME})
+    beside = dict.fromkeys(name for one in scores for name in one.beside)
     for metric in TEST_METRICS:
-        rows.append(row(metric, (one.get(MODEL_NAME, {}).get(metric) for one in scores), lower))
-        rows += [row(f"{metric} of {name}", (one.get(name, {}).get(metric) for one in scores)) for name in baselines]
+        rows.append(row(metric, (one.errors.get(one.own, {}).get(metric) for one in scores), lower))
+        rows += [
+            row(f"{metric} of {name}", (one.beside.get(name, {}).get(metric) for one in scores)) for name in beside
+        ]
     rows += [  # costs of other windows are other work
         row("seconds", (None if run.active else run.seconds for run in compared), lower),
         row("windows_per_s", (run.windows_per_s for run in compared), higher),
@@ -140,13 +142,14 @@ def _measures(
     return tuple(one for one in rows if any(value is not None for value in one.values))
 
 
-def _why_not_comparable(trees: Sequence[dict], scores: Sequence[dict], warnings: list[str]) -> bool:
+def _why_not_comparable(trees: Sequence[dict], scores: Sequence[_Scored], warnings: list[str]) -> bool:
     """Whether the runs are scored on the same windows; if not, a warning says why.
 
-    The baselines have no trained weights: if their errors are equal, the windows are too, whatever the settings say.
+    Where an earlier version has not kept which windows they are, the simple forecasts tell: they have no trained
+    weights, so if their errors are equal, the windows are too, whatever the settings say.
     """
-    known = [{name: errors for name, errors in one.items() if name != MODEL_NAME} for one in scores]
-    if all(known) and all(_alike(one, known[0]) for one in known):
+    known = all(one.errors for one in scores)
+    if known and all(_same(one, scores[0]) for one in scores):
         return True
     # A run of all channels and a run that names them can mean the same; then their scores are equal.
     differing = [name for name in _WINDOWS if any(tree and tree[name] != trees[0].get(name) for tree in trees)]
@@ -154,7 +157,7 @@ def _why_not_comparable(trees: Sequence[dict], scores: Sequence[dict], warnings:
         said = "; ".join(f"{_WORDS.get(name, name)} is {_values(name, trees)}" for name in differing)
         warnings.append(f"These runs are not scored on the same windows: {said}. Their errors cannot be compared.")
         return False
-    if all(known):
+    if known:
         warnings.append(
             "These runs are not scored on the same windows, although table, split and horizon are the same: the table"
             " was changed in between, or a longer context leaves out more windows. Their errors cannot be compared."
@@ -199,35 +202,60 @@ def _settings(run: Run, warnings: list[str]) -> dict[str, Any]:
         return {}
 
 
-def _scores(run: Run, warnings: list[str]) -> dict[str, dict[str, Any]]:
-    """Model -> metric -> error on the test part: from the run's folder, else the little that the store knows."""
-    path = run.run_dir / "scores.json"
-    in_store = {MODEL_NAME: run.summary["test"]} if run.summary.get("test") else {}
+@dataclass(frozen=True)
+class _Scored:
+    """The errors on the test part, as far as they are known."""
+
+    own: str
+    """The run's own model."""
+    errors: dict[str, dict[str, Any]]
+    """Model -> metric -> error."""
+    window_set: str
+    """Which windows; empty where it is not known."""
+
+    @property
+    def beside(self) -> dict[str, dict[str, Any]]:
+        """Those of the other models."""
+        return {model: errors for model, errors in self.errors.items() if model != self.own}
+
+
+def _scores(run: Run, warnings: list[str]) -> _Scored:
+    """From the run's folder, else the little that the store knows."""
+    path, own = run.run_dir / "scores.json", str(run.summary.get("model", "Time-LLM"))
+    test = {own: run.summary["test"]} if run.summary.get("test") else {}
+    in_store = _Scored(own, test, str(run.summary.get("window_set", "")))
     if not path.is_file():  # not ended, or worked on by another machine
         return in_store
     try:
         return _read_scores(path)
     except CheckpointError as error:
-        warnings.append(f"The scores of {run.name} cannot be read, so its baselines are missing: {error}")
+        warnings.append(f"The scores of {run.name} cannot be read, so its simple forecasts are missing: {error}")
         return in_store
 
 
-def _read_scores(path: Path) -> dict[str, dict[str, Any]]:
+def _read_scores(path: Path) -> _Scored:
     try:
-        rows = read_sealed_json(path)["overall"]
-        return {str(row["model"]): dict(row) for row in rows}
-    except (OSError, ValueError, LookupError, TypeError) as error:
+        found = Scores.from_dict(read_sealed_json(path))
+        rows = found.overall.to_dict(orient="records")
+        return _Scored(found.own, {str(row["model"]): dict(row) for row in rows}, found.scored.window_set)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise CheckpointError(f"{path} is damaged ({error})") from error
 
 
-def _alike(one: dict[str, dict[str, Any]], other: dict[str, dict[str, Any]]) -> bool:
-    """Whether two sets of baselines make the same errors, but for the rounding of another processor."""
-    names = [*TEST_METRICS, "windows"]
-    return one.keys() == other.keys() and all(
-        _number(errors.get(name)) == (theirs := _number(other[model].get(name)))
-        or (theirs is not None and math.isclose(_number(errors.get(name)) or math.nan, theirs, rel_tol=1e-9))
-        for model, errors in one.items()
-        for name in names
+def _same(one: _Scored, other: _Scored) -> bool:
+    """Whether two runs are scored on the same windows."""
+    if one.window_set and other.window_set:
+        return one.window_set == other.window_set
+    shared = one.beside.keys() & other.beside.keys()
+    return bool(shared) and all(_alike(one.errors[model], other.errors[model]) for model in shared)
+
+
+def _alike(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Whether two models make the same errors, but for the rounding of another processor."""
+    return all(
+        _number(one.get(name)) == (theirs := _number(other.get(name)))
+        or (theirs is not None and math.isclose(_number(one.get(name)) or math.nan, theirs, rel_tol=1e-9))
+        for name in (*TEST_METRICS, "windows")
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from timellm.config import RunConfig
 from timellm.errors import ConfigError
+from timellm.forecasters.registry import kind_of
 from timellm.jobs.run import IMPORTED, Run
 from timellm.jobs.store import Store
 from timellm.json_text import parse_json
@@ -63,7 +64,9 @@ def of_run(run: Run) -> Observation | None:
     except ConfigError:
         return None
     window_s = summary["evaluation_seconds"] / evaluated_windows(summary["test_windows"])
-    training = config.trained
+    training = config.training
+    if training is None or not kind_of(config.kind).language_model:  # estimates are made of language models
+        return None
     validating = training.validations * evaluated_windows(training.validation_windows) * window_s
     step_s = (summary["training_seconds"] - validating) / summary["steps"]
     # An earlier version did not say how long the forecast took.

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from timellm.plots.template import ACCENT, BASELINES, HISTORY, RUN_DASHES, RUNS
+from timellm.plots.template import ACCENT, HISTORY, OTHERS, RUN_DASHES, RUNS
 
 TRAIN, VALIDATION = "Train", "Validation (MSE)"
 _HEIGHT = 330
@@ -37,7 +37,7 @@ def loss_spec(steps: int | None = None, baseline: str | None = None) -> dict[str
     With `steps`, the axis spans the whole run from the start, so that nothing moves while points arrive.
     """
     parts = [TRAIN, VALIDATION, *([baseline] if baseline else [])]
-    colours = [HISTORY, ACCENT, *([BASELINES[baseline]] if baseline else [])]
+    colours = [HISTORY, ACCENT, *([OTHERS[0]] if baseline else [])]
     span = {"scale": {"domain": [0, steps]}} if steps else {"scale": {"zero": True}}
     spec = _spec("part", title="Part", scale={"domain": parts, "range": colours}, span=span)
     measured = f"datum.part != '{baseline}'"

@@ -11,7 +11,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from timellm.plots.series import thin
-from timellm.plots.template import ACCENT, BASELINES, DASHES, HISTORY, empty, tint
+from timellm.plots.template import ACCENT, HISTORY, Look, empty, tint
 
 _HEIGHT = 400
 
@@ -28,11 +28,11 @@ def _measured(series: pd.Series, *, name: str) -> go.Scatter:
     )
 
 
-def _forecast(series: pd.Series, *, name: str, model: bool) -> go.Scatter:
-    line = {"color": ACCENT, "width": 2.5, "dash": "dot"}
-    if not model:
-        line = {"color": BASELINES.get(name, HISTORY), "width": 1.3, "dash": DASHES.get(name, "dash")}
-    return go.Scatter(x=series.index, y=series, mode="lines", name=name, line=line, hovertemplate="%{y:.5g}")
+def _forecast(series: pd.Series, *, name: str, look: Look) -> go.Scatter:
+    line = {"color": look.colour, "width": look.width, "dash": look.dash}
+    return go.Scatter(
+        x=series.index, y=series, mode="lines", name=name, line=line, visible=look.visible, hovertemplate="%{y:.5g}"
+    )
 
 
 def _shade(figure: go.Figure, *, start: pd.Timestamp, end: pd.Timestamp, label: str) -> None:
@@ -48,20 +48,30 @@ def _joined(last: pd.Series, following: pd.Series) -> pd.Series:
     return pd.concat([before, following]) if len(before) and before.index[0] < following.index[0] else following
 
 
-def future_chart(history: pd.Series, forecast: pd.Series) -> go.Figure:
-    """The end of the data and the forecast beyond it, in original units."""
+def future_chart(history: pd.Series, forecasts: Mapping[str, pd.Series], looks: Mapping[str, Look]) -> go.Figure:
+    """The end of the data and the forecasts beyond it, in original units."""
     figure = empty(height=_HEIGHT)
     figure.add_trace(_measured(history, name="Measured"))
-    figure.add_trace(_forecast(_joined(history, forecast), name="Forecast", model=True))
-    _shade(figure, start=history.index[-1], end=forecast.index[-1], label="after the data ends")
+    _draw(figure, forecasts, looks, after=history)
+    end = next(iter(forecasts.values())).index[-1]
+    _shade(figure, start=history.index[-1], end=end, label="after the data ends")
     return figure
 
 
-def backtest_chart(context: pd.Series, actual: pd.Series, forecasts: Mapping[str, pd.Series]) -> go.Figure:
-    """One window of the test part: what the model had seen, what came then, and each forecast (the model first)."""
+def backtest_chart(
+    context: pd.Series, actual: pd.Series, forecasts: Mapping[str, pd.Series], looks: Mapping[str, Look]
+) -> go.Figure:
+    """One window of the test part: what the models had seen, what came then, and each forecast."""
     figure = empty(height=_HEIGHT)
     figure.add_trace(_measured(pd.concat([context, actual]), name="Measured"))
-    for position, (name, values) in enumerate(forecasts.items()):
-        figure.add_trace(_forecast(_joined(context, values), name=name, model=position == 0))
+    _draw(figure, forecasts, looks, after=context)
     _shade(figure, start=context.index[-1], end=actual.index[-1], label="not seen by the model")
     return figure
+
+
+def _draw(
+    figure: go.Figure, forecasts: Mapping[str, pd.Series], looks: Mapping[str, Look], *, after: pd.Series
+) -> None:
+    for name, look in looks.items():
+        if name in forecasts:
+            figure.add_trace(_forecast(_joined(after, forecasts[name]), name=name, look=look))

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 import plotly.graph_objects as go
 
 from timellm.plots.series import shorten
-from timellm.plots.template import ACCENT, BASELINES, DASHES, HISTORY, empty
+from timellm.plots.template import HISTORY, Look, empty
 
 MOST_CHANNELS = 30
-_SYMBOLS = {"Seasonal naive": "diamond", "Last value": "square"}
 
 
-def _order(frame: pd.DataFrame) -> list[str]:
-    """The model before the baselines, which keep the order of `BASELINES`."""
-    names = list(dict.fromkeys(frame["model"]))
-    return [n for n in names if n not in BASELINES] + [n for n in BASELINES if n in names]
-
-
-def by_step(frame: pd.DataFrame, *, metric: str, label: str) -> go.Figure:
+def by_step(frame: pd.DataFrame, looks: Mapping[str, Look], *, metric: str, label: str) -> go.Figure:
     """One line a model over the horizon step; `frame` has columns model, step and `metric`, `label` names the axis."""
     figure = empty(height=320)
-    for name in _order(frame):
+    for name, look in looks.items():
         rows = frame[frame["model"] == name].sort_values("step")
         figure.add_trace(
             go.Scatter(
@@ -29,11 +24,8 @@ def by_step(frame: pd.DataFrame, *, metric: str, label: str) -> go.Figure:
                 y=rows[metric],
                 mode="lines+markers" if len(rows) < 25 else "lines",
                 name=name,
-                line={
-                    "color": BASELINES.get(name, ACCENT),
-                    "dash": DASHES.get(name, "solid"),
-                    "width": 1.6 if name in BASELINES else 2.4,
-                },
+                line={"color": look.colour, "dash": look.dash, "width": look.width},
+                visible=look.visible,
                 hovertemplate="%{y:.4g}",
             )
         )
@@ -42,15 +34,18 @@ def by_step(frame: pd.DataFrame, *, metric: str, label: str) -> go.Figure:
     return figure
 
 
-def by_channel(frame: pd.DataFrame, *, metric: str, label: str) -> go.Figure:
-    """A row of dots a channel, one dot a model, the model's worst channel on top; the worst 30 when there are more."""
-    names = _order(frame)
-    worst = frame[frame["model"] == names[0]].sort_values(metric, ascending=True, na_position="first")
+def by_channel(frame: pd.DataFrame, looks: Mapping[str, Look], *, metric: str, label: str) -> go.Figure:
+    """A row of dots a channel, one dot a model, the own model's worst channel on top; the worst 30 if there are more.
+
+    The first of `looks` is the own model.
+    """
+    worst = frame[frame["model"] == next(iter(looks))].sort_values(metric, ascending=True, na_position="first")
     channels = worst["channel"].tolist()[-MOST_CHANNELS:]
     table = frame.pivot(index="channel", columns="model", values=metric).reindex(channels)
     labels = [shorten(str(channel), 28) for channel in channels]
     figure = empty(height=110 + 30 * len(channels))
-    for channel, row in zip(labels, table.itertuples(index=False), strict=True):  # a thin line ties a channel's dots
+    shown = table[[name for name, look in looks.items() if look.visible is True]]
+    for channel, row in zip(labels, shown.itertuples(index=False), strict=True):  # a thin line ties a channel's dots
         figure.add_trace(
             go.Scatter(
                 x=list(row),
@@ -61,14 +56,15 @@ def by_channel(frame: pd.DataFrame, *, metric: str, label: str) -> go.Figure:
                 hoverinfo="skip",
             )
         )
-    for name in names:
+    for name, look in looks.items():
         figure.add_trace(
             go.Scatter(
                 x=table[name],
                 y=labels,
                 mode="markers",
                 name=name,
-                marker={"size": 11, "color": BASELINES.get(name, ACCENT), "symbol": _SYMBOLS.get(name, "circle")},
+                marker={"size": 11, "color": look.colour, "symbol": look.symbol},
+                visible=look.visible,
                 hovertemplate="%{x:.4g}",
             )
         )

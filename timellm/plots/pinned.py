@@ -1,4 +1,4 @@
-"""A pinned window at one validation: what was measured grey, the forecast in the accent, the seasonal naive dashed.
+"""A pinned window at one validation: what was measured grey, the forecast in the accent, the best simple one dashed.
 
 A window of the run's folder goes in, rows and a Vega-Lite specification come out. The scales are those of all
 validations, so that only the forecast moves when the reader goes through them.
@@ -12,9 +12,9 @@ import numpy as np
 import pandas as pd
 
 from timellm.forecasting.validation import PinnedWindow
-from timellm.plots.template import ACCENT, BASELINES, HISTORY
+from timellm.plots.template import ACCENT, HISTORY, OTHERS
 
-MEASURED, FORECAST, NAIVE, CUTOFF = "Measured", "Forecast", "Seasonal naive", "Cut-off"
+MEASURED, FORECAST, CUTOFF = "Measured", "Forecast", "Cut-off"
 _HEIGHT = 210
 _SHOWN_CONTEXT = 2  # horizons of context before the cut-off
 _MARGIN = 0.5  # of the measured range; forecasts further out are cut off, as untrained ones may be anywhere
@@ -22,12 +22,12 @@ _MARGIN = 0.5  # of the measured range; forecasts further out are cut off, as un
 
 def pinned_rows(window: PinnedWindow, validation: int) -> pd.DataFrame:
     """The window at the `validation`-th validation as rows: ds, part, value."""
-    measured = window.measured.iloc[-(1 + _SHOWN_CONTEXT) * len(window.naive) :]
+    measured = window.measured.iloc[-(1 + _SHOWN_CONTEXT) * len(window.reference) :]
     ahead = window.ahead.index
     parts = (
         (MEASURED, measured.index, measured.to_numpy()),
         (FORECAST, ahead, window.forecast_KH[validation]),
-        (NAIVE, ahead, window.naive),
+        (window.reference_name, ahead, window.reference),
         (CUTOFF, pd.DatetimeIndex([window.cutoff]), np.zeros(1)),
     )
     return pd.concat(
@@ -38,8 +38,9 @@ def pinned_rows(window: PinnedWindow, validation: int) -> pd.DataFrame:
 
 def pinned_spec(window: PinnedWindow) -> dict[str, Any]:
     """How to draw the rows; the same at every validation."""
-    dashed = {FORECAST: [2, 2], NAIVE: [6, 3]}
-    widths = {MEASURED: 1.5, FORECAST: 2.5, NAIVE: 1.3}
+    reference = window.reference_name
+    dashed = {FORECAST: [2, 2], reference: [6, 3]}
+    widths = {MEASURED: 1.5, FORECAST: 2.5, reference: 1.3}
     return {
         "height": _HEIGHT,
         "encoding": {
@@ -55,8 +56,8 @@ def pinned_spec(window: PinnedWindow) -> dict[str, Any]:
                 "type": "nominal",
                 "title": None,
                 "scale": {
-                    "domain": [MEASURED, FORECAST, NAIVE],
-                    "range": [HISTORY, ACCENT, BASELINES[NAIVE]],
+                    "domain": [MEASURED, FORECAST, reference],
+                    "range": [HISTORY, ACCENT, OTHERS[0]],
                 },
                 "legend": {"orient": "top"},
             },
@@ -69,7 +70,7 @@ def pinned_spec(window: PinnedWindow) -> dict[str, Any]:
             },
             *(
                 {
-                    "transform": [{"filter": f"datum.part == '{part}'"}],
+                    "transform": [{"filter": {"field": "part", "equal": part}}],
                     "mark": {
                         "type": "line",
                         "clip": True,
@@ -91,7 +92,7 @@ def pinned_spec(window: PinnedWindow) -> dict[str, Any]:
                         ],
                     },
                 }
-                for part in (MEASURED, NAIVE, FORECAST)
+                for part in (MEASURED, reference, FORECAST)
             ),
         ],
     }
@@ -104,8 +105,8 @@ def _time_format(window: PinnedWindow) -> str:
 
 def _span(window: PinnedWindow) -> list[float]:
     """Lowest and highest value drawn."""
-    measured = window.measured.iloc[-(1 + _SHOWN_CONTEXT) * len(window.naive) :].to_numpy()
-    forecasts = np.concatenate([window.forecast_KH.ravel(), window.naive])
+    measured = window.measured.iloc[-(1 + _SHOWN_CONTEXT) * len(window.reference) :].to_numpy()
+    forecasts = np.concatenate([window.forecast_KH.ravel(), window.reference])
     known, reached = measured[~np.isnan(measured)], forecasts[~np.isnan(forecasts)]
     if not len(known):  # a gap that was filled for the model alone
         known = reached

@@ -7,20 +7,27 @@ them for whichever mode is on, so a figure need not be drawn again when the mode
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
 import plotly.graph_objects as go
 
 ACCENT = "#12938A"  # what the model says
 HISTORY = "#7E8886"  # what was measured
-BASELINES = {"Seasonal naive": "#C2660C", "Last value": "#7A63B8"}
+OTHERS = ("#C2660C", "#7A63B8", "#B0456A", "#5B7A1F", "#3B74B8", "#94703A", "#6B7785")  # models it is compared with
 MARK = "#C2660C"  # gaps and other findings
 SEQUENTIAL = "Cividis"  # perceptually even, and the same to colour-blind eyes
-DASHES = {"Seasonal naive": "dash", "Last value": "dot"}  # so that no line is told apart by colour alone
+_DASHES = ("dash", "dot", "dashdot", "longdash", "longdashdot", "dash", "dot")  # no line by its colour alone
+_SYMBOLS = ("diamond", "square", "triangle-up", "x", "cross", "star", "triangle-down")
+MOST_SHOWN = 3
+"""Other models that a chart shows at first; the legend shows the rest."""
 
 # Runs beside each other: as many as can be told apart, each by colour and by dash.
 RUNS = ("#12938A", "#C2660C", "#7A63B8", "#B0456A", "#5B7A1F", "#3B74B8", "#94703A", "#6B7785")
 RUN_DASHES = ((1, 0), (7, 3), (2, 2), (9, 3, 2, 3), (1, 0), (7, 3), (2, 2), (9, 3, 2, 3))
 
-_TEMPLATE = go.layout.Template(layout={"colorway": [ACCENT, *BASELINES.values(), HISTORY]})
+_TEMPLATE = go.layout.Template(layout={"colorway": [ACCENT, *OTHERS, HISTORY]})
 
 # Nothing in the tool bar may lead off the machine, and a wheel that scrolls the page must not zoom a chart.
 CONFIG = {
@@ -28,6 +35,30 @@ CONFIG = {
     "scrollZoom": False,
     "modeBarButtonsToRemove": ["lasso2d", "select2d", "autoScale2d", "zoomIn2d", "zoomOut2d"],
 }
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a model is drawn in every chart of a page."""
+
+    colour: str
+    dash: str
+    symbol: str
+    width: float
+    visible: bool | Literal["legendonly"]
+
+
+def looks(names: Iterable[str], own: str) -> dict[str, Look]:
+    """How to draw the models, best first: the run's own stands out, and the best few of the others are shown at first.
+
+    The run's own comes first in what is returned.
+    """
+    found = {own: Look(ACCENT, "solid", "circle", 2.4, True)}
+    for place, name in enumerate(name for name in dict.fromkeys(names) if name != own):
+        turn = place % len(OTHERS)
+        shown: bool | Literal["legendonly"] = True if place < MOST_SHOWN else "legendonly"
+        found[name] = Look(OTHERS[turn], _DASHES[turn], _SYMBOLS[turn], 1.6, shown)
+    return found
 
 
 def tint(colour: str, opacity: float) -> str:

@@ -44,6 +44,11 @@ def has_state(run_dir: Path) -> bool:
     return (run_dir / STATE).is_file()
 
 
+def remove_state(run_dir: Path) -> None:
+    """Remove the state: training is over, and all that it shows is written."""
+    (run_dir / STATE).unlink(missing_ok=True)
+
+
 @dataclass
 class Standing:
     """Progress of training, apart from weights and moments."""
@@ -200,10 +205,6 @@ class StateFile:
             )
         check_companions(self.path.parent, header)
         return standing, tensors
-
-    def remove(self) -> None:
-        """Remove the state: training is over."""
-        self.path.unlink(missing_ok=True)
 
 
 def _digest(text: str) -> str:

@@ -81,6 +81,8 @@ class Tracking:
 
     def outcome(self, summary: Mapping[str, Any]) -> None:
         """Report the errors on the test part."""
+        if self._accelerator is None:
+            return
         test = {f"test_{name}": value for name, value in summary["test"].items() if value is not None}
         ended = {name: summary[name] for name in ("best_step", "best_validation_loss", "training_seconds")}
         self._tell(test | ended, step=summary["steps"])
@@ -110,7 +112,7 @@ def tracking(accelerator: Accelerator, config: RunConfig, run_dir: Path) -> Iter
     Raises:
         ConfigError: the tracker cannot begin; nothing has been trained yet.
     """
-    if config.trained.tracker == "none":
+    if config.training is None or config.training.tracker == "none":
         yield Tracking(None)
         return
     from_main(accelerator, lambda: _begin(accelerator, config, run_dir))

@@ -18,12 +18,13 @@ from timellm.ui.settings import label, shown
 from timellm.ui.words import METRICS, ago, duration, memory, number, plain, state_badge
 
 _PICK = keys.view("compare", "runs")
+_MOST_BASELINES = 3
 _OF, _OF_MAE = " of ", "mae of "  # as in Comparison.measures
 _MOST_POINTS = 600  # of one curve
 _MEASURES = {
     "best_validation_loss": "Best validation MSE, z-scored",
     "best_step": "at step",
-    "skill": "Skill against seasonal naive",
+    "skill": "Skill against the best other model",
     "seconds": "Working time",
     "windows_per_s": "Throughput, windows/s",
     "memory_mib": "Peak memory",
@@ -61,7 +62,7 @@ def measures(comparison: Comparison) -> None:
     The baselines have columns of their own where they are the same for all runs, and otherwise rows under the MAE.
     """
     by_name = {row.name: row for row in comparison.measures}
-    baselines = [name.removeprefix(_OF_MAE) for name in by_name if name.startswith(_OF_MAE)]
+    baselines = _best([row for name, row in by_name.items() if name.startswith(_OF_MAE)])
     rows = [row for row in comparison.measures if _OF not in row.name]
     if not comparison.same_windows:
         rows = [row for row in comparison.measures if _OF not in row.name or row.name.startswith(_OF_MAE)]
@@ -72,6 +73,12 @@ def measures(comparison: Comparison) -> None:
         for name in baselines:
             columns[f":gray[{name}]"] = [_of_baseline(by_name.get(f"{row.name}{_OF}{name}")) for row in rows]
     st.table(columns, border="horizontal", hide_index=True)
+
+
+def _best(rows: list[Row]) -> list[str]:
+    """The simple models with the lowest error, a few of them: each takes a column."""
+    known = [(min(value for value in row.values if value is not None), row.name) for row in rows]
+    return [name.removeprefix(_OF_MAE) for _, name in sorted(known)][:_MOST_BASELINES]
 
 
 def curves(comparison: Comparison) -> None:
@@ -96,7 +103,7 @@ def curves(comparison: Comparison) -> None:
         key=f"compared/{part}",
         alt=f"{part} loss of the compared runs by step",
     )
-    if part == "Train" and len({run.config.trained.loss for run in comparison.runs}) > 1:
+    if part == "Train" and len({run.config.training.loss for run in comparison.runs if run.config.training}) > 1:
         st.caption("The runs are trained on different losses, so these curves cannot be compared.")
 
 

@@ -17,21 +17,29 @@ import annotated_types
 import streamlit as st
 
 from timellm.config import field_of
+from timellm.forecasters.registry import REGISTRY
 from timellm.jobs.cluster_runs import MOST_WORKERS
 from timellm.json_text import read_json
 from timellm.model.catalog import find
 from timellm.presets import PRESETS
 from timellm.ui import keys, setup
-from timellm.ui.settings import ADVANCED, Form
+from timellm.ui.settings import GROUPS, Form, advanced
 from timellm.workspace import workspace, write_whole
 
 if TYPE_CHECKING:
     from timellm.data.table import Table
 
-_SETTINGS = ("horizon", "context", "layers", "quantization", "steps", *sum(ADVANCED.values(), ()))
+_SETTINGS = ("horizon", "context", "layers", "quantization", "steps", *sum(map(advanced, GROUPS), ()))
 _KEPT = tuple(name for name in _SETTINGS if name != "trust_remote_code")
-_OTHERS = ("channels", "catalogue", "other-backbone", "limit", "minutes", "name", "where", "workers", "preset")
-_USUAL = {"limit": "Steps", "where": "This machine", "workers": 1, "preset": PRESETS[0].name, "minutes": 5.0}
+_OTHERS = ("kind", "channels", "catalogue", "other-backbone", "limit", "minutes", "name", "where", "workers", "preset")
+_USUAL = {
+    "kind": "time_llm",
+    "limit": "Steps",
+    "where": "This machine",
+    "workers": 1,
+    "preset": PRESETS[0].name,
+    "minutes": 5.0,
+}
 _MOST_BYTES = 2**20
 _LETTERS = 400  # of a name or a path; nothing longer is typed
 
@@ -42,7 +50,7 @@ def restore(form: Form, table: Table) -> None:
         return
     kept = _read(form.table_id)
     usable = {name: value for name, value in kept.items() if name != "face" and _offered(name, value, table)}
-    chosen = find(usable.get("catalogue", form.default("backbone")))
+    chosen = find(usable.get("catalogue", form.defaults.model.backbone))
     if chosen is not None and usable.get("layers", 1) > chosen.layers:
         del usable["layers"]
     for name, value in usable.items():
@@ -82,8 +90,11 @@ def keep(form: Form) -> None:
 
 
 def _reset(form: Form) -> None:
-    settings = {name: form.default(name) for name in _SETTINGS} | {"backbone": form.default("backbone"), "channels": []}
-    setup.put(form, settings | {"name": ""} | {name: _USUAL[name] for name in ("where", "workers")})
+    settings = {name: form.defaults.settings()[name] for name in _SETTINGS} | {
+        "backbone": form.defaults.model.backbone,
+        "channels": [],
+    }
+    setup.put(form, settings | {"name": ""} | {name: _USUAL[name] for name in ("kind", "where", "workers")})
     st.session_state[keys.setting(form.table_id, "preset")] = PRESETS[0].name
 
 
@@ -92,9 +103,9 @@ def _choices(form: Form) -> dict[str, Any]:
     found = {}
     for name in (*_KEPT, *_OTHERS):
         value = st.session_state.get(keys.setting(form.table_id, name))
-        usual = form.default(name) if name in _KEPT else _USUAL.get(name)
+        usual = form.defaults.settings().get(name) if name in _KEPT else _USUAL.get(name)
         if name == "catalogue":
-            usual = form.default("backbone")
+            usual = form.defaults.model.backbone
         if value not in (None, "", [], usual):
             found[name] = value
     if st.session_state.get(keys.in_address("face")["key"]) == keys.FACES[1]:
@@ -114,7 +125,12 @@ def _offered(name: str, value: Any, table: Table) -> bool:
         return _is_number(value) and 0.1 <= value <= 10_000
     if name == "workers":
         return isinstance(value, int) and 1 <= value <= MOST_WORKERS
-    choices = {"limit": ("Minutes",), "where": ("Cluster",), "preset": tuple(one.name for one in PRESETS)}
+    choices: dict[str, tuple] = {
+        "kind": tuple(REGISTRY),
+        "limit": ("Minutes",),
+        "where": ("Cluster",),
+        "preset": tuple(one.name for one in PRESETS),
+    }
     return value in choices[name] if name in choices else name in _OTHERS and _is_text(value)
 
 

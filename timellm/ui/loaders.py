@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from timellm.data.columns import ColumnRoles
     from timellm.data.table import Table
     from timellm.data.usable import WindowCounts
+    from timellm.evaluation.scores import Scores
+    from timellm.evaluation.significance import Comparison
     from timellm.explain.attention import AttentionMap
-    from timellm.forecasting.scores import Scores, WindowForecasts
+    from timellm.forecasting.channel import RunForecasts
     from timellm.forecasting.validation import PinnedForecasts
 
 
@@ -167,12 +169,16 @@ class Results:
         return self._read("table")
 
     def scores(self) -> Scores:
-        """Errors of the model and the baselines on the test part."""
+        """Errors of every model on the test part."""
         return self._read("scores")
 
-    def test_forecasts(self) -> WindowForecasts:
+    def comparisons(self) -> tuple[Comparison, ...]:
+        """The run's own model beside every other one."""
+        return self._read("comparisons")
+
+    def forecasts(self) -> RunForecasts:
         """Every window of the test part."""
-        return self._read("test_forecasts")
+        return self._read("run_forecasts")
 
     def future(self) -> pd.DataFrame:
         """The forecast beyond the data; columns unique_id, ds, yhat."""

@@ -70,8 +70,8 @@ def _curves(run: Run) -> None:
         baseline = baseline_to_beat(run)
     except CheckpointError as error:  # the curves do not depend on it
         show_error("There is no baseline beside these curves", str(error))
-    training = run.config.trained
-    planned = training.steps if run.active and training.minutes is None else None
+    training = run.config.training
+    planned = training.steps if training and run.active and training.minutes is None else None
     st.vega_lite_chart(
         loss_rows(curve, baseline),
         loss_spec(planned, baseline[0] if baseline else None),

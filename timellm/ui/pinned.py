@@ -77,7 +77,7 @@ def _draw(window: PinnedWindow, seen: PinnedForecasts, at: int, *, key: str) -> 
     # Two short lines, so that the charts of a row start at one height.
     st.markdown(f"**{plain(window.channel)}** after {moment(window.cutoff)}")
     st.caption(
-        f"{said}; seasonal naive {number(window.naive_error(), 3)}",
+        f"{said}; {plain(window.reference_name)} {number(window.reference_error(), 3)}",
         help="Mean absolute error over the horizon, in the data's own units.",
     )
     st.vega_lite_chart(
@@ -88,7 +88,8 @@ def _draw(window: PinnedWindow, seen: PinnedForecasts, at: int, *, key: str) -> 
 
 def _why_none(run: Run) -> str:
     try:
-        wanted = run.config.trained.pinned_windows
+        training = run.config.training
+        wanted = training.pinned_windows if training else 0
     except ConfigError:  # of another version; its progress can be looked at all the same
         wanted = 0
     if not wanted:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from timellm.config import DataConfig, RunConfig
+from timellm.config import DataConfig, RunConfig, TimeLLMConfig
 from timellm.data.uploads import table_path, table_title
 from timellm.errors import DataError, JobError
 from timellm.jobs import queue
@@ -42,12 +42,14 @@ def fill_form(run: Run, *, waits: bool = False) -> str:
     corrected = {name: getattr(config.data, name) for name in _ROLES}
     keys.choose("table", table_id)
     keys.choose_roles({name: value for name, value in corrected.items() if value != getattr(usual, name)})
-    own = {**config.task.model_dump(), **config.forecaster.model_dump(), **config.trained.model_dump()}
+    own = {**config.task.model_dump(), **config.forecaster.model_dump()}
+    own |= config.training.model_dump() if config.training else {}
     settings = own | {"channels": list(config.data.channels), "name": run.name if waits else ""}
     setup.put(Form(table_id, config), settings)
     draft.filled(table_id)
     # The code of a backbone was trusted for this one; the form withdraws that when another one is chosen.
-    st.session_state[keys.setting(table_id, "trusted-backbone")] = config.model.backbone
+    if isinstance(config.forecaster, TimeLLMConfig):
+        st.session_state[keys.setting(table_id, "trusted-backbone")] = config.forecaster.backbone
     st.session_state[_EDITED] = (table_id, run.id) if waits else None
     return table_id
 

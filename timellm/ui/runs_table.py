@@ -31,7 +31,9 @@ COLUMNS = {
         "Best validation", format="%.3f", help="Lowest MSE on z-scored validation windows so far."
     ),
     "Skill": st.column_config.NumberColumn(
-        format="%+.0f %%", help="How much lower the test MAE is than the seasonal naive's; negative is worse."
+        format="%+.0f %%",
+        help="How much lower the test MAE is than that of the best other model; negative is worse. In runs of earlier "
+        "versions: than the seasonal naive's.",
     ),
 }
 

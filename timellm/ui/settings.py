@@ -15,9 +15,6 @@ import streamlit as st
 
 from timellm.config import (
     RunConfig,
-    TaskConfig,
-    TimeLLMConfig,
-    TrainingConfig,
     field_of,
     section_of,
     sections,
@@ -31,10 +28,16 @@ from timellm.ui.words import QUANTIZATION
 _IN_PLAIN_SIGHT = ("context", "horizon", "kind", "backbone", "layers", "quantization", "steps", "minutes")
 """Settings that each step of the form shows; its other settings are behind 'All settings of this step'."""
 _NOT_OFFERED = ("deepspeed",)  # it needs several processes, which a page does not start
-ADVANCED = {
-    title: tuple(name for name in fields.model_fields if name not in (*_IN_PLAIN_SIGHT, *_NOT_OFFERED))
-    for title, fields in (("Data", TaskConfig), ("Model", TimeLLMConfig), ("Training", TrainingConfig))
-}
+_SHOWN_ALWAYS = {"time_llm": _IN_PLAIN_SIGHT}  # other kinds show their few settings among all settings of the step
+GROUPS = {"Data": "task", "Model": "forecaster", "Training": "training"}
+
+
+def advanced(group: str, kind: str = "time_llm") -> tuple[str, ...]:
+    """Settings of a group that stand behind 'All settings of this step'."""
+    in_sight = _SHOWN_ALWAYS.get(kind, ("context", "horizon", "kind", "steps", "minutes"))
+    fields = sections(kind).get(GROUPS[group])
+    return tuple(name for name in fields.model_fields if name not in (*in_sight, *_NOT_OFFERED)) if fields else ()
+
 
 _FLOAT_STEPS = {"learning_rate": 0.0005, "dropout": 0.05, "clip_norm": 0.1}
 _ROOM_SIDE_BY_SIDE = 16  # letters of all choices together; more of them are cut off in a third of the form
@@ -47,22 +50,37 @@ class Form:
     table_id: str
     defaults: RunConfig
 
+    @property
+    def kind(self) -> str:
+        """The forecaster that is chosen."""
+        return st.session_state.get(keys.setting(self.table_id, "kind"), self.defaults.kind)
+
+    @property
+    def usual(self) -> RunConfig:
+        """The settings suggested for the chosen forecaster."""
+        return self.defaults if self.kind == self.defaults.kind else self.defaults.updated(kind=self.kind)
+
     def default(self, name: str) -> Any:
         """What a setting is when nobody changes it."""
-        return getattr(getattr(self.defaults, section_of(name)), name)
+        return getattr(getattr(self.usual, section_of(name, self.kind)), name)
+
+    def key(self, name: str) -> str:
+        """Where session state has a setting: two kinds may have settings of one name."""
+        shared = self.kind == "time_llm" or section_of(name, self.kind) in ("data", "task")
+        return keys.setting(self.table_id, name if shared else f"{self.kind}/{name}")
 
     def value(self, name: str) -> Any:
         """What a setting is now."""
-        return st.session_state.get(keys.setting(self.table_id, name), self.default(name))
+        return st.session_state.get(self.key(name), self.default(name))
 
     def widget(self, name: str, **options: Any) -> Any:
         """Draw the widget of a setting and return its value; `options` go to the widget (max_value, label ...)."""
-        field = field_of(name)
-        key, usual = keys.setting(self.table_id, name), self.default(name)
+        field = field_of(name, self.kind)
+        key, usual = self.key(name), self.default(name)
         common = {
-            "label": options.pop("label", label(name)),
+            "label": options.pop("label", label(name, self.kind)),
             "key": key,
-            "help": setting_help(name),
+            "help": setting_help(name, self.kind),
             "persist_state": "session",
         }
         # A widget whose value was put into session state (by a preset) has no other default beside it.
@@ -80,7 +98,7 @@ class Form:
         if field.annotation is bool:
             return st.toggle(**start | common | options)
         if field.annotation in (int, float):
-            return st.number_input(**start | _limits(name) | common | options)
+            return st.number_input(**start | _limits(name, self.kind) | common | options)
         return st.text_input(**start | common | options)
 
     def gathered(self, **settings: Any) -> RunConfig:
@@ -89,12 +107,12 @@ class Form:
         Raises:
             ConfigError: a value is not allowed, or two contradict each other.
         """
-        kept = {name: self.value(name) for fields in sections().values() for name in fields.model_fields}
-        return self.defaults.updated(**kept | settings)
+        names = [name for fields in sections(self.kind).values() for name in fields.model_fields if name != "kind"]
+        return self.usual.updated(**{name: self.value(name) for name in names} | settings)
 
 
-def _limits(name: str) -> dict[str, Any]:
-    field = field_of(name)
+def _limits(name: str, kind: str) -> dict[str, Any]:
+    field = field_of(name, kind)
     whole = field.annotation is int
     limits: dict[str, Any] = {"step": 1} if whole else {"step": _FLOAT_STEPS.get(name, 0.01), "format": "%g"}
     number: Callable[[Any], float] = int if whole else float
@@ -131,10 +149,13 @@ def as_file(config: RunConfig) -> str:
 
 
 def differences(config: RunConfig) -> list[dict[str, str]]:
-    """Settings in which a run differs from the defaults, as table rows; the table's path and text are not settings."""
-    changed = config.differences(RunConfig.create(config.data.path))
+    """Settings in which a run differs from its forecaster's defaults, as table rows.
+
+    The table's path and text are no settings.
+    """
+    changed = config.differences(RunConfig.create(config.data.path, kind=config.kind))
     return [
-        {"Setting": label(name), "This run": shown(name, mine), "Default": shown(name, usual)}
+        {"Setting": label(name, config.kind), "This run": shown(name, mine), "Default": shown(name, usual)}
         for name, (mine, usual) in changed.items()
         if name not in ("path", "description")
     ]

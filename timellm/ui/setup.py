@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from timellm.config import RunConfig
+from timellm.config import RunConfig, TimeLLMConfig, sections
 from timellm.data.season import step_name
 from timellm.errors import TimeLLMError
+from timellm.forecasters.registry import REGISTRY
 from timellm.jobs.launcher import start_run
 from timellm.jobs.promise import Promise
 from timellm.model.catalog import CatalogueEntry, catalogue, find
@@ -19,15 +20,16 @@ from timellm.ui import charts, keys
 from timellm.ui.errors import show_error
 from timellm.ui.loaders import backbone_ready
 from timellm.ui.place import Place
-from timellm.ui.settings import ADVANCED, Form, label, shown
+from timellm.ui.settings import Form, label, shown
+from timellm.ui.settings import advanced as advanced_settings
 from timellm.ui.words import NO_STEP_LIMIT, QUANTIZATION, memory, plain
 
 if TYPE_CHECKING:
     from timellm.data.table import Table
 
 OTHER = "another model"
-_NOT_IN_A_NAME = ("path", "layout", "time_column", "id_column", "value_column", "frequency", "description", "backbone",
-                  "quantization", "trust_remote_code", "device", "tracker")  # fmt: skip
+_NOT_IN_A_NAME = ("path", "kind", "layout", "time_column", "id_column", "value_column", "frequency", "description",
+                  "backbone", "quantization", "trust_remote_code", "device", "tracker")  # fmt: skip
 _MOST_IN_A_NAME = 3
 _BLOCKED = (
     "This server can be reached from other machines. Code of a backbone runs here only when its operator allows it with"
@@ -69,7 +71,25 @@ def what(form: Form, table: Table, *, advanced: bool) -> dict[str, Any]:
 
 
 def with_what(form: Form, *, advanced: bool) -> dict[str, Any]:
-    """Step 2: backbone, how many of its layers, quantization."""
+    """Step 2: the forecaster and, of a language model, backbone, how many of its layers, quantization."""
+    key = keys.setting(form.table_id, "kind")
+    kind = st.selectbox(
+        "Forecaster",
+        list(REGISTRY),
+        index=0 if key in st.session_state else list(REGISTRY).index(form.defaults.kind),
+        format_func=lambda name: REGISTRY[name].title,
+        key=key,
+        persist_state="session",
+    )
+    st.caption(REGISTRY[kind].purpose)
+    if not REGISTRY[kind].language_model:
+        if advanced and advanced_settings("Model", kind):
+            _group(form, "Model")
+        return {}
+    return _language_model(form, advanced=advanced)
+
+
+def _language_model(form: Form, *, advanced: bool) -> dict[str, Any]:
     names = [entry.name for entry in catalogue()]
     picked = st.selectbox(
         "Backbone",
@@ -109,7 +129,10 @@ def with_what(form: Form, *, advanced: bool) -> dict[str, Any]:
 
 
 def how_long(form: Form, *, advanced: bool) -> dict[str, Any]:
-    """Step 3: a number of steps, or minutes."""
+    """Step 3: a number of steps, or minutes; nothing to choose for a kind that is fitted at once."""
+    if not REGISTRY[form.kind].trains:
+        st.caption("It is fitted at once, in seconds.")
+        return {}
     left, right = st.columns(2)
     limit = keys.setting(form.table_id, "limit")
     by = left.segmented_control(
@@ -153,8 +176,11 @@ def put(form: Form, settings: Mapping[str, Any]) -> None:
         values["limit"] = "Minutes"
     elif "steps" in values:
         values["limit"] = "Steps"
+    if "kind" in values:  # it decides where the others are kept
+        st.session_state[keys.setting(form.table_id, "kind")] = values.pop("kind")
+    own = {name for fields in sections(form.kind).values() for name in fields.model_fields}
     for name, value in values.items():
-        st.session_state[keys.setting(form.table_id, name)] = value
+        st.session_state[form.key(name) if name in own else keys.setting(form.table_id, name)] = value
 
 
 def _withdraw_trust(form: Form, backbone: str) -> None:
@@ -168,7 +194,7 @@ def _withdraw_trust(form: Form, backbone: str) -> None:
 
 def _group(form: Form, name: str) -> None:
     with st.expander(f"All settings of this step: {name.lower()}", expanded=False), st.grid(3, min_column_width=190):
-        for setting in ADVANCED[name]:
+        for setting in advanced_settings(name, form.kind):
             blocked = setting == "trust_remote_code" and needs_consent()
             form.widget(setting, **{"disabled": True, "help": _BLOCKED} if blocked else {})
 
@@ -192,7 +218,19 @@ def _facts(entry: CatalogueEntry) -> str:
 
 def missing_for_start(config: RunConfig) -> list[str]:
     """What is missing before this run can start, in words, apart from its windows; empty when nothing is."""
-    return [] if config.model.backbone else ["Name a backbone first"]
+    named = not isinstance(config.forecaster, TimeLLMConfig) or config.forecaster.backbone
+    return [] if named else ["Name a backbone first"]
+
+
+def what_is_told(config: RunConfig, table_id: str) -> None:
+    """What a language model is told in words, and whether it has to be fetched first."""
+    if not isinstance(config.forecaster, TimeLLMConfig):
+        return
+    with st.expander("What the model is told about the data"):
+        st.markdown(plain(config.data.description) or "Nothing.")
+        st.page_link("data.py", label="Edit it on the data page", query_params={"table": table_id})
+    if not backbone_ready(config.forecaster.backbone):
+        st.caption("The backbone is fetched when the run starts; nothing is fetched before.")
 
 
 def show_all() -> None:
@@ -202,10 +240,14 @@ def show_all() -> None:
 
 def run_name(table_title: str, chosen: dict[str, Any], *, config: RunConfig | None, usual: RunConfig) -> str:
     """A name for a run without one: table, backbone, quantization, and settings that differ from the usual ones."""
-    entry = find(chosen["backbone"])
-    parts = [table_title, entry.title if entry else chosen["backbone"]]
-    if chosen["quantization"] != "none":
-        parts.append(QUANTIZATION[chosen["quantization"]])
+    parts = [table_title]
+    if "backbone" in chosen:
+        entry = find(chosen["backbone"])
+        parts.append(entry.title if entry else chosen["backbone"])
+        if chosen["quantization"] != "none":
+            parts.append(QUANTIZATION[chosen["quantization"]])
+    elif config is not None:
+        parts.append(REGISTRY[config.kind].title)
     changed = config.differences(usual) if config else {}
     told = [name for name in changed if name not in _NOT_IN_A_NAME and not ("minutes" in changed and name == "steps")]
     parts += [f"{label(name)} {shown(name, changed[name][0])}" for name in told[:_MOST_IN_A_NAME]]

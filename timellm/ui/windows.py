@@ -1,44 +1,9 @@
-"""Windows picked out of a run's arrays for a chart and a table."""
+"""Moments at which windows end, and a window as a table."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 import numpy as np
 import pandas as pd
-
-if TYPE_CHECKING:
-    from timellm.data.table import Table
-    from timellm.forecasting.scores import WindowForecasts
-
-
-@dataclass(frozen=True)
-class ChannelWindows:
-    """The test windows of one channel in time order."""
-
-    table: Table
-    forecasts: WindowForecasts
-    channel: str
-
-    def rows(self) -> np.ndarray:
-        """Positions of the channel's windows in the arrays, in time order."""
-        mine = np.flatnonzero(self.forecasts.channel == self.forecasts.channels.index(self.channel))
-        return mine[np.argsort(self.forecasts.origin[mine], kind="stable")]
-
-    def cutoffs(self) -> pd.DatetimeIndex:
-        """Last measured moment of each window."""
-        return self.table.values.index[self.forecasts.origin[self.rows()] - 1]
-
-    def window(self, number: int, *, context: int) -> tuple[pd.Series, pd.Series, dict[str, pd.Series]]:
-        """Context, actual values and forecasts by model of the `number`-th window, in original units."""
-        row = int(self.rows()[number])
-        origin, horizon = int(self.forecasts.origin[row]), self.forecasts.actual.shape[1]
-        index = self.table.values.index[origin : origin + horizon]
-        history = self.table.values[self.channel].iloc[max(0, origin - context) : origin]
-        actual = pd.Series(self.forecasts.actual[row], index=index, name=self.channel)
-        models = {name: pd.Series(values[row], index=index) for name, values in self.forecasts.forecast.items()}
-        return history, actual, models
 
 
 def window_ends(index: pd.DatetimeIndex, context: int, most: int = 400) -> list[pd.Timestamp]:

@@ -46,7 +46,7 @@ CAUSE_WORDS = {
 }
 PHASE_WORDS = {
     "fetching": "Fetching the backbone",
-    "loading": "Loading the backbone",
+    "loading": "Preparing",
     "training": "Training",
     "evaluating": "Evaluating on the test part",
 }
@@ -112,13 +112,17 @@ def number(value: float | None, digits: int = 4) -> str:
     return f"{value:,.{min(decimals, 8)}f}"
 
 
-def skill_words(skill: float | None) -> str:
-    """How the test MAE compares with the seasonal naive's; a skill of 0.1 is an error a tenth lower."""
+def skill_words(skill: float | None, rival: str | None = None) -> str:
+    """How the test MAE compares with that of the best other model; a skill of 0.1 is an error a tenth lower.
+
+    Runs of earlier versions have no such model: theirs is the seasonal naive with the season of the frequency.
+    """
+    rival = rival or "the seasonal naive"
     if skill is None or not math.isfinite(skill):
-        return "no comparison with the seasonal naive"
+        return "no comparison with other models"
     if abs(skill) < 0.005:
-        return "error about that of the seasonal naive"
-    return f"error {abs(skill):.0%} {'lower' if skill > 0 else 'higher'} than the seasonal naive's"
+        return f"error about that of {rival}"
+    return f"error {abs(skill):.0%} {'lower' if skill > 0 else 'higher'} than that of {rival}"
 
 
 def memory(mib: float | None) -> str:

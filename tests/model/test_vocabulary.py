@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 
 from timellm.config import ModelConfig
-from timellm.explain.vocabulary import _distinct, nearest_words
 from timellm.model.backbone import load_backbone
+from timellm.model.vocabulary import _distinct, nearest_words
 
 
 def test_a_word_s_own_embedding_is_named_by_that_word():

@@ -7,37 +7,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import pandas as pd
 
-from timellm.config import RunConfig
+from timellm.config import RunConfig, TimeLLMConfig
 from timellm.data.gaps import Reach
 from timellm.data.prepared import PreparedData
-from timellm.data.source import WindowSource
 from timellm.data.table import Table, load_table
-from timellm.data.windows import Scaler, WindowIndex
+from timellm.data.windows import WindowIndex
 from timellm.errors import DataError
+from timellm.forecasters.protocol import Forecaster
+from timellm.forecasters.registry import kind_of
 from timellm.forecasting.artifacts import RunFolder
-from timellm.model.backbone import load_backbone
-from timellm.model.network import TimeLLM
-from timellm.training.checkpoint import device_of, load_adapter
-from timellm.training.evaluation import forecast_windows
 
 
 @dataclass(frozen=True)
-class Forecaster:
-    """A network with the scale and the table it was trained on."""
+class FittedRun:
+    """A fitted forecaster with the table it was fitted on."""
 
     config: RunConfig
-    network: TimeLLM
-    table: Table
-    scaler: Scaler
+    forecaster: Forecaster
+    prepared: PreparedData
 
     @classmethod
     def load(cls, run_dir: str | Path, *, device: str | None = None, trust_remote_code: bool = False) -> Self:
-        """Read a run folder and load its backbone; `device` overrides the run's own ("cpu", "cuda", "auto").
+        """Read a run folder, and load its forecaster; `device` overrides the run's own ("cpu", "cuda", "auto").
 
         `trust_remote_code` lets Python code that ships with the backbone run. The folder's own setting does not
         count, because the person who trained the run may have trusted a source that the reader does not know.
@@ -47,12 +43,18 @@ class Forecaster:
             BackboneError: the backbone cannot be loaded on this machine.
         """
         folder = RunFolder(Path(run_dir))
-        config = folder.config().updated(trust_remote_code=trust_remote_code)
-        table, scaler = folder.table(), folder.scaler()
-        backbone = load_backbone(config.model, device=device_of(device or config.device))
-        network = TimeLLM(config.model, backbone=backbone, description=config.data.description)
-        load_adapter(folder.path, network)
-        return cls(config, network, table, scaler)
+        config = folder.config()
+        if isinstance(config.forecaster, TimeLLMConfig):
+            config = config.updated(trust_remote_code=trust_remote_code)
+        if device and config.training is not None:
+            config = config.updated(device=device)
+        prepared = folder.prepared()
+        return cls(config, kind_of(config.kind).load().load(folder.path, config), prepared)
+
+    @property
+    def table(self) -> Table:
+        """The table it was fitted on."""
+        return self.prepared.table
 
     def forecast(self, data: Table | str | Path | None = None) -> pd.DataFrame:
         """Forecast the `horizon` rows after the end of `data`, or of the run's own table.
@@ -72,16 +74,8 @@ class Forecaster:
     def forecast_channels(self, table: Table, channels: tuple[str, ...]) -> pd.DataFrame:
         """Forecast some channels of `table`, whose last context is known to be usable."""
         numbers = np.array([self.table.channels.index(name) for name in channels], np.int64)
-        values = table.values[list(self.table.channels)].to_numpy(np.float64)
-        source = WindowSource(
-            self.scaler.transform(values),
-            context=self.config.task.context,
-            horizon=self.config.task.horizon,
-            device=self.network.reader.backbone.device,
-            missing=self.config.task.missing,
-        )
-        index = WindowIndex(numbers, np.full(len(numbers), len(values), np.int64), 0)
-        forecast_NH = self.scaler.restore(forecast_windows(self.network, source, index), channel=numbers)
+        index = WindowIndex(numbers, np.full(len(numbers), len(table.values), np.int64), 0)
+        forecast_NH = self.forecaster.predict(self.prepared.continued(table), index)
         steps = table.future_index(self.config.task.horizon)
         return pd.DataFrame(
             {
@@ -90,15 +84,6 @@ class Forecaster:
                 "yhat": forecast_NH.ravel(),
             }
         )
-
-    def forecast_index(self, prepared: PreparedData, index: WindowIndex, **options: Any) -> np.ndarray:
-        """Forecasts [W, H], in original units, of the windows of `prepared` that `index` names.
-
-        `options` are those of `forecast_windows`.
-        """
-        source = prepared.source(self.network.reader.backbone.device)
-        scaled_WH = forecast_windows(self.network, source, index, **options)
-        return self.scaler.restore(scaled_WH, channel=index.channel)
 
     def usable_channels(self, table: Table) -> tuple[str, ...]:
         """The run's channels whose last context in `table` can be used: it has no gap, or one that can be filled."""
@@ -124,7 +109,7 @@ class Forecaster:
         return data
 
     def _check_end(self, table: Table) -> None:
-        context = self.config.task.context
+        context = max(self.config.task.context, self.forecaster.past_rows)
         if len(table.values) < context:
             raise DataError(
                 f"the table has {len(table.values):,} rows, but the run reads a context of {context:,}; bring more rows"

@@ -1,0 +1,57 @@
+"""Models of other runs on one leaderboard: those that were scored on the same windows.
+
+Inputs: the scores of a run, and of other runs with the same window set. Outputs: scores with a row for each of their
+own models, and the comparisons of the run's own model with these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from timellm.evaluation.metrics import METRICS
+from timellm.evaluation.scores import Scores
+from timellm.evaluation.significance import Comparison, compare
+from timellm.evaluation.window_errors import WINDOW_ERRORS, read_window_errors
+
+
+@dataclass(frozen=True)
+class OtherRun:
+    """Another run that was scored on the same windows."""
+
+    name: str
+    """As its model's row is called."""
+    folder: Path
+    scores: Scores
+
+
+def with_others(scores: Scores, others: Iterable[OtherRun]) -> Scores:
+    """The scores with a row for the own model of each other run.
+
+    Raises:
+        ConfigError: a run was scored on other windows.
+    """
+    for other in others:
+        scores = scores.joined(other.scores.own_alone(other.name))
+    return scores
+
+
+def compare_with_others(
+    folder: Path, own: str, others: Iterable[OtherRun], metrics: Iterable[str] = METRICS
+) -> tuple[Comparison, ...]:
+    """Compare a run's own model with those of other runs.
+
+    Raises:
+        CheckpointError: the errors by window of a run are missing or damaged.
+        ConfigError: the runs were scored on different windows.
+    """
+    found = []
+    others = tuple(others)
+    for metric in metrics:
+        mine = read_window_errors(folder / WINDOW_ERRORS, metric)
+        for other in others:
+            theirs = read_window_errors(other.folder / WINDOW_ERRORS, metric)
+            one = compare(own, other.scores.own, mine, other_errors=theirs)
+            found.append(replace(one, other=other.name))
+    return tuple(found)

@@ -1,0 +1,126 @@
+"""The test part of a run, forecast and scored batch by batch: its own forecaster beside the quick ones.
+
+Inputs: fitted forecasters and the prepared table. Outputs: in the run's folder the own forecasts of every test window,
+the errors of every model by window, and the scores. Memory does not grow with the number of windows.
+
+Shapes: W windows, B windows of a batch, H horizon.
+"""
+
+from __future__ import annotations
+
+import collections
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from accelerate import Accelerator
+from numpy.lib.stride_tricks import sliding_window_view
+
+from timellm.data.prepared import PreparedData
+from timellm.data.season import season_length, season_name
+from timellm.data.windows import WindowIndex
+from timellm.evaluation.accumulator import ForecastBatch, ScoreAccumulator
+from timellm.evaluation.comparisons import COMPARISONS, compare_with_own, write_comparisons
+from timellm.evaluation.scores import Scores
+from timellm.evaluation.window_errors import WINDOW_ERRORS, writing_window_errors
+from timellm.evaluation.windows import Reference, ScoredWindows
+from timellm.forecasters.protocol import Forecaster
+from timellm.forecasting.artifacts import RunFolder
+from timellm.training.loop import peak_memory_mib
+from timellm.training.memory import EVALUATION_BATCH, evaluated_windows
+from timellm.training.processes import numbers_from_main
+from timellm.training.progress import OnProgress, Progress, ShouldStop, ignore_progress, never_stop
+
+BATCH = 8 * EVALUATION_BATCH
+"""Windows that are forecast and scored at once, for each process: whole batches of a network."""
+
+
+@dataclass(frozen=True)
+class Contest:
+    """The models that are scored on the same windows."""
+
+    own: Forecaster
+    """The run's own; its forecasts are kept."""
+    rows: Mapping[str, Forecaster]
+    """Every model by the name of its row, the run's own among them."""
+
+
+def score_test_part(
+    contest: Contest,
+    prepared: PreparedData,
+    folder: RunFolder,
+    *,
+    on_progress: OnProgress = ignore_progress,
+    should_stop: ShouldStop = never_stop,
+    accelerator: Accelerator | None = None,
+) -> Scores | None:
+    """Forecast and score every test window; None, with nothing written, if the user stops it.
+
+    All processes of a run call this; the main one alone scores and writes, the others get None.
+
+    Raises:
+        DataError: there is no test window.
+        OSError: the disk is full.
+    """
+    index = prepared.windows("test")
+    processes, main = (accelerator.num_processes, accelerator.is_main_process) if accelerator else (1, True)
+    season = season_length(prepared.table.frequency)
+    reference = Reference.of(prepared, season=season)
+    scored = ScoredWindows.of(prepared, index, season=season, season_name=season_name(prepared.table.frequency))
+    accumulator = ScoreAccumulator(reference, scored, contest.own.name)
+    actual = sliding_window_view(prepared.table.values.to_numpy(np.float64), prepared.horizon, axis=0)
+    started = time.monotonic()
+
+    def stop() -> bool:
+        if accelerator is None:
+            return should_stop()
+        return bool(numbers_from_main(accelerator, lambda: (float(should_stop()),), count=1)[0])
+
+    def parts() -> Iterator[tuple[WindowIndex, np.ndarray]]:
+        """Some windows with the own forecasts [B, H]; every process takes part in these."""
+        for begin in range(0, len(index), BATCH * processes):
+            if stop():
+                raise _StoppedError
+            part = index.part(begin, begin + BATCH * processes)
+            yield part, contest.own.predict(prepared, part)
+            seconds, done = max(time.monotonic() - started, 1e-6), begin + len(part)
+            on_progress(_progress(done, len(index), seconds, channels=len(prepared.table.channels)))
+
+    try:
+        if not main:
+            collections.deque(parts(), maxlen=0)
+            return None
+        with (
+            folder.writing_test_forecasts(prepared) as forecasts,
+            writing_window_errors(folder.path / WINDOW_ERRORS, reference=reference, scored=scored) as errors,
+        ):
+            for part, own_BH in parts():
+                others = {name: row for name, row in contest.rows.items() if name != contest.own.name}
+                models = {contest.own.name: own_BH}
+                models |= {name: row.predict(prepared, part) for name, row in others.items()}
+                batch = ForecastBatch(part.channel, part.origin, actual[part.origin, part.channel], models)
+                errors.write(batch, accumulator.add(batch))
+                forecasts.write(part, own_BH)
+    except _StoppedError:
+        return None
+    scores = accumulator.scores()
+    folder.save_scores(scores)
+    write_comparisons(folder.path / COMPARISONS, compare_with_own([folder.path / WINDOW_ERRORS], scores.own))
+    return scores
+
+
+class _StoppedError(Exception):
+    """The user stopped the scoring: what was written so far is thrown away."""
+
+
+def _progress(done: int, total: int, seconds: float, *, channels: int) -> Progress:
+    return Progress(
+        "evaluating",
+        done,
+        total,
+        fraction=done / total,
+        eta_s=seconds / done * (total - done + evaluated_windows(channels)),
+        windows_per_s=done / seconds,
+        memory_mib=peak_memory_mib(),
+    )

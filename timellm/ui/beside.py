@@ -1,0 +1,122 @@
+"""Other models beside a run: runs that were scored on the same windows, and starting one that will be.
+
+Inputs: the run on the page. Outputs: its scores with a row for each other run's model, and what was compared.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from timellm.errors import TimeLLMError
+from timellm.forecasters.registry import REGISTRY, Kind
+from timellm.jobs.launcher import start_run
+from timellm.jobs.run import Run
+from timellm.ui import keys
+from timellm.ui.errors import show_error
+from timellm.ui.loaders import Results, store
+from timellm.ui.words import plain
+
+if TYPE_CHECKING:
+    from timellm.evaluation.others import OtherRun
+    from timellm.evaluation.significance import Comparison
+    from timellm.evaluation.verdict import Verdict
+
+_MOST = 12  # other runs on one leaderboard
+_LOOKED_AT = 200  # newest runs among which they are sought
+
+
+def others_of(results: Results) -> tuple[OtherRun, ...]:
+    """Finished runs that were scored on the same windows, newest first."""
+    from timellm.evaluation.others import OtherRun
+
+    scored = results.scores().scored.window_set
+    found: list[OtherRun] = []
+    taken = set(results.scores().models)
+    for run in store().runs(_LOOKED_AT):
+        if not scored or run.id == results.run.id or run.summary.get("window_set") != scored or run.active:
+            continue
+        try:
+            scores = Results(run).scores()
+        except TimeLLMError:  # its own page says what is wrong with it
+            continue
+        name = scores.own if scores.own not in taken else f"{scores.own}: {run.name}"
+        name = name if name not in taken else f"{name} ({run.id[-5:]})"
+        taken.add(name)
+        found.append(OtherRun(name, run.run_dir, scores))
+    return tuple(found[:_MOST])
+
+
+@st.cache_data(max_entries=64, show_spinner="Comparing …")
+def _compared(run_dir: str, ended: str, _others: tuple[OtherRun, ...], names: tuple[str, ...], own: str, metric: str):  # type: ignore[no-untyped-def]
+    from pathlib import Path
+
+    from timellm.evaluation.others import compare_with_others
+
+    return compare_with_others(Path(run_dir), own, _others, metrics=(metric,))
+
+
+def compared(results: Results, others: tuple[OtherRun, ...], metric: str) -> tuple[Comparison, ...]:
+    """The run's own model beside every other one by a metric, also those of other runs."""
+    kept = tuple(one for one in results.comparisons() if one.metric == metric)
+    if not others or not kept:
+        return kept
+    names = tuple(f"{other.name} {other.folder.name}" for other in others)
+    own = results.scores().own
+    return (*kept, *_compared(str(results.run.run_dir), str(results.run.ended), others, names, own, metric))
+
+
+def offer(results: Results, verdict: Verdict) -> None:
+    """Buttons that start another forecaster on the same table and task: what the verdict advises, and the rest."""
+    run = results.run
+    running = {one.config.kind: one for one in store().runs(_LOOKED_AT) if one.active and _same_task(one, run)}
+    with st.container(horizontal=True, vertical_alignment="center"):
+        advised = _kind_called(verdict.rival) if verdict.action == "use" else None
+        if advised is not None and advised.name != run.config.kind:
+            st.button(
+                f"Use {verdict.rival}", type="primary", icon=":material/bolt:", on_click=_start, args=(run, advised),
+                help="Makes it a run of its own on this table, with forecasts to download. It takes seconds.",
+            )  # fmt: skip
+        with st.popover("Compare with …", icon=":material/add_chart:"):
+            st.caption("Each becomes a run of its own, on the same table, split, context and horizon.")
+            for kind in REGISTRY.values():
+                if kind.name == run.config.kind:
+                    continue
+                busy = kind.name in running
+                st.button(
+                    f"{kind.title} (at work)" if busy else kind.title, width="stretch", disabled=busy,
+                    key=keys.view("metrics", f"beside/{kind.name}"), help=kind.purpose,
+                    on_click=_start, args=(run, kind),
+                )  # fmt: skip
+        for one in running.values():
+            st.page_link("runs.py", label=f"{plain(one.name)} is {one.state}", query_params={"run": one.id})
+    if failure := st.session_state.pop(_FAILURE, None):
+        show_error("The run was not started", failure)
+
+
+_FAILURE = keys.view("metrics", "failure")
+
+
+def _start(run: Run, kind: Kind) -> None:
+    try:
+        config = run.config.updated(kind=kind.name)
+        start_run(config, name=f"{kind.title}: {run.name}", store=store())
+    except TimeLLMError as error:
+        st.session_state[_FAILURE] = str(error)
+
+
+def _same_task(one: Run, other: Run) -> bool:
+    try:
+        mine, theirs = one.config, other.config
+    except TimeLLMError:
+        return False
+    return (mine.data.path, mine.task) == (theirs.data.path, theirs.task)
+
+
+def _kind_called(model: str | None) -> Kind | None:
+    """The kind whose row has this name; the simple forecasts have a row for each rule."""
+    if model is None:
+        return None
+    named = next((kind for kind in REGISTRY.values() if kind.title == model), None)
+    return named or REGISTRY["naive"]
