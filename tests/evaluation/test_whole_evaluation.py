@@ -17,7 +17,7 @@ from timellm.evaluation.metrics import METRICS
 from timellm.evaluation.scores import Scores
 from timellm.evaluation.window_errors import WINDOW_ERRORS, writing_window_errors
 from timellm.evaluation.windows import Reference, ScoredWindows
-from timellm.forecasting.baselines import seasonal_naive
+from timellm.forecasters.simple_rules import Windows, seasonal_naive
 from timellm.installation import PROJECT
 
 SEASONS = {"Last value": 1, "Seasonal naive (day)": 24, "Seasonal naive (week)": 168}
@@ -38,7 +38,7 @@ def evaluated(tmp_path_factory):
         for rows in np.array_split(np.arange(len(index)), 7):
             channel, origin = index.channel[rows], index.origin[rows]
             forecasts = {
-                name: seasonal_naive(prepared.past, channel=channel, origin=origin, horizon=horizon, season=season)
+                name: seasonal_naive(Windows(prepared.past, channel, origin, horizon), season=season)
                 for name, season in SEASONS.items()
             }
             actual = values[origin[:, None] + np.arange(horizon), channel[:, None]]

@@ -82,10 +82,16 @@ def test_test_part_decides_nothing(prepared, tmp_path):
     assert other.facts == report.facts
 
 
+def test_leaderboard_has_the_chosen_rule_the_last_value_and_every_season(fitted):
+    rows = fitted.rows()
+    assert rows[fitted.name] == fitted
+    assert {"Last value", "Seasonal naive, 24 rows (a day)", WEEK} <= rows.keys()
+    assert len(rows) <= 3 + naive._MOST_ROWS
+
+
 def test_every_candidate_is_a_forecaster_of_its_own(prepared, fitted):
     index = prepared.windows("test")
-    assert fitted.rows()[fitted.name] == fitted
-    variants = {name: variant.predict(prepared, index) for name, variant in fitted.rows().items()}
+    variants = {one.name: one.predict(prepared, index) for one in fitted.variants()}
     assert list(variants) == [candidate.title for candidate in fitted.candidates]
     np.testing.assert_array_equal(variants[fitted.name], fitted.predict(prepared, index))
     np.testing.assert_array_equal(

@@ -26,7 +26,6 @@ from timellm.data.prepared import PreparedData
 from timellm.data.table import load_table
 from timellm.forecasters.dlinear import DLinearForecaster
 from timellm.forecasters.protocol import FitJob
-from timellm.training.zero import processes_of
 
 folder, main = Path(sys.argv[1]), os.environ["RANK"] == "0"
 config = RunConfig.from_json((folder / "settings.json").read_text())
@@ -40,8 +39,8 @@ def should_stop():
 
 prepared = PreparedData.of(load_table(config.data), config)
 forecaster, report = DLinearForecaster.fit(prepared, FitJob(config, folder, on_progress, should_stop))
-together = forecaster.predict(prepared, prepared.windows("test"), accelerator=processes_of(config.training))
-alone = forecaster.predict(prepared, prepared.windows("test"))
+together = forecaster.predict(prepared, prepared.windows("test"))
+alone = DLinearForecaster(forecaster.network, config).predict(prepared, prepared.windows("test"))
 np.savez(folder / f"{os.environ['RANK']}.npz", together=together, alone=alone, loss=report.validation_loss)
 """
 

@@ -55,7 +55,7 @@ def test_run_of_a_cluster_says_where_it_is_and_that_it_could_not_be_asked(open_p
     app = open_page("runs", run=run.id)
     assert not app.exception
     assert any("On the cluster elsewhere" in caption.value and "3 workers" in caption.value for caption in app.caption)
-    assert any("not the one that TIMELLM_RAY names here" in warning.value for warning in app.warning)
+    assert any("not the one that TIMELLM\\_RAY names here" in warning.value for warning in app.warning)
     labels = [button.label for button in app.button]
     assert "Withdraw" in labels
     assert "First" not in labels, "the cluster has its own order"

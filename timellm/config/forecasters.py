@@ -251,7 +251,17 @@ class ChronosConfig(ForecasterConfig):
 
 
 AnyForecaster = Annotated[
-    TimeLLMConfig | NaiveConfig | RidgeConfig | DLinearConfig | AutoformerConfig | PatchTSTConfig,
+    TimeLLMConfig
+    | NaiveConfig
+    | RidgeConfig
+    | DLinearConfig
+    | AutoformerConfig
+    | PatchTSTConfig
+    | ETSConfig
+    | ThetaConfig
+    | FracastConfig
+    | TimesFMConfig
+    | ChronosConfig,
     Field(discriminator="kind"),
 ]
 KINDS: dict[str, type[ForecasterConfig]] = {

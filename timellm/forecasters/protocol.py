@@ -64,7 +64,7 @@ class Forecaster(Protocol):
 
     @property
     def past_rows(self) -> int:
-        """Rows before an origin that it reads at most."""
+        """Rows before an origin that it reads at most; 0 if never more than the context."""
         ...
 
     def rows(self) -> Mapping[str, Forecaster]:

@@ -78,6 +78,11 @@ class StatisticalForecaster(ABC):
         """As a leaderboard shows it."""
         return self.title
 
+    @property
+    def past_rows(self) -> int:
+        """Never more than the context."""
+        return 0
+
     def rows(self) -> Mapping[str, Self]:
         """Itself."""
         return {self.name: self}

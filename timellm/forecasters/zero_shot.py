@@ -94,6 +94,11 @@ class ZeroShotForecaster(ABC):
         """As a leaderboard shows it."""
         return self.title
 
+    @property
+    def past_rows(self) -> int:
+        """Never more than the context."""
+        return 0
+
     def rows(self) -> Mapping[str, Self]:
         """Itself."""
         return {self.name: self}

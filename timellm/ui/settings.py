@@ -36,7 +36,10 @@ def advanced(group: str, kind: str = "time_llm") -> tuple[str, ...]:
     """Settings of a group that stand behind 'All settings of this step'."""
     in_sight = _SHOWN_ALWAYS.get(kind, ("context", "horizon", "kind", "steps", "minutes"))
     fields = sections(kind).get(GROUPS[group])
-    return tuple(name for name in fields.model_fields if name not in (*in_sight, *_NOT_OFFERED)) if fields else ()
+    named = fields.model_fields if fields else {}
+    # A number that may be left open has no widget; it is found in the data, and --set changes it.
+    widgets = {name for name, field in named.items() if type(None) not in get_args(field.annotation)}
+    return tuple(name for name in named if name in widgets and name not in (*in_sight, *_NOT_OFFERED))
 
 
 _FLOAT_STEPS = {"learning_rate": 0.0005, "dropout": 0.05, "clip_norm": 0.1}
