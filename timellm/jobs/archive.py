@@ -78,7 +78,7 @@ class Manifest(_Strict):
 
 
 class Summary(BaseModel):
-    """What the pages read of a run's outcome has the type that they expect; whatever else there is stays as it is."""
+    """A run's outcome: fields that pages read must have the right type; other fields stay as they are."""
 
     model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
@@ -99,7 +99,7 @@ class Summary(BaseModel):
 
 
 class Row(_Strict):
-    """A run's row in an archive, without the places of its old workspace."""
+    """A run's row in an archive, without paths of its old workspace."""
 
     name: Line
     state: Literal["finished", "stopped", "failed"]
@@ -148,7 +148,7 @@ class Row(_Strict):
 
 @dataclass(frozen=True)
 class Contents:
-    """What an archive of a run would hold."""
+    """The content of a run's archive."""
 
     files: tuple[str, ...]
     files_bytes: int

@@ -84,7 +84,7 @@ class Database:
         """Turn failures of disk, file or server into an error that a user can act on, but not errors in the SQL.
 
         Raises:
-            StoreError: the database is locked, full, unreadable, not a store, or not to be reached.
+            StoreError: the database is locked, full, unreadable, not a store, or cannot be reached.
         """
         try:
             yield

@@ -51,7 +51,7 @@ def trials_file(store: Store) -> Path:
 def of_run(run: Run) -> Observation | None:
     """What a finished run took; None for one that did not finish, that worked elsewhere, or of another version.
 
-    One that was interrupted tells of its last attempt alone, so nothing is concluded from it either.
+    An interrupted run reports its last attempt only, so it is left out, too.
     """
     summary = run.summary
     needed = ("training_seconds", "steps", "evaluation_seconds", "test_windows", "seconds", "memory_mib")

@@ -1,4 +1,4 @@
-"""A run that comes from elsewhere as an archive: it becomes part of the store, or leaves nothing.
+"""Import a run from an archive into the store; a refused archive leaves no file and no row.
 
 Inputs: an archive (timellm.jobs.archive). Outputs: a run, under its id if that is free. It is unpacked beside the runs
 (timellm.jobs.unpacking), its content is checked, and its folder gets its name in the transaction
@@ -41,7 +41,7 @@ _STAGED = re.compile(r"\.import-(\d+)-.+")
 
 @dataclass(frozen=True)
 class Imported:
-    """A run that has come in."""
+    """An imported run."""
 
     run: Run
     notes: tuple[str, ...]
@@ -49,7 +49,7 @@ class Imported:
 
 
 def import_run(store: Store, file: BinaryIO) -> Imported:
-    """Take a run in from an archive.
+    """Import a run from an archive.
 
     Raises:
         CheckpointError: the archive is damaged, from another version, holds what it should not, or is too large.
@@ -83,7 +83,7 @@ class _Arrival:
 
 
 def _config(staged: Path, row: Row, manifest: Manifest) -> tuple[RunConfig, list[str]]:
-    """The run's settings as they hold here, but for where its table lies, and what is not as it was."""
+    """The run's settings for this workspace, except the table's path, and notes on what differs."""
     from timellm.training.checkpoint import CONFIG, load_config
 
     config, notes = RunConfig.from_json(row.config_text), list[str]()
@@ -106,7 +106,7 @@ def _config(staged: Path, row: Row, manifest: Manifest) -> tuple[RunConfig, list
 
 
 def _check(folder: Path) -> None:
-    """Read what has a form of its own, so that a run that is taken in can be used."""
+    """Read every file that has a format, so that an imported run can be used."""
     from timellm.forecasting.artifacts import RunFolder
     from timellm.forecasting.validation import BASELINES, PinnedForecasts, read_baselines
     from timellm.training.checkpoint import ADAPTER, CONFIG, read_adapter
@@ -199,7 +199,7 @@ def _add_past(connection: sa.Connection, run_id: str, arrival: _Arrival) -> None
 
 
 def _untrusted(config: RunConfig, notes: list[str]) -> RunConfig:
-    """The settings without leave to run a backbone's code; adds to `notes` what is not as it was."""
+    """The settings without the permission to run a backbone's code; adds to `notes` what differs."""
     backbone = Path(config.model.backbone)
     if backbone.is_absolute() and not backbone.is_dir():
         notes.append(f"Its backbone is the folder {backbone}, which is not here; new forecasts need it.")
@@ -223,7 +223,7 @@ def _thinned(curve: Sequence[tuple]) -> list[tuple]:
 
 
 def _put_path(files: Path, config: RunConfig) -> None:
-    """Say in the folder, too, where the table lies here and whose code is trusted."""
+    """Write the table's path and whether code is trusted into the folder's settings."""
     from timellm.training.checkpoint import CONFIG, load_config, save_config
 
     if (files / CONFIG).is_file():
@@ -235,7 +235,7 @@ def _put_path(files: Path, config: RunConfig) -> None:
 
 @contextmanager
 def _adopted_table(store: Store, staged: Path, arrival: _Arrival) -> Iterator[Path | None]:
-    """The archive's table among the uploads, from which it goes again if the run does not come in."""
+    """Add the archive's table to the uploads; remove it again if the import fails."""
     name = next((name for name in arrival.manifest.files if name.startswith(TABLE)), None)
     if name is None:
         yield None
@@ -260,7 +260,7 @@ def _staging(place: Path) -> Iterator[Path]:
 
 
 def _sweep(place: Path) -> None:
-    """Remove what imports have left whose process was killed."""
+    """Remove the files of imports whose process was killed."""
     for left in place.glob(".import-*"):
         found = _STAGED.fullmatch(left.name)
         if found and not psutil.pid_exists(int(found[1])):

@@ -112,7 +112,7 @@ def start_runner(store: Store) -> ProcessIdentity:
 
 
 def start_process(module: list[str], *, log: Path, store: Store) -> subprocess.Popen:
-    """Start a module as a process of its own, in a session of its own, in the store's workspace.
+    """Start a module in a new process and session, in the store's workspace.
 
     Raises:
         OSError: the log's folder or the process cannot be made.

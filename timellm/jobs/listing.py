@@ -80,7 +80,7 @@ class Search:
 
     @property
     def leaves_out(self) -> bool:
-        """Whether it can leave a run out."""
+        """Whether it can exclude a run."""
         return bool(self.text.split() or self.states or self.tags or self.backbones or self.tables)
 
 

@@ -32,7 +32,7 @@ LOST = (
 
 
 def fail_lost_runs(store: Store) -> tuple[Run, ...]:
-    """Fail the runs whose process or machine is gone. Cheap while nothing is lost: two reads."""
+    """Fail the runs whose process or machine is gone. It takes two reads when none is lost."""
     machine = store.database.machine
     here = sa.select(runs.c.id, runs.c.attempt, runs.c.pid, runs.c.pid_started)
     here = here.where(runs.c.state == "running", runs.c.machine == machine)

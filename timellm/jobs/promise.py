@@ -1,6 +1,6 @@
 """The time that a run was estimated to take before it started, and how the running run compares with it.
 
-Inputs: an estimate at the set-up, a run from the store. Outputs: a `Promise`, kept with the run, and `Lateness`.
+Inputs: an estimate from the set-up page, a run from the store. Outputs: a `Promise`, kept with the run, and `Lateness`.
 """
 
 from __future__ import annotations

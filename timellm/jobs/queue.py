@@ -46,7 +46,7 @@ def runs_per_device() -> int:
 
 
 def queue_device(config: RunConfig) -> str:
-    """The device that a run is queued for; read from the machine's files, because nothing here loads torch."""
+    """The device that a run is queued for; found in the machine's files, because this module must not load torch."""
     wanted = config.device
     return ("cuda" if _NVIDIA.exists() else "cpu") if wanted == "auto" else wanted
 

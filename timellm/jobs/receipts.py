@@ -1,6 +1,6 @@
-"""Quantization receipts of the workspace: kept ones, and the one that is being measured in the background.
+"""Quantization receipts of the workspace: the kept ones, and the one that is measured in the background now.
 
-One is measured at a time, because two would slow each other down. Enters: a configuration. Leaves, in the workspace's
+One is measured at a time, because two would slow each other down. Inputs: a configuration. Outputs, in the workspace's
 `receipts` folder: `KEY.json`, or `KEY.failed.txt` with the cause; and meanwhile `under-way.json`, which says how far it
 is and which process works on it. A page reads these files and nothing else.
 """
@@ -74,7 +74,7 @@ def failure(config: RunConfig) -> str | None:
 
 
 def under_way() -> UnderWay | None:
-    """The measurement that is being made now; one whose process is gone is written down as failed."""
+    """The measurement that is being made now; one whose process is gone is marked as failed."""
     found = _read()
     if found is None or found.process.alive():
         return found
@@ -137,7 +137,7 @@ def cancel_receipt() -> None:
 
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
-    """Let no other thread or process begin a measurement, or clear one away, meanwhile (timellm.locks)."""
+    """Hold the lock on starting and clearing measurements, against other threads and processes (timellm.locks)."""
     file = workspace().receipts / ".lock"
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a") as guard:
@@ -184,7 +184,7 @@ def _fail(key: str, cause: str) -> None:
 
 
 class _Report:
-    """Writes how far it is, twice a second at most."""
+    """Writes the progress, at most twice a second."""
 
     def __init__(self, config: RunConfig) -> None:
         self._config, self._me, self._written = config, this_process(), -float("inf")

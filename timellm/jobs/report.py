@@ -1,4 +1,4 @@
-"""Reports of a run while it works: their words, and how often they are written to the store and the log.
+"""Reports of a working run: their wording, and how often they are written to the store and the log.
 
 Inputs: `Progress` from the pipeline. Outputs: rows of the store and lines of the log; the command line's bar uses the
 same words.

@@ -122,12 +122,12 @@ class Run:
 
     @property
     def state_file(self) -> Path:
-        """Where training stood last."""
+        """The training state, from which a run is resumed."""
         return self.run_dir / TRAINING_STATE
 
     @property
     def log_file(self) -> Path:
-        """What the worker printed."""
+        """Output of the worker."""
         return self.run_dir / "log.txt"
 
     @property

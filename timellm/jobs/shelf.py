@@ -39,13 +39,13 @@ _HEX = set("0123456789abcdef")
 
 @dataclass(frozen=True)
 class Shelf:
-    """One place for run folders. Nothing is asked of it before it is used."""
+    """One place for run folders. No request is made before its first use."""
 
     url: str
 
     @classmethod
     def configured(cls) -> Shelf | None:
-        """The place that `TIMELLM_ARTIFACTS` names; None when it names none."""
+        """The place that `TIMELLM_ARTIFACTS` names; None if it is not set."""
         named = (os.environ.get(_SETTING) or "").strip().rstrip("/")
         return cls(named) if named else None
 
@@ -70,11 +70,11 @@ class Shelf:
                 self._files.rm_file(self._content(run_id, old))
 
     def pull(self, run_id: str, folder: Path) -> bool:
-        """Make the local folder equal to the kept one; whether anything had to be done.
+        """Make the local folder equal to the kept one; returns whether anything was changed.
 
         Raises:
             JobError: the place cannot be used.
-            CheckpointError: what lies there is not what was put there.
+            CheckpointError: the files there are not those that were uploaded.
         """
         mark = folder / _MARK
         with self._failures():
@@ -96,7 +96,7 @@ class Shelf:
         return True
 
     def put_table(self, run_id: str, table: Path) -> None:
-        """Keep the table that a run is to learn from.
+        """Upload the table that a run will learn from.
 
         Raises:
             JobError: the table cannot be read, or the place cannot be used.
@@ -118,7 +118,7 @@ class Shelf:
 
         Raises:
             JobError: there is none, or the place cannot be used.
-            CheckpointError: it is not what was put there.
+            CheckpointError: it is not what was uploaded.
         """
         with self._failures():
             entry = self._json(self._path("runs", run_id, "table.json"))
@@ -130,7 +130,7 @@ class Shelf:
         return folder / name
 
     def delete(self, run_id: str, *, table: bool = True) -> None:
-        """Remove what is kept of a run, and that a table is its own; the table stays, since other runs may have it too.
+        """Remove a run's files and its reference to its table; the table stays, because other runs may use it.
 
         Raises:
             JobError: the place cannot be used.
@@ -205,7 +205,7 @@ class Shelf:
 
     @contextmanager
     def _failures(self) -> Iterator[None]:
-        """Turn what a file system raises into an error a user can act on.
+        """Turn an error of the file system into one that a user can act on.
 
         Raises:
             JobError: the place cannot be used.

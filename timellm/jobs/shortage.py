@@ -1,7 +1,7 @@
 """A run that ended because memory ran out: how it is recognised, and settings with which it would fit.
 
-Inputs: a run and, if its process lived to tell, the exception. Outputs: its cause in one line and offers for its
-summary. A process that the kernel has killed says nothing, so memory is named only where there is evidence of it.
+Inputs: a run and, if its process could still report it, the exception. Outputs: its cause in one line and offers for
+its summary. A process that the kernel killed leaves no message, so memory is named only if there is evidence.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def smaller_settings(
 ) -> list[Offer]:
     """Settings with which a run that ran out of memory would fit; empty if there are none or nothing can be told.
 
-    `peak_mib` is the most it is known to have held, `own_mib` what the asking process gives back when it ends.
+    `peak_mib` is the most it is known to have held, `own_mib` what this process frees when it ends.
     """
     try:
         facts = known_facts() or measured_facts()
@@ -93,7 +93,7 @@ def offers_of(run: Run) -> list[Offer]:
 
 
 def _within_limits(have: Budget) -> Budget:
-    """No more than this process may have, which its successor will inherit."""
+    """Limited to what this process may use, because the next process has the same limit."""
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     if limit == resource.RLIM_INFINITY or have.where != "memory":
         return have

@@ -127,7 +127,7 @@ def _after_shortage(error: Exception, run: Run, peak_mib: float | None) -> list[
 
 
 class StopSign:
-    """Whether the run should stop; the store is read at most twice a second, and it may be out of use."""
+    """Whether the run should stop; the store is read at most twice a second, and may be unavailable."""
 
     def __init__(self, run: Run, store: Store, terminated: threading.Event) -> None:
         self._run, self._store, self._terminated = run, store, terminated
@@ -160,7 +160,7 @@ class StopSign:
 
 
 def _now() -> float:
-    """Seconds of a clock that runs on while the machine sleeps, where there is one."""
+    """Seconds of a clock that also counts while the machine sleeps, if the system has one."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
