@@ -60,6 +60,36 @@ def test_forecast_goes_on_from_a_newer_table(fitted, hourly_csv, tmp_path, capsy
     assert f"{tmp_path / 'f.csv'}: 24 rows, 2 channels" in capsys.readouterr().out
 
 
+def test_question_about_a_newer_table_is_answered_with_set(fitted, hourly_csv, tmp_path, capsys):
+    # Thousands of load, such as 1.017: in a file with semicolons, point and comma are both possible.
+    whole = pd.read_csv(hourly_csv).iloc[100:300]
+    for name in ("load", "price"):
+        whole[name] = [f"1.{100 + row % 800}" for row in range(len(whole))]
+    newer, out = tmp_path / "newer.csv", tmp_path / "f.csv"
+    whole.to_csv(newer, index=False, sep=";")
+    words = ["forecast", str(fitted[0]), "--data", str(newer), "--out", str(out)]
+    assert main(words) == 2
+    assert "--set decimal=comma" in capsys.readouterr().err
+    levels = {}
+    for sign in ("point", "comma"):
+        assert main([*words, "--force", "--set", f"decimal={sign}"]) == 0
+        levels[sign] = pd.read_csv(out)["yhat"].mean()
+    assert levels["comma"] > 100 * levels["point"], "1.100 is read as eleven hundred"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--data", "new.csv", "--set", "horizon=24"], "setting 'horizon' is the run's own"),
+        (["--set", "decimal=comma"], "--data is not given"),
+        (["--data", "new.csv", "--set", "decimal=dot"], "setting 'decimal'"),
+    ],
+)
+def test_forecast_takes_no_other_settings(fitted, tmp_path, capsys, words, message):
+    assert main(["forecast", str(fitted[0]), "--out", str(tmp_path / "f.csv"), *words]) == 2
+    assert message in capsys.readouterr().err
+
+
 def test_forecast_of_the_same_table_is_the_one_that_the_run_kept(fitted, hourly_csv, tmp_path):
     assert main(["forecast", str(fitted[0]), "--out", str(tmp_path / "kept.csv")]) == 0
     assert main(["forecast", str(fitted[0]), "--data", str(hourly_csv), "--out", str(tmp_path / "anew.csv")]) == 0

@@ -80,14 +80,16 @@ def _parser() -> argparse.ArgumentParser:
         one.set_defaults(verb=function)
         return one
 
-    def settings(one: argparse.ArgumentParser) -> None:
+    def settings(
+        one: argparse.ArgumentParser, text: str = "change a setting, such as horizon=24 or channels=load,price"
+    ) -> None:
         one.add_argument(
             "--set",
             action="append",
             default=[],
             metavar="KEY=VALUE",
             dest="settings",
-            help="change a setting, such as horizon=24 or channels=load,price; may be given again",
+            help=f"{text}; may be given again",
         )
 
     def starting_point(one: argparse.ArgumentParser) -> None:
@@ -132,6 +134,7 @@ def _parser() -> argparse.ArgumentParser:
     one = verb("forecast", results.forecast, "Forecast beyond the end of the run's table, or of a newer one.")
     one.add_argument("run_dir", type=Path, metavar="DIR")
     one.add_argument("--data", type=Path, metavar="NEW.csv", help="newer table with the same columns")
+    settings(one, "how the newer table is read: decimal, encoding or header, such as decimal=comma")
     one.add_argument("--out", type=Path, required=True, metavar="F.csv", help="columns unique_id, ds, yhat")
     force(one)
     trust(one)

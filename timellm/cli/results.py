@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from timellm.cli.answer import Answer, columns
 from timellm.cli.bar import Bar
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from timellm.explain.attention import AttentionMap
     from timellm.forecasting.artifacts import RunFolder
 
+READING = ("decimal", "encoding", "header")
+"""Settings that say how a file is read; a newer file may need others than the run's own."""
 METRICS = ("mae", "mse", "rmse", "smape", "mase", "mse_scaled", "mae_scaled")
 
 
@@ -30,27 +32,45 @@ def forecast(arguments: argparse.Namespace) -> Answer:
     from timellm.data.exported import write_csv
 
     check_out(arguments.out, force=arguments.force, inputs=_inputs(arguments.run_dir, arguments.data))
-    frame = _forecast(arguments.run_dir, arguments.data, trust_remote_code=arguments.trust_remote_code)
+    frame = _forecast(arguments)
     write_out(arguments.out, lambda path: write_csv(frame, path))
     channels, first, last = frame["unique_id"].nunique(), frame["ds"].min(), frame["ds"].max()
     data = {"out": arguments.out.resolve(), "rows": len(frame), "channels": channels, "start": first, "end": last}
     return Answer(data, f"{arguments.out}: {len(frame):,} rows, {channels} channels, {first} to {last}")
 
 
-def _forecast(run_dir: Path, newer: Path | None, *, trust_remote_code: bool) -> pd.DataFrame:
+def _forecast(arguments: argparse.Namespace) -> pd.DataFrame:
     from timellm.errors import DataError
 
-    if newer is not None:
+    reading = _reading(arguments)
+    if arguments.data is not None:
         from timellm.forecasting.fitted import FittedRun
 
-        return FittedRun.load(run_dir, trust_remote_code=trust_remote_code).forecast(newer.resolve())
-    frame = _folder(run_dir).future()  # worked out when the run ended
+        fitted = FittedRun.load(arguments.run_dir, trust_remote_code=arguments.trust_remote_code)
+        return fitted.forecast(arguments.data.resolve(), **reading)
+    frame = _folder(arguments.run_dir).future()  # worked out when the run ended
     if frame.empty:
         raise DataError(
-            f"the run in {run_dir} forecasts no channel, because each misses values in its last rows; "
+            f"the run in {arguments.run_dir} forecasts no channel, because each misses values in its last rows; "
             "give a table that is complete at its end with --data"
         )
     return frame
+
+
+def _reading(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The settings of `--set`, which answer a question about the newer file."""
+    from timellm.config import parse_setting
+    from timellm.errors import ConfigError
+
+    reading = dict(map(parse_setting, arguments.settings))
+    if other := sorted(reading.keys() - set(READING)):
+        raise ConfigError(
+            f"setting '{other[0]}' is the run's own; with 'forecast', --set takes {', '.join(READING)}, which say how "
+            "the file of --data is read"
+        )
+    if reading and arguments.data is None:
+        raise ConfigError("--set says how the file of --data is read, and --data is not given; leave --set out")
+    return reading
 
 
 def evaluate(arguments: argparse.Namespace) -> Answer:

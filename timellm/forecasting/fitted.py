@@ -5,9 +5,10 @@ Outputs: the long frame `unique_id, ds, yhat` that users of the Nixtla libraries
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -56,8 +57,10 @@ class FittedRun:
         """The table it was fitted on."""
         return self.prepared.table
 
-    def forecast(self, data: Table | str | Path | None = None) -> pd.DataFrame:
+    def forecast(self, data: Table | str | Path | None = None, **reading: Any) -> pd.DataFrame:
         """Forecast the `horizon` rows after the end of `data`, or of the run's own table.
+
+        `reading` are settings by which the file `data` is read instead of the run's own, such as `decimal`.
 
         Returns:
             A frame `unique_id, ds, yhat` in original units, one row per channel and step.
@@ -66,7 +69,7 @@ class FittedRun:
             DataError: the table lacks a channel, has another step between rows, is shorter than the context, or misses
                 values in its last rows.
         """
-        table = self.table if data is None else self._newer(data)
+        table = self.table if data is None else self._newer(data, reading)
         channels = self.table.channels  # a newer table may hold more of them, or in another order
         self._check_end(table)
         return self.forecast_channels(table, channels)
@@ -92,9 +95,9 @@ class FittedRun:
         fits, _ = reach.usable(self.config.task.context, horizon=0, begin=end, end=end + 1)
         return tuple(name for name, usable in zip(values.columns, fits[:, 0], strict=True) if usable)
 
-    def _newer(self, data: Table | str | Path) -> Table:
-        settings = self.config.data
+    def _newer(self, data: Table | str | Path, reading: Mapping[str, Any]) -> Table:
         if not isinstance(data, Table):
+            settings = self.config.updated(**reading).data
             data = load_table(settings.model_copy(update={"path": str(data), "channels": self.table.channels}))
         missing = [name for name in self.table.channels if name not in data.channels]
         if missing:
