@@ -103,19 +103,24 @@ def test_evaluate_anew_gives_the_scores_that_the_run_kept(fitted, capsys):
     assert main(["evaluate", str(fitted[0]), "--json"]) == 0
     anew = capsys.readouterr()
     assert "evaluating" in anew.err
-    for before, after in zip(kept["overall"], json.loads(anew.out)["overall"], strict=True):
-        assert after["model"] == before["model"]
-        assert after["mae"] == pytest.approx(before["mae"], rel=1e-4)
+    for before, after in zip(kept["rows"], json.loads(anew.out)["rows"], strict=True):
+        assert (after["model"], after["metric"]) == (before["model"], before["metric"])
+        if before["metric"] == "mae":
+            assert after["value"] == pytest.approx(before["value"], rel=1e-4)
+    assert {row["metric"] for row in kept["rows"]} >= {"mae", "mase"}
 
 
-@pytest.mark.parametrize(("by", "rows"), [("overall", 3), ("channel", 6), ("step", 36)])
-def test_evaluate_shows_the_model_beside_the_baselines(fitted, capsys, by, rows):
+@pytest.mark.parametrize(("by", "each"), [("overall", 1), ("channel", 2), ("step", 12)])
+def test_evaluate_shows_the_model_beside_the_others(fitted, capsys, by, each):
     assert main(["evaluate", str(fitted[0]), "--stored", "--by", by]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert {"model", "mae", "mase"} <= set(lines[0].split())
-    assert "Seasonal naive" in "\n".join(lines[1 : rows + 1])
-    assert lines[rows + 1] == ""
-    assert "baseline" in lines[rows + 2]
+    head, *lines = capsys.readouterr().out.splitlines()
+    models = list(RunFolder(fitted[0]).scores().overall["model"])
+    assert {"model", "mae", "mase"} <= set(head.split())
+    assert {"Time-LLM", "Last value", "Ridge"} <= set(models)
+    end = lines.index("")
+    assert end == each * len(models)
+    assert all(sum(model in line for line in lines[:end]) >= each for model in models)
+    assert lines[end + 1] == RunFolder(fitted[0]).verdict("mae").sentence()
 
 
 def test_attention_draws_a_picture_and_writes_the_numbers(fitted, tmp_path, capsys):
