@@ -82,10 +82,16 @@ def score_test_part(
         for begin in range(0, len(index), BATCH * processes):
             if stop():
                 raise _StoppedError
+
+            def on_batch(done: int, begin: int = begin) -> None:
+                """A slow network takes minutes for a part, so that it reports within it, too."""
+                seconds = max(time.monotonic() - started, 1e-6)
+                on_progress(_progress(begin + done, len(index), seconds, channels=len(prepared.table.channels)))
+                if processes == 1 and should_stop():  # several processes must all stop at the same place
+                    raise _StoppedError
+
             part = index.part(begin, begin + BATCH * processes)
-            yield part, contest.own.predict(prepared, part)
-            seconds, done = max(time.monotonic() - started, 1e-6), begin + len(part)
-            on_progress(_progress(done, len(index), seconds, channels=len(prepared.table.channels)))
+            yield part, contest.own.predict(prepared, part, on_batch=on_batch)
 
     try:
         if not main:
