@@ -3,9 +3,10 @@
 import streamlit as st
 
 from timellm.data.exported import to_csv
+from timellm.evaluation.others import with_others
 from timellm.plots.forecast import backtest_chart, future_chart
 from timellm.plots.template import looks
-from timellm.ui import charts, keys
+from timellm.ui import beside, charts, keys
 from timellm.ui.errors import explained
 from timellm.ui.pickers import pick_channel, pick_results
 from timellm.ui.scoreboard import names_in_order
@@ -26,7 +27,8 @@ with explained("The forecast of this run cannot be shown"):
             **keys.in_address("show"),
         )  # fmt: skip
     forecasts = results.forecasts()
-    drawn = looks(names_in_order(results.scores(), "mae"), forecasts.own)
+    board = with_others(results.scores(), beside.others_of(results))
+    drawn = looks(names_in_order(board, "mae"), forecasts.own)
     history_rows = max(config.task.context, 2 * config.task.horizon)
 
     if mode == "Future":
@@ -39,7 +41,7 @@ with explained("The forecast of this run cannot be shown"):
             )
             st.stop()
         history = table.values[channel].iloc[-history_rows:]
-        models = forecasts.future(channel, mine)
+        models = forecasts.future(channel, mine) | beside.forecasts_of_others(results, channel, cutoff=None)
         charts.draw(future_chart, history, models, drawn, alt=f"Forecast of {channel} beyond the data")
         st.caption(
             f"{len(mine):,} rows from {moment(mine.index[0])} to {moment(mine.index[-1])}, in the units of the data. "
@@ -59,6 +61,7 @@ with explained("The forecast of this run cannot be shown"):
         )
         number = cutoffs.get_loc(chosen)
         context, actual, models = windows.window(number, history=history_rows)
+        models |= beside.forecasts_of_others(results, channel, cutoff=chosen)
         charts.draw(backtest_chart, context, actual, models, drawn, alt=f"Test forecast of {channel}")
         st.caption(
             f"One of {len(cutoffs):,} test windows of this channel. The model was not trained on anything after the "

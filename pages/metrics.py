@@ -32,7 +32,7 @@ with explained("The metrics of this run cannot be shown"):
     st.header("Leaderboard", anchor=False)
     st.dataframe(
         board(scores, metric, by_other(comparisons, metric)), hide_index=True, column_config=COLUMNS,
-        alt="Models, best first",
+        alt="Models, best first", placeholder="",
     )  # fmt: skip
     st.caption(
         "Lower is better, on all test windows. The ridge and the simple forecasts are fitted with every"
@@ -50,7 +50,7 @@ with explained("The metrics of this run cannot be shown"):
         st.caption(f"The {MOST_CHANNELS} channels of {channels:,} on which {plain(scores.own)} does worst.")
     charts.draw(by_channel, scores.by_channel, drawn, metric=metric, label=METRICS[metric], alt="Error by channel")
     if len(drawn) > 1 + MOST_SHOWN:
-        st.caption("The best models are drawn; click a name in a legend to show or hide a line.")
+        st.caption("The best models are drawn. Click a name in a legend to show or hide it; the table has all models.")
     with st.expander("Tables", icon=":material/table_rows:"):
         for title, frame in (("channel", scores.by_channel), ("step", scores.by_step)):
             st.markdown(f"**By {title}**")

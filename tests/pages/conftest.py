@@ -18,6 +18,7 @@ from timellm.data.prepared import PreparedData
 from timellm.data.table import load_table
 from timellm.data.uploads import save_upload
 from timellm.data.windows import WindowIndex
+from timellm.forecasters.protocol import ignore_batch
 from timellm.forecasters.time_llm import PROTOTYPES, WORDS
 from timellm.forecasting.artifacts import RunFolder
 from timellm.forecasting.quick import QuickForecasters
@@ -144,7 +145,7 @@ class HalfTooHigh:
 
     name = "Time-LLM"
 
-    def predict(self, prepared: PreparedData, index: WindowIndex) -> np.ndarray:
+    def predict(self, prepared: PreparedData, index: WindowIndex, *, on_batch=ignore_batch) -> np.ndarray:
         rows = index.origin[:, None] + np.arange(prepared.horizon)
         return prepared.values[rows, index.channel[:, None]] + 0.5
 

@@ -74,9 +74,11 @@ def test_verdict_is_that_of_the_command_line(open_page, finished):
 
 
 def test_run_on_the_same_windows_has_a_row_and_one_click_starts_another(open_page, finished, store, monkeypatch):
-    ridge = store.create_run(finished.config.updated(kind="ridge"), name="A ridge")
-    timellm.fit(ridge.config, run_dir=ridge.run_dir)
-    store.finish(ridge.id, "finished", summary=RunFolder(ridge.run_dir).summary())
+    other = finished.config.updated(kind="dlinear", moving_average=5, steps=4, validations=2)
+    for name, config in (("Small", other), ("A ridge", finished.config.updated(kind="ridge"))):
+        run = store.create_run(config, name=name)
+        timellm.fit(config, run_dir=run.run_dir)
+        store.finish(run.id, "finished", summary=RunFolder(run.run_dir).summary())
     elsewhere = store.create_run(finished.config.updated(kind="naive", horizon=6), name="Other windows")
     timellm.fit(elsewhere.config, run_dir=elsewhere.run_dir)
     store.finish(elsewhere.id, "finished", summary=RunFolder(elsewhere.run_dir).summary())
@@ -85,13 +87,17 @@ def test_run_on_the_same_windows_has_a_row_and_one_click_starts_another(open_pag
     app = open_page("metrics", run=finished.id)
     assert not app.exception
     board = app.dataframe[0].value
-    assert "Ridge: A ridge" in set(board["model"]) and not any("Other windows" in name for name in board["model"])
-    same = board.set_index("model")["mae"]
-    assert same["Ridge: A ridge"] == same["Ridge"], "two fits of one map"
-    next(one for one in app.button if one.label == "DLinear").click().run()
+    assert board["model"].tolist().count("DLinear") == 1
+    assert [name for name in board["model"] if "idge" in name] == ["Ridge"], "the ridge of another run is the same map"
+    assert not any("Other windows" in name for name in board["model"])
+    next(one for one in app.button if one.label == "PatchTST").click().run()
     assert not app.exception
     (config,) = started
-    assert (config.kind, config.task, config.data.path) == ("dlinear", finished.config.task, finished.config.data.path)
+    assert (config.kind, config.task, config.data.path) == ("patchtst", finished.config.task, finished.config.data.path)
+    app = open_page("forecast", run=finished.id)
+    assert "DLinear" in traces(app), "beside each other on one chart"
+    app.segmented_control(key="show").set_value("Test period").run()
+    assert not app.exception and "DLinear" in traces(app)
 
 
 def test_page_of_a_ridge_run_has_no_attention_and_says_so(open_page, finished, store):

@@ -43,7 +43,7 @@ def by_channel(frame: pd.DataFrame, looks: Mapping[str, Look], *, metric: str, l
     channels = worst["channel"].tolist()[-MOST_CHANNELS:]
     table = frame.pivot(index="channel", columns="model", values=metric).reindex(channels)
     labels = [shorten(str(channel), 28) for channel in channels]
-    figure = empty(height=110 + 30 * len(channels))
+    figure = empty(height=150 + 30 * len(channels))
     shown = table[[name for name, look in looks.items() if look.visible is True]]
     for channel, row in zip(labels, shown.itertuples(index=False), strict=True):  # a thin line ties a channel's dots
         figure.add_trace(

@@ -20,8 +20,8 @@ MARK = "#C2660C"  # gaps and other findings
 SEQUENTIAL = "Cividis"  # perceptually even, and the same to colour-blind eyes
 _DASHES = ("dash", "dot", "dashdot", "longdash", "longdashdot", "dash", "dot")  # no line by its colour alone
 _SYMBOLS = ("diamond", "square", "triangle-up", "x", "cross", "star", "triangle-down")
-MOST_SHOWN = 3
-"""Other models that a chart shows at first; the legend shows the rest."""
+MOST_SHOWN, MOST_DRAWN = 3, 5
+"""Other models that a chart shows at first, and those that its legend can show."""
 
 # Runs beside each other: as many as can be told apart, each by colour and by dash.
 RUNS = ("#12938A", "#C2660C", "#7A63B8", "#B0456A", "#5B7A1F", "#3B74B8", "#94703A", "#6B7785")
@@ -49,12 +49,13 @@ class Look:
 
 
 def looks(names: Iterable[str], own: str) -> dict[str, Look]:
-    """How to draw the models, best first: the run's own stands out, and the best few of the others are shown at first.
+    """How to draw the best of the models, given best first: the run's own stands out, and a few are shown at first.
 
-    The run's own comes first in what is returned.
+    The run's own comes first in what is returned. A legend of a dozen models would take the room of the chart.
     """
     found = {own: Look(ACCENT, "solid", "circle", 2.4, True)}
-    for place, name in enumerate(name for name in dict.fromkeys(names) if name != own):
+    others = [name for name in dict.fromkeys(names) if name != own][:MOST_DRAWN]
+    for place, name in enumerate(others):
         turn = place % len(OTHERS)
         shown: bool | Literal["legendonly"] = True if place < MOST_SHOWN else "legendonly"
         found[name] = Look(OTHERS[turn], _DASHES[turn], _SYMBOLS[turn], 1.6, shown)

@@ -5,6 +5,7 @@ Inputs: the run on the page. Outputs: its scores with a row for each other run's
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -19,7 +20,10 @@ from timellm.ui.loaders import Results, store
 from timellm.ui.words import plain
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from timellm.evaluation.others import OtherRun
+    from timellm.evaluation.scores import Scores
     from timellm.evaluation.significance import Comparison
     from timellm.evaluation.verdict import Verdict
 
@@ -31,21 +35,55 @@ def others_of(results: Results) -> tuple[OtherRun, ...]:
     """Finished runs that were scored on the same windows, newest first."""
     from timellm.evaluation.others import OtherRun
 
-    scored = results.scores().scored.window_set
     found: list[OtherRun] = []
-    taken = set(results.scores().models)
+    own = results.scores()
+    taken = set(own.models)
     for run in store().runs(_LOOKED_AT):
-        if not scored or run.id == results.run.id or run.summary.get("window_set") != scored or run.active:
+        if run.id == results.run.id or run.active or not _same_windows(run, own):
             continue
         try:
             scores = Results(run).scores()
         except TimeLLMError:  # its own page says what is wrong with it
+            continue
+        if scores.own in own.models and _same_errors(scores, own):  # one fit of a quick forecaster, made twice
             continue
         name = scores.own if scores.own not in taken else f"{scores.own}: {run.name}"
         name = name if name not in taken else f"{name} ({run.id[-5:]})"
         taken.add(name)
         found.append(OtherRun(name, run.run_dir, scores))
     return tuple(found[:_MOST])
+
+
+def _same_windows(run: Run, scores: Scores) -> bool:
+    return bool(scores.scored.window_set) and run.summary.get("window_set") == scores.scored.window_set
+
+
+def _same_errors(one: Scores, other: Scores) -> bool:
+    mine, theirs = one.error(one.own, "mse"), other.error(one.own, "mse")
+    return one.own != other.own and math.isclose(mine, theirs, rel_tol=1e-9)
+
+
+def forecasts_of_others(results: Results, channel: str, *, cutoff: pd.Timestamp | None) -> dict[str, pd.Series]:
+    """The forecasts that other runs on the same windows made after a cut-off, or beyond the data, by model.
+
+    A run whose forecasts cannot be read is left out: its own page says why.
+    """
+    found = {}
+    for other in others_of(results):
+        theirs = Results(store().get(other.folder.name))
+        try:
+            if cutoff is None:
+                future = theirs.future()
+                found[other.name] = future[future["unique_id"] == channel].set_index("ds")["yhat"]
+                continue
+            windows = theirs.forecasts().of(channel)
+            cutoffs = windows.cutoffs()
+            if cutoff in cutoffs:
+                _, _, models = windows.window(int(cutoffs.get_loc(cutoff)), history=0)
+                found[other.name] = models[other.scores.own]
+        except TimeLLMError:
+            continue
+    return found
 
 
 @st.cache_data(max_entries=64, show_spinner="Comparing …")
