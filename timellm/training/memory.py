@@ -24,9 +24,9 @@ _TOKENIZER = {"llama": 1000, "gpt2": 1000, "bert": 500}
 _BETWEEN_BLOCKS = 1.45
 """The C library keeps freed blocks of up to 32 MiB, and new ones do not always fit between them: 1.37 and 1.6 times
 what their blocks took in two runs (docs/measurements.md)."""
-_SCORING = 8.5
-"""Arrays [W, H] of float64 that the scoring of W test windows holds at its peak: the values, three forecasts, and what
-a metric makes of two of them (docs/measurements.md)."""
+_SCORED_PART, _SCORED_WINDOW = 18 * 2**20, 1_100
+"""Bytes that scoring holds at its peak, for a part of the windows, and for every window: the errors of each model in
+each window, while they are compared (docs/measurements.md)."""
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
@@ -112,9 +112,15 @@ def memory_need(
             "activations": _BETWEEN_BLOCKS * count.alive(EVALUATION_BATCH),
         },
     ]
-    if scored and process_mib is not None:  # what the steps have freed is used again; the last gradients stay
-        while_scored = read + scoring_bytes(config, table) / _MIB
-        moments.append({"table": while_scored, "optimizer": 4 * trained / _MIB, "prompt": 0.0, "activations": 0.0})
+    if scored and process_mib is not None:  # what the optimiser has freed is used again; the last gradients stay
+        moments.append(
+            {
+                "table": read + scoring_bytes(config, table) / _MIB,
+                "optimizer": 4 * trained / _MIB,
+                "prompt": count.prompt_cache(EVALUATION_BATCH),
+                "activations": _BETWEEN_BLOCKS * count.alive(EVALUATION_BATCH),
+            }
+        )
     return MemoryNeed(**persistent, adapters=adapters, **max(moments, key=lambda moment: sum(moment.values())))
 
 
@@ -165,7 +171,7 @@ def _table_bytes(table: TableSize) -> float:
 
 def scoring_bytes(config: RunConfig, table: TableSize) -> float:
     """What the scoring of all test windows holds at its peak, beside the table."""
-    return _SCORING * 8 * test_windows(config, table) * config.task.horizon
+    return _SCORED_PART + _SCORED_WINDOW * test_windows(config, table)
 
 
 def evaluated_windows(windows: int) -> int:

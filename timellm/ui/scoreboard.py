@@ -20,7 +20,7 @@ COLUMNS = {
     name: st.column_config.NumberColumn(title, help=METRIC_HELP[name], format="%.4g") for name, title in METRICS.items()
 } | {
     "rank": st.column_config.NumberColumn("", width=40),
-    "model": st.column_config.TextColumn("Model", width="large"),
+    "model": st.column_config.TextColumn("Model", width=250),
     "to_own": st.column_config.NumberColumn(
         "To this run", format="percent", help="How much larger the error is than that of this run's own model."
     ),
