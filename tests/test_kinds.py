@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import timellm
-from timellm.config import RunConfig
+from timellm.config import KINDS, RunConfig
 from timellm.data.windows import WindowIndex
 from timellm.errors import ConfigError
 from timellm.forecasters.registry import REGISTRY
@@ -114,6 +114,7 @@ def test_kind_that_does_not_train_has_no_training_settings(hourly_csv):
 
 
 def test_registry_can_load_every_kind_it_lists():
+    assert REGISTRY.keys() == KINDS.keys(), "each has settings"
     for kind in REGISTRY.values():
         found = kind.load()
         assert all(callable(getattr(found, name)) for name in ("fit", "predict", "save", "load", "rows")), kind.name

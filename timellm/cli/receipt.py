@@ -47,7 +47,7 @@ def _asked_for(arguments: argparse.Namespace) -> RunConfig:
     backbone = [] if arguments.backbone is None else [f"backbone={arguments.backbone}"]
     settings = [*arguments.settings, *backbone]
     table = arguments.data or samples()[0].path
-    return _configuration(argparse.Namespace(table=table, config=None, preset=None, settings=settings))
+    return _configuration(argparse.Namespace(table=table, config=None, preset=None, model=None, settings=settings))
 
 
 def _in_words(found: Receipt, said: str) -> str:
