@@ -15,6 +15,7 @@ from timellm.config import RunConfig
 from timellm.data.prepared import PreparedData
 from timellm.data.samples import samples
 from timellm.data.table import load_table
+from timellm.forecasting.quick import QuickForecasters
 from timellm.forecasting.validation import write_references
 from timellm.jobs.process import this_process
 from timellm.jobs.run import Run
@@ -47,7 +48,8 @@ def _finished(store, config: RunConfig, name: str) -> Run:
     prepared = PreparedData.of(load_table(config.data), config)
     validated = prepared.windows("validation").evenly(30)
     pinned = PinnedWindows(run.run_dir, prepared, validated, count=2, steps_per_epoch=20.0)
-    write_references(run.run_dir, prepared, validated=validated, pinned=pinned.positions)
+    quick = QuickForecasters.fit(prepared, run.run_dir).rows
+    write_references(run.run_dir, prepared, quick, validated=validated, pinned=pinned.positions)
     for step in (10, 20, 30, 40):
         pinned.add(step, np.full((30, 24), 1 / step, np.float32))
     return store.finish(run.id, "finished", summary={"skill": 0.1, "test": {"mae": 10 / config.model.layers}})
