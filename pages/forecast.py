@@ -3,13 +3,11 @@
 import streamlit as st
 
 from timellm.data.exported import to_csv
-from timellm.evaluation.others import with_others
 from timellm.plots.forecast import backtest_chart, future_chart
 from timellm.plots.template import looks
 from timellm.ui import beside, charts, keys
 from timellm.ui.errors import explained
 from timellm.ui.pickers import pick_channel, pick_results
-from timellm.ui.scoreboard import names_in_order
 from timellm.ui.windows import long_frame
 from timellm.ui.words import moment, plain
 
@@ -27,8 +25,7 @@ with explained("The forecast of this run cannot be shown"):
             **keys.in_address("show"),
         )  # fmt: skip
     forecasts = results.forecasts()
-    board = with_others(results.scores(), beside.others_of(results))
-    drawn = looks(names_in_order(board, "mae"), forecasts.own)
+    drawn = looks(beside.drawn_first(results, "mae"), forecasts.own)
     history_rows = max(config.task.context, 2 * config.task.horizon)
 
     if mode == "Future":

@@ -7,11 +7,11 @@ from timellm.evaluation.comparisons import by_other
 from timellm.evaluation.judge import judge
 from timellm.evaluation.others import with_others
 from timellm.plots.metrics import MOST_CHANNELS, by_channel, by_step
-from timellm.plots.template import MOST_SHOWN, looks
+from timellm.plots.template import looks
 from timellm.ui import beside, charts, keys
 from timellm.ui.errors import explained
 from timellm.ui.pickers import pick_results
-from timellm.ui.scoreboard import COLUMNS, board, names_in_order, show_verdict
+from timellm.ui.scoreboard import COLUMNS, board, show_verdict
 from timellm.ui.words import METRIC_HELP, METRICS, plain
 
 st.title("Metrics")
@@ -41,7 +41,7 @@ with explained("The metrics of this run cannot be shown"):
     for note in scores.notes:
         st.caption(f":material/info: {plain(note)}")
 
-    drawn = looks(names_in_order(scores, metric), scores.own)
+    drawn = looks(beside.drawn_first(results, metric), scores.own)
     st.header("By horizon step", anchor=False)
     charts.draw(by_step, scores.by_step, drawn, metric=metric, label=METRICS[metric], alt="Error by horizon step")
     st.header("By channel", anchor=False)
@@ -49,8 +49,8 @@ with explained("The metrics of this run cannot be shown"):
     if channels > MOST_CHANNELS:
         st.caption(f"The {MOST_CHANNELS} channels of {channels:,} on which {plain(scores.own)} does worst.")
     charts.draw(by_channel, scores.by_channel, drawn, metric=metric, label=METRICS[metric], alt="Error by channel")
-    if len(drawn) > 1 + MOST_SHOWN:
-        st.caption("The best models are drawn. Click a name in a legend to show or hide it; the table has all models.")
+    if len(drawn) < len(scores.models):
+        st.caption("The best models are drawn; the table has all of them.")
     with st.expander("Tables", icon=":material/table_rows:"):
         for title, frame in (("channel", scores.by_channel), ("step", scores.by_step)):
             st.markdown(f"**By {title}**")

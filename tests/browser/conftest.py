@@ -133,7 +133,7 @@ def _end_workers(place: Workspace) -> None:
     if (runner := runner_of(store.database)) is not None and runner.alive():
         os.kill(runner.pid, signal.SIGKILL)
     for run in store.runs():
-        if run.active and run.pid and psutil.pid_exists(run.pid):
+        if run.active and run.pid not in (None, os.getpid()) and psutil.pid_exists(run.pid):  # some stand in for it
             os.kill(run.pid, signal.SIGKILL)
 
 

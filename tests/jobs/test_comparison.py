@@ -19,7 +19,9 @@ def scored(model: float, naive: float = 2.0, windows: int = 50) -> dict:
     def row(name, mae):
         return {"model": name, "mae": mae, "mse": mae**2, "rmse": mae, "smape": None, "windows": windows}
 
-    return {"overall": [row("Time-LLM", model), row("Seasonal naive", naive), row("Last value", 3.0)], "notes": []}
+    rows = [row("Time-LLM", model), row("Seasonal naive", naive), row("Last value", 3.0)]
+    by_channel, by_step = ([one | {name: at} for one in rows] for name, at in (("channel", "load"), ("step", 1)))
+    return {"overall": rows, "by_channel": by_channel, "by_step": by_step, "notes": []}
 
 
 @pytest.fixture

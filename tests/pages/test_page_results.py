@@ -20,7 +20,7 @@ def traces(app, number=0):
 def test_forecast_draws_history_and_the_models_beside_each_other(open_page, finished):
     app = open_page("forecast", run=finished.id)
     drawn = traces(app)
-    assert {"Measured", "Time-LLM", "Ridge", "Last value"} <= drawn.keys()
+    assert {"Measured", "Time-LLM", "Ridge", "Seasonal naive, 24 rows (a day)"} <= drawn.keys()
     assert drawn["Time-LLM"]["line"]["width"] > drawn["Ridge"]["line"]["width"]
     table = app.dataframe[0].value
     assert table["Forecast"].tolist() == [1.0 + step for step in range(12)]
@@ -40,7 +40,7 @@ def test_test_period_shows_what_came_beside_model_and_baselines(open_page, finis
     app = open_page("forecast", run=finished.id)
     app.segmented_control(key="show").set_value("Test period").run()
     assert not app.exception
-    assert {"Measured", "Time-LLM", "Ridge", "Last value", "Seasonal naive, 24 rows (a day)"} <= traces(app).keys()
+    assert {"Measured", "Time-LLM", "Ridge", "Seasonal naive, 24 rows (a day)"} <= traces(app).keys()
     shown = app.dataframe[0].value
     assert np.allclose(shown["Time-LLM"] - shown["Measured"], 0.5, atol=1e-4)
     before = shown["Time"].iloc[0]

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from timellm.plots.metrics import by_channel, by_step
-from timellm.plots.template import MOST_DRAWN, MOST_SHOWN, looks
+from timellm.plots.template import MOST_DRAWN, looks
 
 MODELS = ("Last value", "Seasonal naive", "Time-LLM")
 LOOKS = looks(("Seasonal naive", "Last value"), "Time-LLM")
@@ -35,9 +35,8 @@ def test_by_channel_leaves_an_undefined_error_out_of_the_picture():
     assert np.isnan(dots.x[list(dots.y).index("a")])
 
 
-def test_models_beyond_the_best_few_are_hidden_at_first():
+def test_models_beyond_the_best_few_are_not_drawn():
     names = [f"model {number}" for number in range(MOST_DRAWN + 4)]
     found = looks(names, "own")
     assert list(found) == ["own", *names[:MOST_DRAWN]]
-    assert [look.visible for look in found.values()] == [True] * (1 + MOST_SHOWN) + ["legendonly"] * 2
     assert len({(look.colour, look.dash) for look in found.values()}) == len(found)

@@ -60,7 +60,7 @@ def test_mlflow_run_that_goes_on_is_one_run(small_config, tmp_path, monkeypatch)
     runs = client.search_runs([experiment.experiment_id])
     assert len(runs) == 1 and runs[0].info.status == "FINISHED" and runs[0].info.run_name == "run"
     assert json.loads((folder / TRACKED).read_text()) == {"tracker": "mlflow", "run": runs[0].info.run_id}
-    assert runs[0].data.params["model.horizon"] == "12" and runs[0].data.params["training.tracker"] == "mlflow"
+    assert runs[0].data.params["task.horizon"] == "12" and runs[0].data.params["training.tracker"] == "mlflow"
     assert runs[0].data.metrics["test_mae"] == pytest.approx(summary["test"]["mae"])
     steps = {metric.step for metric in client.get_metric_history(runs[0].info.run_id, "train_loss")}
     assert steps == set(range(1, STEPS + 1))

@@ -148,7 +148,7 @@ def _why_not_comparable(trees: Sequence[dict], scores: Sequence[_Scored], warnin
     Where an earlier version has not kept which windows they are, the simple forecasts tell: they have no trained
     weights, so if their errors are equal, the windows are too, whatever the settings say.
     """
-    known = all(one.errors for one in scores)
+    known = all(one.window_set or one.beside for one in scores)
     if known and all(_same(one, scores[0]) for one in scores):
         return True
     # A run of all channels and a run that names them can mean the same; then their scores are equal.

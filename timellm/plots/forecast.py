@@ -30,9 +30,7 @@ def _measured(series: pd.Series, *, name: str) -> go.Scatter:
 
 def _forecast(series: pd.Series, *, name: str, look: Look) -> go.Scatter:
     line = {"color": look.colour, "width": look.width, "dash": look.dash}
-    return go.Scatter(
-        x=series.index, y=series, mode="lines", name=name, line=line, visible=look.visible, hovertemplate="%{y:.5g}"
-    )
+    return go.Scatter(x=series.index, y=series, mode="lines", name=name, line=line, hovertemplate="%{y:.5g}")
 
 
 def _shade(figure: go.Figure, *, start: pd.Timestamp, end: pd.Timestamp, label: str) -> None:

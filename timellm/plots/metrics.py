@@ -25,7 +25,6 @@ def by_step(frame: pd.DataFrame, looks: Mapping[str, Look], *, metric: str, labe
                 mode="lines+markers" if len(rows) < 25 else "lines",
                 name=name,
                 line={"color": look.colour, "dash": look.dash, "width": look.width},
-                visible=look.visible,
                 hovertemplate="%{y:.4g}",
             )
         )
@@ -44,7 +43,7 @@ def by_channel(frame: pd.DataFrame, looks: Mapping[str, Look], *, metric: str, l
     table = frame.pivot(index="channel", columns="model", values=metric).reindex(channels)
     labels = [shorten(str(channel), 28) for channel in channels]
     figure = empty(height=150 + 30 * len(channels))
-    shown = table[[name for name, look in looks.items() if look.visible is True]]
+    shown = table[list(looks)]
     for channel, row in zip(labels, shown.itertuples(index=False), strict=True):  # a thin line ties a channel's dots
         figure.add_trace(
             go.Scatter(
@@ -64,7 +63,6 @@ def by_channel(frame: pd.DataFrame, looks: Mapping[str, Look], *, metric: str, l
                 mode="markers",
                 name=name,
                 marker={"size": 11, "color": look.colour, "symbol": look.symbol},
-                visible=look.visible,
                 hovertemplate="%{x:.4g}",
             )
         )

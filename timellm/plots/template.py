@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
 
 import plotly.graph_objects as go
 
@@ -20,8 +19,8 @@ MARK = "#C2660C"  # gaps and other findings
 SEQUENTIAL = "Cividis"  # perceptually even, and the same to colour-blind eyes
 _DASHES = ("dash", "dot", "dashdot", "longdash", "longdashdot", "dash", "dot")  # no line by its colour alone
 _SYMBOLS = ("diamond", "square", "triangle-up", "x", "cross", "star", "triangle-down")
-MOST_SHOWN, MOST_DRAWN = 3, 5
-"""Other models that a chart shows at first, and those that its legend can show."""
+MOST_DRAWN = 4
+"""Other models that a chart draws. None is hidden behind a faded name in the legend, which is too faint to read."""
 
 # Runs beside each other: as many as can be told apart, each by colour and by dash.
 RUNS = ("#12938A", "#C2660C", "#7A63B8", "#B0456A", "#5B7A1F", "#3B74B8", "#94703A", "#6B7785")
@@ -45,20 +44,18 @@ class Look:
     dash: str
     symbol: str
     width: float
-    visible: bool | Literal["legendonly"]
 
 
 def looks(names: Iterable[str], own: str) -> dict[str, Look]:
-    """How to draw the best of the models, given best first: the run's own stands out, and a few are shown at first.
+    """How to draw the best of the models, given best first: the run's own stands out.
 
     The run's own comes first in what is returned. A legend of a dozen models would take the room of the chart.
     """
-    found = {own: Look(ACCENT, "solid", "circle", 2.4, True)}
+    found = {own: Look(ACCENT, "solid", "circle", 2.4)}
     others = [name for name in dict.fromkeys(names) if name != own][:MOST_DRAWN]
     for place, name in enumerate(others):
         turn = place % len(OTHERS)
-        shown: bool | Literal["legendonly"] = True if place < MOST_SHOWN else "legendonly"
-        found[name] = Look(OTHERS[turn], _DASHES[turn], _SYMBOLS[turn], 1.6, shown)
+        found[name] = Look(OTHERS[turn], _DASHES[turn], _SYMBOLS[turn], 1.6)
     return found
 
 

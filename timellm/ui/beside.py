@@ -17,6 +17,7 @@ from timellm.jobs.run import Run
 from timellm.ui import keys
 from timellm.ui.errors import show_error
 from timellm.ui.loaders import Results, store
+from timellm.ui.scoreboard import names_in_order
 from timellm.ui.words import plain
 
 if TYPE_CHECKING:
@@ -52,6 +53,15 @@ def others_of(results: Results) -> tuple[OtherRun, ...]:
         taken.add(name)
         found.append(OtherRun(name, run.run_dir, scores))
     return tuple(found[:_MOST])
+
+
+def drawn_first(results: Results, metric: str) -> tuple[str, ...]:
+    """Models in the order in which charts take them: those of other runs, which the user has made, then the best."""
+    from timellm.evaluation.others import with_others
+
+    others = others_of(results)
+    ranked = names_in_order(with_others(results.scores(), others), metric)
+    return (*(other.name for other in others), *ranked)
 
 
 def _same_windows(run: Run, scores: Scores) -> bool:
