@@ -20,17 +20,17 @@ from timellm.config import RunConfig, TimeLLMConfig
 from timellm.data.prepared import PreparedData
 from timellm.data.season import suggest_description
 from timellm.data.table import Table, load_table
-from timellm.errors import ConfigError
+from timellm.errors import ConfigError, TimeLLMError
 from timellm.evaluation.scores import Scores
 from timellm.forecasters.protocol import FitJob
-from timellm.forecasters.registry import kind_of
+from timellm.forecasters.registry import REGISTRY, kind_of
 from timellm.forecasting.artifacts import RunFolder
 from timellm.forecasting.fitted import FittedRun
 from timellm.forecasting.quick import QuickForecasters
 from timellm.forecasting.scoring import Contest, score_test_part
-from timellm.forecasting.validation import write_references
+from timellm.forecasting.validation import BASELINES, WINDOWS, write_references
 from timellm.model.catalog import check_cache
-from timellm.training.checkpoint import save_config
+from timellm.training.checkpoint import COMPANIONS, CONFIG, save_config
 from timellm.training.loop import peak_memory_mib
 from timellm.training.memory import evaluated_windows
 from timellm.training.occupancy import occupied
@@ -118,7 +118,12 @@ def _fit(
         held: list[QuickForecasters] = []
         from_main(accelerator, lambda: held.append(_quick(prepared, folder, on_progress, should_stop)))
         quick = held[0] if main else QuickForecasters({}, {})
-        own, report = kind.load().fit(prepared, job)
+        try:
+            own, report = kind.load().fit(prepared, job)
+        except TimeLLMError:
+            if main and not start.resumed and not has_state(folder.path):
+                _leave_nothing(folder)
+            raise
         if own is None:
             return Result(folder.path, {}, stopped=True)
         evaluating = time.monotonic()
@@ -154,6 +159,13 @@ def _fit(
 
         stopped = report.stopped or from_main(accelerator, lambda: scores is None)
         return Result(folder.path, from_main(accelerator, finish), stopped=stopped)
+
+
+def _leave_nothing(folder: RunFolder) -> None:
+    """Remove what a run wrote that could not begin, so that it can be started again in the same folder."""
+    kept = [kind.file for kind in REGISTRY.values() if kind.file]
+    for name in (CONFIG, *COMPANIONS, BASELINES, WINDOWS, *kept):
+        (folder.path / name).unlink(missing_ok=True)
 
 
 def _quick(

@@ -40,7 +40,7 @@ def fit_and_load(config: timellm.RunConfig, run_dir: Path) -> timellm.Forecaster
 def test_architecture_is_trained_and_loaded_again(small_config, tmp_path, architecture, tied):
     folder = make_backbone(tmp_path / architecture, architecture, tie_word_embeddings=tied)
     config = small_config.updated(backbone=str(folder), **FEW)
-    backbone = fit_and_load(config, tmp_path / "run").network.reader.backbone
+    backbone = fit_and_load(config, tmp_path / "run").forecaster.network.reader.backbone
     assert backbone.model.config.model_type == architecture
     assert backbone.model.config.tie_word_embeddings is tied
     assert backbone.causal == (architecture != "bert")
@@ -70,7 +70,7 @@ def test_training_moves_the_adapters_of_every_architecture(small_config, backbon
 def test_tokenizer_without_pad_token_pads_with_what_is_masked(small_config, backbones, tmp_path):
     folder = backbones["llama"]
     assert AutoTokenizer.from_pretrained(folder).pad_token is None
-    network = fit_and_load(small_config.updated(**FEW), tmp_path / "run").network
+    network = fit_and_load(small_config.updated(**FEW), tmp_path / "run").forecaster.network
     generator = torch.Generator().manual_seed(1)
     windows = torch.randn(6, 48, generator=generator).cumsum(1) * torch.logspace(-3, 3, 6)[:, None]
     lengths = {len(ids) for ids in network.reader.backbone.token_ids(network.template.texts(windows))}
