@@ -3,6 +3,7 @@
 import streamlit as st
 
 from timellm.data.exported import to_csv
+from timellm.evaluation.others import with_others
 from timellm.plots.forecast import backtest_chart, future_chart
 from timellm.plots.template import looks
 from timellm.ui import beside, charts, keys
@@ -25,7 +26,9 @@ with explained("The forecast of this run cannot be shown"):
             **keys.in_address("show"),
         )  # fmt: skip
     forecasts = results.forecasts()
-    drawn = looks(beside.drawn_first(results, "mae"), forecasts.own)
+    others = beside.others_of(results)
+    scores = with_others(results.scores(), others)
+    drawn = looks(beside.drawn_first(scores, others, "mae"), forecasts.own)
     history_rows = max(config.task.context, 2 * config.task.horizon)
 
     if mode == "Future":
@@ -38,7 +41,7 @@ with explained("The forecast of this run cannot be shown"):
             )
             st.stop()
         history = table.values[channel].iloc[-history_rows:]
-        models = forecasts.future(channel, mine) | beside.forecasts_of_others(results, channel, cutoff=None)
+        models = forecasts.future(channel, mine) | beside.forecasts_of_others(others, channel, cutoff=None)
         charts.draw(future_chart, history, models, drawn, alt=f"Forecast of {channel} beyond the data")
         st.caption(
             f"{len(mine):,} rows from {moment(mine.index[0])} to {moment(mine.index[-1])}, in the units of the data. "
@@ -58,7 +61,7 @@ with explained("The forecast of this run cannot be shown"):
         )
         number = cutoffs.get_loc(chosen)
         context, actual, models = windows.window(number, history=history_rows)
-        models |= beside.forecasts_of_others(results, channel, cutoff=chosen)
+        models |= beside.forecasts_of_others(others, channel, cutoff=chosen)
         charts.draw(backtest_chart, context, actual, models, drawn, alt=f"Test forecast of {channel}")
         st.caption(
             f"One of {len(cutoffs):,} test windows of this channel. The model was not trained on anything after the "

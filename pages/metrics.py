@@ -28,7 +28,7 @@ with explained("The metrics of this run cannot be shown"):
     comparisons = beside.compared(results, others, metric)
     verdict = judge(scores, metric, comparisons=comparisons)
     show_verdict(verdict)
-    beside.offer(results, verdict)
+    beside.offer(results, others, verdict)
     st.header("Leaderboard", anchor=False)
     st.dataframe(
         board(scores, metric, by_other(comparisons, metric)), hide_index=True, column_config=COLUMNS,
@@ -41,7 +41,7 @@ with explained("The metrics of this run cannot be shown"):
     for note in scores.notes:
         st.caption(f":material/info: {plain(note)}")
 
-    drawn = looks(beside.drawn_first(results, metric), scores.own)
+    drawn = looks(beside.drawn_first(scores, others, metric), scores.own)
     st.header("By horizon step", anchor=False)
     charts.draw(by_step, scores.by_step, drawn, metric=metric, label=METRICS[metric], alt="Error by horizon step")
     st.header("By channel", anchor=False)

@@ -11,7 +11,7 @@ import pytest
 import timellm
 from timellm.config import KINDS, RunConfig
 from timellm.data.windows import WindowIndex
-from timellm.errors import ConfigError
+from timellm.errors import ConfigError, DataError
 from timellm.forecasters.registry import REGISTRY
 from timellm.forecasting.artifacts import RunFolder
 from timellm.forecasting.fitted import FittedRun
@@ -83,6 +83,17 @@ def test_many_series_are_forecast_as_the_run_forecasts_its_own(run, hourly_csv, 
     merged = own.merge(found, on=["unique_id", "ds"], suffixes=("", "_many"))
     assert len(merged) == len(own)
     np.testing.assert_allclose(merged["yhat_many"], merged["yhat"], rtol=1e-4)
+
+
+def test_forecast_of_many_series_belongs_to_one_fit(hourly_csv, tmp_path):
+    series = pd.read_csv(hourly_csv, parse_dates=["date"]).melt("date", var_name="unique_id", value_name="y")
+    series.rename(columns={"date": "ds"}).to_parquet(tmp_path / "series.parquet", index=False)
+    for name, split in (("one", "70%/10%/20%"), ("other", "60%/20%/20%")):
+        config = RunConfig.create(hourly_csv, kind="ridge", context=48, horizon=12, split=split)
+        timellm.fit(config, run_dir=tmp_path / name)
+    forecast_many(tmp_path / "one", tmp_path / "series.parquet", tmp_path / "out")
+    with pytest.raises(DataError, match="holds the forecast of another run"):
+        forecast_many(tmp_path / "other", tmp_path / "series.parquet", tmp_path / "out")
 
 
 def test_stop_while_scoring_keeps_the_fit_and_goes_on_later(hourly_csv, tmp_path):

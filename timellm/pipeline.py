@@ -24,17 +24,17 @@ from timellm.errors import ConfigError, TimeLLMError
 from timellm.evaluation.scores import Scores
 from timellm.forecasters.protocol import FitJob
 from timellm.forecasters.registry import REGISTRY, kind_of
+from timellm.forecasters.trained import pinned_windows
 from timellm.forecasting.artifacts import RunFolder
 from timellm.forecasting.fitted import FittedRun
 from timellm.forecasting.quick import QuickForecasters
-from timellm.forecasting.scoring import Contest, score_test_part
+from timellm.forecasting.scoring import ScoredModels, score_test_part
 from timellm.forecasting.validation import BASELINES, WINDOWS, write_references
 from timellm.model.catalog import check_cache
 from timellm.training.checkpoint import COMPANIONS, CONFIG, save_config
 from timellm.training.loop import peak_memory_mib
 from timellm.training.memory import evaluated_windows
 from timellm.training.occupancy import occupied
-from timellm.training.pinned import pinned_positions
 from timellm.training.processes import from_main, join_processes
 from timellm.training.progress import OnProgress, Progress, ShouldStop, ignore_progress, never_stop
 from timellm.training.state import has_state, remove_state
@@ -127,11 +127,14 @@ def _fit(
         if own is None:
             return Result(folder.path, {}, stopped=True)
         evaluating = time.monotonic()
-        contest = Contest(own, {**own.rows(), **quick.rows})
-        # A stop that ended the training was meant for it: what was learned is scored. One that comes now is for this.
-        asked = never_stop if report.stopped else should_stop
         scores = score_test_part(
-            contest, prepared, folder, on_progress=on_progress, should_stop=asked, accelerator=accelerator
+            ScoredModels.of(own, quick),
+            prepared,
+            folder,
+            on_progress=on_progress,
+            # A stop of the training does not stop the scoring of what was learned until then.
+            should_stop=never_stop if report.stopped else should_stop,
+            accelerator=accelerator,
         )
         seconds = {"evaluation_seconds": time.monotonic() - evaluating}
         forecasting = time.monotonic()
@@ -163,7 +166,7 @@ def _fit(
 
 def _leave_nothing(folder: RunFolder) -> None:
     """Remove what a run wrote that could not begin, so that it can be started again in the same folder."""
-    kept = [kind.file for kind in REGISTRY.values() if kind.file]
+    kept = [kind.file for kind in REGISTRY.values() if kind.quick]
     for name in (CONFIG, *COMPANIONS, BASELINES, WINDOWS, *kept):
         (folder.path / name).unlink(missing_ok=True)
 
@@ -173,11 +176,9 @@ def _quick(
 ) -> QuickForecasters:
     """The quick forecasters, and what the validations of a training are compared with."""
     quick = QuickForecasters.fit(prepared, folder.path, on_progress=on_progress, should_stop=should_stop)
-    training = prepared.config.training
-    if training is not None:
-        validated = prepared.windows("validation").evenly(training.validation_windows)
-        pinned = pinned_positions(validated, training.pinned_windows)
-        write_references(folder.path, prepared, quick.rows, validated=validated, pinned=pinned)
+    if prepared.config.training is not None:
+        pinned = pinned_windows(prepared, folder.path)
+        write_references(folder.path, prepared, quick.rows, validated=pinned.validated, pinned=pinned.positions)
     return quick
 
 
@@ -223,9 +224,11 @@ def evaluate(
     folder.config()  # what is no run folder is not made one
     with occupied(folder.path):
         run = FittedRun.load(run_dir, trust_remote_code=trust_remote_code)
-        quick = QuickForecasters.fit(run.prepared, folder.path, on_progress=on_progress)
-        contest = Contest(run.forecaster, {**run.forecaster.rows(), **quick.rows})
-        scores = score_test_part(contest, run.prepared, folder, on_progress=on_progress)
+        quick = folder.quick()
+        if not quick.rows:  # a run of an earlier version
+            quick = QuickForecasters.fit(run.prepared, folder.path, on_progress=on_progress)
+        models = ScoredModels.of(run.forecaster, quick)
+        scores = score_test_part(models, run.prepared, folder, on_progress=on_progress)
     assert scores is not None
     return scores
 

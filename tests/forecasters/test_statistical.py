@@ -38,7 +38,10 @@ def prepared(hourly_csv) -> PreparedData:
 def job_of(kind: type[StatisticalForecaster], prepared: PreparedData, **settings) -> FitJob:
     """A fit whose test windows are eight, however fast this machine is."""
     section = kind.section(**{"most_windows": 8, "budget_s": 10_000, "window_budget_s": 10_000} | settings)
-    return FitJob(prepared.config.model_copy(update={"forecaster": section, "training": None}), Path())
+    return FitJob(
+        prepared.config.model_copy(update={"forecaster": section, "training": None}),
+        Path(prepared.config.data.path).parent,
+    )
 
 
 def fitted(kind: type[StatisticalForecaster], prepared: PreparedData, **settings) -> StatisticalForecaster:

@@ -100,7 +100,7 @@ def job_of(kind: type[ZeroShotForecaster], prepared: PreparedData, weights: str 
     """A fit with the weights of that name, or with the usual ones."""
     section = kind.section() if weights is None else kind.section(weights=weights)
     config = prepared.config.model_copy(update={"forecaster": section, "training": None})
-    return FitJob(config, Path(), **watch)
+    return FitJob(config, Path(prepared.config.data.path).parent, **watch)
 
 
 def fitted(kind: type[ZeroShotForecaster], prepared: PreparedData, weights) -> ZeroShotForecaster:
@@ -344,3 +344,12 @@ def test_load_refuses_a_missing_damaged_or_foreign_file(prepared, weights, tmp_p
     (tmp_path / FILE).write_text(json.dumps({"package": "transformers"}))
     with pytest.raises(CheckpointError, match="is damaged"):
         TimesFMForecaster.load(tmp_path, prepared.config)
+
+
+@needs("fracast")
+def test_fit_keeps_in_the_run_s_folder_what_load_needs(prepared, tmp_path):
+    job = replace(job_of(FracastForecaster, prepared), folder=tmp_path)
+    fitted_there, _ = FracastForecaster.fit(prepared, job)
+    index = prepared.windows("test").evenly(2)
+    again = FracastForecaster.load(tmp_path, job.config).predict(prepared, index)
+    np.testing.assert_array_equal(again, fitted_there.predict(prepared, index))

@@ -22,7 +22,7 @@ from timellm.forecasters.protocol import ignore_batch
 from timellm.forecasters.time_llm import PROTOTYPES, WORDS
 from timellm.forecasting.artifacts import RunFolder
 from timellm.forecasting.quick import QuickForecasters
-from timellm.forecasting.scoring import Contest, score_test_part
+from timellm.forecasting.scoring import ScoredModels, score_test_part
 from timellm.jobs.process import this_process
 from timellm.jobs.run import Run
 from timellm.jobs.store import Store
@@ -159,7 +159,7 @@ def fill(folder: RunFolder, config: RunConfig) -> None:
     folder.save_scaler(prepared.scaler)
     own = HalfTooHigh()
     quick = QuickForecasters.fit(prepared, folder.path)
-    score_test_part(Contest(own, {own.name: own, **quick.rows}), prepared, folder)
+    score_test_part(ScoredModels(own, quick.rows), prepared, folder)
     ahead = table.future_index(config.model.horizon)
     future = [
         pd.DataFrame({"unique_id": name, "ds": ahead, "yhat": 1.0 + np.arange(len(ahead))}) for name in table.channels

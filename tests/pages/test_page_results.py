@@ -1,11 +1,13 @@
 """Results of a finished run: the pickers decide what is drawn, and the numbers are the run's."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 import timellm
+from timellm.evaluation.judge import judge
 from timellm.forecasting.artifacts import RunFolder
 
 
@@ -98,6 +100,23 @@ def test_run_on_the_same_windows_has_a_row_and_one_click_starts_another(open_pag
     assert "DLinear" in traces(app), "beside each other on one chart"
     app.segmented_control(key="show").set_value("Test period").run()
     assert not app.exception and "DLinear" in traces(app)
+
+
+def test_advised_model_of_another_run_is_that_run_and_no_new_one(open_page, finished, store, monkeypatch):
+    run = store.create_run(
+        finished.config.updated(kind="dlinear", moving_average=5, steps=4, validations=2), name="Small"
+    )
+    timellm.fit(run.config, run_dir=run.run_dir)
+    store.finish(run.id, "finished", summary=RunFolder(run.run_dir).summary())
+
+    def advising(*given, **named):
+        return replace(judge(*given, **named), rival="DLinear", action="use")
+
+    monkeypatch.setattr("timellm.evaluation.judge.judge", advising)
+    app = open_page("metrics", run=finished.id)
+    assert not app.exception
+    assert any(one.label == "Use DLinear" for one in app.page_link)
+    assert not any(one.label.startswith("Use ") for one in app.button)
 
 
 def test_page_of_a_ridge_run_has_no_attention_and_says_so(open_page, finished, store):

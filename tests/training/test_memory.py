@@ -125,7 +125,7 @@ from timellm.data.prepared import PreparedData
 from timellm.data.table import Table
 from timellm.forecasting.artifacts import RunFolder
 from timellm.forecasting.quick import QuickForecasters
-from timellm.forecasting.scoring import Contest, score_test_part
+from timellm.forecasting.scoring import ScoredModels, score_test_part
 from timellm.training.allocator import keep_freed_memory
 
 class Ones:
@@ -149,7 +149,7 @@ def scored(rows):
     gc.collect()
     before = resident("VmRSS")
     open("/proc/self/clear_refs", "w").write("5")  # the peak begins anew
-    score_test_part(Contest(Ones(), {"Time-LLM": Ones(), **quick.rows}), prepared, folder)
+    score_test_part(ScoredModels(Ones(), quick.rows), prepared, folder)
     return len(prepared.windows("test")), resident("VmHWM") - before
 
 channels = int(sys.argv[2])

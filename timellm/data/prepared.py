@@ -94,17 +94,23 @@ class PreparedData:
         Raises:
             DataError: there is none; says why, and which settings would give some.
         """
-        found = index_windows(
-            self.values,
-            self.split,
-            part=part,
-            context=self.context,
-            horizon=self.horizon,
-            missing=self.config.task.missing,
-        )
-        if not len(found):
+        if part not in self._windows:
+            self._windows[part] = index_windows(
+                self.values,
+                self.split,
+                part=part,
+                context=self.context,
+                horizon=self.horizon,
+                missing=self.config.task.missing,
+            )
+        if not len(self._windows[part]):
             raise DataError(count_windows(self.table, self.config).reason)
-        return found
+        return self._windows[part]
+
+    @cached_property
+    def _windows(self) -> dict[Part, WindowIndex]:
+        """Parts that were asked for: each forecaster of a run asks again, and the list of a long table takes time."""
+        return {}
 
     def source(self, device: torch.device | str = "cpu") -> WindowSource:
         """The scaled values on a device."""

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from timellm.config import AutoformerConfig
 from timellm.forecasters.autocorrelation import AutoCorrelation
 from timellm.forecasters.decomposition import check_moving_average, decompose
+from timellm.forecasters.protocol import settings_of
 from timellm.forecasters.trained import BuildJob, NetworkForecaster
 
 
@@ -69,9 +70,7 @@ class AutoformerForecaster(NetworkForecaster):
     @classmethod
     def build(cls, job: BuildJob) -> nn.Module:
         """The network; see `Autoformer`."""
-        settings = job.config.forecaster
-        assert isinstance(settings, AutoformerConfig)
-        return Autoformer(settings, context=job.context, horizon=job.horizon)
+        return Autoformer(settings_of(job.config, AutoformerConfig), context=job.context, horizon=job.horizon)
 
 
 class _EncoderLayer(nn.Module):

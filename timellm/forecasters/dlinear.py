@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from timellm.config import DLinearConfig
 from timellm.forecasters.decomposition import check_moving_average, decompose
+from timellm.forecasters.protocol import settings_of
 from timellm.forecasters.trained import BuildJob, NetworkForecaster
 
 
@@ -42,6 +43,4 @@ class DLinearForecaster(NetworkForecaster):
     @classmethod
     def build(cls, job: BuildJob) -> nn.Module:
         """The network; see `DLinear`."""
-        settings = job.config.forecaster
-        assert isinstance(settings, DLinearConfig)
-        return DLinear(settings, context=job.context, horizon=job.horizon)
+        return DLinear(settings_of(job.config, DLinearConfig), context=job.context, horizon=job.horizon)

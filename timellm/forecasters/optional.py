@@ -1,22 +1,11 @@
-"""What forecasters with optional packages share: their settings, and packages that are found or said to be missing."""
+"""Packages that only some forecasters need: found, or one line on how to install them."""
 
 from __future__ import annotations
 
 import importlib
 from types import ModuleType
-from typing import TypeVar
 
-from timellm.config import ForecasterConfig, RunConfig
 from timellm.errors import ConfigError
-
-S = TypeVar("S", bound=ForecasterConfig)
-
-
-def settings_of(config: RunConfig, section: type[S]) -> S:
-    """The settings of a forecaster, whose configuration it must be."""
-    found: ForecasterConfig = config.forecaster
-    assert isinstance(found, section), f"the configuration is of '{config.kind}'"
-    return found
 
 
 def import_optional(module: str, *, title: str, install: str) -> ModuleType:

@@ -20,6 +20,7 @@ from transformers import PatchTSTForPrediction
 
 from timellm.config import PatchTSTConfig
 from timellm.errors import ConfigError
+from timellm.forecasters.protocol import settings_of
 from timellm.forecasters.trained import BuildJob, NetworkForecaster
 
 
@@ -67,9 +68,7 @@ class PatchTSTForecaster(NetworkForecaster):
     @classmethod
     def build(cls, job: BuildJob) -> nn.Module:
         """The network; see `PatchTST`."""
-        settings = job.config.forecaster
-        assert isinstance(settings, PatchTSTConfig)
-        return PatchTST(settings, context=job.context, horizon=job.horizon)
+        return PatchTST(settings_of(job.config, PatchTSTConfig), context=job.context, horizon=job.horizon)
 
 
 def _check(settings: PatchTSTConfig, context: int) -> None:

@@ -8,24 +8,33 @@ Shapes: W windows, H horizon.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 
-from timellm.config import RunConfig
+from timellm.config import ForecasterConfig, RunConfig
 from timellm.data.prepared import PreparedData
 from timellm.data.windows import WindowIndex
 from timellm.training.progress import OnProgress, ShouldStop, ignore_progress, never_stop
 
+S = TypeVar("S", bound=ForecasterConfig)
 OnBatch = Callable[[int], None]
 """Is called with the number of windows that are done."""
 
 
 def ignore_batch(_: int) -> None:
     """For callers that do not watch."""
+
+
+def settings_of(config: RunConfig, section: type[S]) -> S:
+    """The settings of a forecaster, whose configuration it must be."""
+    found: ForecasterConfig = config.forecaster
+    assert isinstance(found, section), f"the configuration is of '{config.kind}'"
+    return found
 
 
 @dataclass(frozen=True)
@@ -52,6 +61,24 @@ class FitReport:
     """More numbers for the run's summary, by name: JSON values."""
     notes: tuple[str, ...] = ()
     """What the reader of the results should know."""
+
+
+class OneRow(ABC):
+    """What a forecaster has that is one row of a leaderboard, and reads no more than the context."""
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """As a leaderboard shows it."""
+
+    @property
+    def past_rows(self) -> int:
+        """Never more than the context."""
+        return 0
+
+    def rows(self) -> dict[str, Self]:
+        """Itself."""
+        return {self.name: self}
 
 
 class Forecaster(Protocol):

@@ -29,8 +29,8 @@ class Kind:
     """What it is, in a sentence."""
     code: str
     """`module:class`."""
-    file: str | None = None
-    """File of a run's folder that holds it, of a kind that other runs have beside their own."""
+    file: str = "adapter.safetensors"
+    """File of a run's folder that holds it; that of the kinds that train is the usual one."""
     quick: bool = False
     """Fitted and scored in seconds, so that every run has it beside its own forecaster."""
     attention: bool = False
@@ -93,6 +93,7 @@ _ALL = (
         "AutoETS",
         "Exponential smoothing, fitted to each window on its own. It forecasts as many windows as its time allows.",
         "statistical:ETSForecaster",
+        file="statistical.json",
         extra="statistical",
     ),
     Kind(
@@ -100,6 +101,7 @@ _ALL = (
         "AutoTheta",
         "The theta method, fitted to each window on its own. It forecasts as many windows as its time allows.",
         "statistical:ThetaForecaster",
+        file="statistical.json",
         extra="statistical",
     ),
     Kind(
@@ -107,6 +109,7 @@ _ALL = (
         "Fracast",
         "A small model that was trained on other series; its weights come with its package.",
         "zero_shot_fracast:FracastForecaster",
+        file="zero_shot.json",
         extra="zero-shot",
     ),
     Kind(
@@ -114,12 +117,14 @@ _ALL = (
         "TimesFM 2.5",
         "A model of 200 million weights trained on other series, perhaps on this one. Its weights are fetched.",
         "zero_shot_timesfm:TimesFMForecaster",
+        file="zero_shot.json",
     ),
     Kind(
         "chronos",
         "Chronos-2",
         "A model of 120 million weights trained on other series, perhaps on this one. Its weights are fetched.",
         "zero_shot_chronos:ChronosForecaster",
+        file="zero_shot.json",
         extra="zero-shot",
     ),
     Kind(

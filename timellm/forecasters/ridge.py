@@ -28,7 +28,7 @@ from timellm.data.gaps import Past
 from timellm.data.prepared import PreparedData
 from timellm.data.windows import WindowIndex
 from timellm.errors import CheckpointError
-from timellm.forecasters.protocol import FitJob, FitReport, Forecaster, OnBatch, ignore_batch
+from timellm.forecasters.protocol import FitJob, FitReport, OnBatch, OneRow, ignore_batch
 from timellm.training.checkpoint import check_companions, companions
 from timellm.training.progress import Progress
 from timellm.training.tensorfile import read_tensors, write_tensors
@@ -44,7 +44,7 @@ _REMEDY = "fit the run again"
 
 
 @dataclass(frozen=True)
-class Ridge:
+class Ridge(OneRow):
     """A fitted map."""
 
     weights_FH: np.ndarray
@@ -58,15 +58,6 @@ class Ridge:
     def name(self) -> str:
         """As a leaderboard shows it."""
         return NAME
-
-    @property
-    def past_rows(self) -> int:
-        """The lags that have a weight."""
-        return len(self.weights_FH) - 1
-
-    def rows(self) -> dict[str, Forecaster]:
-        """One row."""
-        return {NAME: self}
 
     @classmethod
     def fit(cls, prepared: PreparedData, job: FitJob) -> tuple[Self | None, FitReport]:

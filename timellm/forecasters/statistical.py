@@ -14,9 +14,8 @@ from __future__ import annotations
 
 import time
 import warnings
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -31,8 +30,8 @@ from timellm.data.windows import WindowIndex
 from timellm.errors import CheckpointError
 from timellm.forecasters.contexts import contexts_of
 from timellm.forecasters.cutoffs import Cutoffs
-from timellm.forecasters.optional import import_optional, settings_of
-from timellm.forecasters.protocol import FitJob, FitReport, OnBatch, ignore_batch
+from timellm.forecasters.optional import import_optional
+from timellm.forecasters.protocol import FitJob, FitReport, OnBatch, OneRow, ignore_batch, settings_of
 from timellm.installation import install_command
 from timellm.training.progress import Progress
 from timellm.training.sealed import read_sealed_json, write_sealed_json
@@ -56,7 +55,7 @@ class Plan:
     cutoffs: Cutoffs
 
 
-class StatisticalForecaster(ABC):
+class StatisticalForecaster(OneRow):
     """A plan, and how many windows had no forecast, by reason."""
 
     title: ClassVar[str]
@@ -77,15 +76,6 @@ class StatisticalForecaster(ABC):
     def name(self) -> str:
         """As a leaderboard shows it."""
         return self.title
-
-    @property
-    def past_rows(self) -> int:
-        """Never more than the context."""
-        return 0
-
-    def rows(self) -> Mapping[str, Self]:
-        """Itself."""
-        return {self.name: self}
 
     @classmethod
     def fit(cls, prepared: PreparedData, job: FitJob) -> tuple[Self | None, FitReport]:
@@ -117,7 +107,9 @@ class StatisticalForecaster(ABC):
                 f" {window_s:.2g} s, and the budget is {settings.budget_s:g} s"
             )
         facts = {"season": season, "fitted_rows": rows, "window_s": window_s, "windows": chosen}
-        return cls(Plan(season, rows, cutoffs)), FitReport(time.monotonic() - started, facts=facts, notes=tuple(notes))
+        fitted = cls(Plan(season, rows, cutoffs))
+        fitted.save(job.folder)
+        return fitted, FitReport(time.monotonic() - started, facts=facts, notes=tuple(notes))
 
     def predict(self, prepared: PreparedData, index: WindowIndex, *, on_batch: OnBatch = ignore_batch) -> np.ndarray:
         """Forecasts [W, H] of the windows in `index`, float64 in original units.

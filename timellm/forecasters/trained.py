@@ -15,7 +15,7 @@ Shapes: B batch, T context, H horizon, W windows.
 from __future__ import annotations
 
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -30,7 +30,7 @@ from timellm.data.prepared import PreparedData
 from timellm.data.source import WindowSource
 from timellm.data.windows import WindowIndex
 from timellm.errors import ConfigError
-from timellm.forecasters.protocol import FitJob, FitReport, Forecaster, OnBatch, ignore_batch
+from timellm.forecasters.protocol import FitJob, FitReport, OnBatch, OneRow, ignore_batch
 from timellm.forecasters.registry import kind_of
 from timellm.training.checkpoint import device_of, load_adapter, save_adapter
 from timellm.training.evaluation import forecast_windows
@@ -61,7 +61,7 @@ class BuildStoppedError(Exception):
     """`build` found that the user had stopped the run."""
 
 
-class NetworkForecaster(ABC):
+class NetworkForecaster(OneRow):
     """A trained network, and the configuration that it was trained with."""
 
     def __init__(self, network: nn.Module, config: RunConfig, *, accelerator: Accelerator | None = None) -> None:
@@ -81,7 +81,7 @@ class NetworkForecaster(ABC):
             BuildStoppedError: the user stopped the run meanwhile.
         """
 
-    def write_extras(self, folder: Path) -> None:  # noqa: B027 - most kinds keep nothing more
+    def write_extras(self, folder: Path) -> None:
         """Write what this kind keeps beside its weights, after training; the main process alone calls it."""
 
     @classmethod
@@ -134,15 +134,6 @@ class NetworkForecaster(ABC):
     def name(self) -> str:
         """As a leaderboard shows it."""
         return kind_of(self.config.kind).title
-
-    @property
-    def past_rows(self) -> int:
-        """The context."""
-        return self.config.task.context
-
-    def rows(self) -> dict[str, Forecaster]:
-        """One row."""
-        return {self.name: self}
 
     def predict(self, prepared: PreparedData, index: WindowIndex, *, on_batch: OnBatch = ignore_batch) -> np.ndarray:
         """Forecasts [W, H] of the windows in `index`, float64 in original units; NaN where a context misses values.

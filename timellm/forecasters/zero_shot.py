@@ -14,8 +14,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -28,8 +28,8 @@ from timellm.data.prepared import PreparedData
 from timellm.data.windows import WindowIndex
 from timellm.errors import CheckpointError
 from timellm.forecasters.contexts import contexts_of
-from timellm.forecasters.optional import import_optional, settings_of
-from timellm.forecasters.protocol import FitJob, FitReport, OnBatch, ignore_batch
+from timellm.forecasters.optional import import_optional
+from timellm.forecasters.protocol import FitJob, FitReport, OnBatch, OneRow, ignore_batch, settings_of
 from timellm.installation import install_command
 from timellm.training.progress import Progress
 from timellm.training.sealed import read_sealed_json, write_sealed_json
@@ -51,7 +51,7 @@ class Source:
     """SHA-256 of the weights in a local folder."""
 
 
-class ZeroShotForecaster(ABC):
+class ZeroShotForecaster(OneRow):
     """A loaded foundation model, and where its weights came from."""
 
     title: ClassVar[str]
@@ -94,15 +94,6 @@ class ZeroShotForecaster(ABC):
         """As a leaderboard shows it."""
         return self.title
 
-    @property
-    def past_rows(self) -> int:
-        """Never more than the context."""
-        return 0
-
-    def rows(self) -> Mapping[str, Self]:
-        """Itself."""
-        return {self.name: self}
-
     @classmethod
     def install(cls) -> str:
         """The command that installs the package."""
@@ -122,6 +113,7 @@ class ZeroShotForecaster(ABC):
             return None, FitReport(0.0, stopped=True)
         job.on_progress(Progress("loading", message=cls.title))
         forecaster = cls._opened(settings.weights)
+        forecaster.save(job.folder)
         return forecaster, FitReport(
             time.monotonic() - started,
             facts=asdict(forecaster.source),

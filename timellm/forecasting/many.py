@@ -34,7 +34,6 @@ from timellm.data.windows import Scaler, WindowIndex
 from timellm.errors import DataError
 from timellm.forecasters.registry import kind_of
 from timellm.forecasting.fitted import FittedRun
-from timellm.training.checkpoint import ADAPTER
 from timellm.training.memory import EVALUATION_BATCH
 
 _ABOUT = "_forecast.json"
@@ -121,9 +120,9 @@ def prepare(run_dir: str | Path, data: str | Path, out: str | Path, *, device: s
     if kind_of(config.kind).quick:  # loaded at once; it may read more than the context
         rows = max(rows, kind_of(config.kind).load().load(folder.path, config).past_rows)
     reading = Reading(rows, table.frequency, config.task.missing == "interpolate", _BATCHES_A_CHUNK * EVALUATION_BATCH)
-    adapter = folder.path / ADAPTER
+    fitted = folder.path / kind_of(config.kind).file
     about = {
-        "adapter": hashlib.sha256(adapter.read_bytes()).hexdigest() if adapter.is_file() else None,
+        "adapter": hashlib.sha256(fitted.read_bytes()).hexdigest() if fitted.is_file() else None,
         "files": found,
         "reading": asdict(reading),
     }

@@ -57,11 +57,10 @@ class QuickForecasters:
             try:
                 fitted, report = kind.load().fit(prepared, job)
             except TimeLLMError as error:
-                notes.append(f"There is no {kind.title} beside it: {error}.")
+                notes.append(f"{kind.title} was left out: {error}.")
                 continue
             notes.extend(report.notes)
             if fitted is not None:
-                fitted.save(folder)
                 rows |= fitted.rows()
                 seconds[kind.name] = time.monotonic() - started
         return cls(rows, seconds, tuple(notes))
@@ -75,7 +74,7 @@ class QuickForecasters:
         """
         rows: dict[str, Forecaster] = {}
         for kind in _quick_kinds(config):
-            if kind.file is not None and (folder / kind.file).is_file():
+            if (folder / kind.file).is_file():
                 rows |= kind.load().load(folder, config.updated(kind=kind.name)).rows()
         return cls(rows, {})
 

@@ -12,6 +12,7 @@ import collections
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from accelerate import Accelerator
@@ -27,6 +28,7 @@ from timellm.evaluation.window_errors import WINDOW_ERRORS, writing_window_error
 from timellm.evaluation.windows import Reference, ScoredWindows
 from timellm.forecasters.protocol import Forecaster
 from timellm.forecasting.artifacts import RunFolder
+from timellm.forecasting.quick import QuickForecasters
 from timellm.training.loop import peak_memory_mib
 from timellm.training.memory import EVALUATION_BATCH, evaluated_windows
 from timellm.training.processes import numbers_from_main
@@ -37,17 +39,23 @@ BATCH = 8 * EVALUATION_BATCH
 
 
 @dataclass(frozen=True)
-class Contest:
+class ScoredModels:
     """The models that are scored on the same windows."""
 
     own: Forecaster
     """The run's own; its forecasts are kept."""
-    rows: Mapping[str, Forecaster]
-    """Every model by the name of its row, the run's own among them."""
+    others: Mapping[str, Forecaster]
+    """Every other model by the name of its row."""
+
+    @classmethod
+    def of(cls, own: Forecaster, quick: QuickForecasters) -> Self:
+        """A run's own forecaster, with its other rows if it has several, and the quick ones beside it."""
+        rows = {**own.rows(), **quick.rows}
+        return cls(own, {name: row for name, row in rows.items() if name != own.name})
 
 
 def score_test_part(
-    contest: Contest,
+    models: ScoredModels,
     prepared: PreparedData,
     folder: RunFolder,
     *,
@@ -68,7 +76,7 @@ def score_test_part(
     season = season_length(prepared.table.frequency)
     reference = Reference.of(prepared, season=season)
     scored = ScoredWindows.of(prepared, index, season=season, season_name=season_name(prepared.table.frequency))
-    accumulator = ScoreAccumulator(reference, scored, contest.own.name)
+    accumulator = ScoreAccumulator(reference, scored, models.own.name)
     actual = sliding_window_view(prepared.table.values.to_numpy(np.float64), prepared.horizon, axis=0)
     started = time.monotonic()
 
@@ -91,23 +99,22 @@ def score_test_part(
                     raise _StoppedError
 
             part = index.part(begin, begin + BATCH * processes)
-            yield part, contest.own.predict(prepared, part, on_batch=on_batch)
+            yield part, models.own.predict(prepared, part, on_batch=on_batch)
 
     try:
         if not main:
             collections.deque(parts(), maxlen=0)
             return None
         with (
-            folder.writing_test_forecasts(prepared) as forecasts,
+            folder.writing_test_forecasts(prepared) as kept,
             writing_window_errors(folder.path / WINDOW_ERRORS, reference=reference, scored=scored) as errors,
         ):
             for part, own_BH in parts():
-                others = {name: row for name, row in contest.rows.items() if name != contest.own.name}
-                models = {contest.own.name: own_BH}
-                models |= {name: row.predict(prepared, part) for name, row in others.items()}
-                batch = ForecastBatch(part.channel, part.origin, actual[part.origin, part.channel], models)
+                forecasts = {name: row.predict(prepared, part) for name, row in models.others.items()}
+                forecasts[models.own.name] = own_BH
+                batch = ForecastBatch(part.channel, part.origin, actual[part.origin, part.channel], forecasts)
                 errors.write(batch, accumulator.add(batch))
-                forecasts.write(part, own_BH)
+                kept.write(part, own_BH)
     except _StoppedError:
         return None
     scores = accumulator.scores()

@@ -40,6 +40,8 @@ def others_of(results: Results) -> tuple[OtherRun, ...]:
     own = results.scores()
     taken = set(own.models)
     for run in store().runs(_LOOKED_AT):
+        if len(found) == _MOST:
+            break
         if run.id == results.run.id or run.active or not _same_windows(run, own):
             continue
         try:
@@ -52,16 +54,15 @@ def others_of(results: Results) -> tuple[OtherRun, ...]:
         name = name if name not in taken else f"{name} ({run.id[-5:]})"
         taken.add(name)
         found.append(OtherRun(name, run.run_dir, scores))
-    return tuple(found[:_MOST])
+    return tuple(found)
 
 
-def drawn_first(results: Results, metric: str) -> tuple[str, ...]:
-    """Models in the order in which charts take them: those of other runs, which the user has made, then the best."""
-    from timellm.evaluation.others import with_others
+def drawn_first(scores: Scores, others: tuple[OtherRun, ...], metric: str) -> tuple[str, ...]:
+    """Models in the order in which charts take them: those of other runs, which the user has made, then the best.
 
-    others = others_of(results)
-    ranked = names_in_order(with_others(results.scores(), others), metric)
-    return (*(other.name for other in others), *ranked)
+    `scores` are those of all models, the other runs' among them.
+    """
+    return (*(other.name for other in others), *names_in_order(scores, metric))
 
 
 def _same_windows(run: Run, scores: Scores) -> bool:
@@ -73,13 +74,15 @@ def _same_errors(one: Scores, other: Scores) -> bool:
     return one.own != other.own and math.isclose(mine, theirs, rel_tol=1e-9)
 
 
-def forecasts_of_others(results: Results, channel: str, *, cutoff: pd.Timestamp | None) -> dict[str, pd.Series]:
-    """The forecasts that other runs on the same windows made after a cut-off, or beyond the data, by model.
+def forecasts_of_others(
+    others: tuple[OtherRun, ...], channel: str, *, cutoff: pd.Timestamp | None
+) -> dict[str, pd.Series]:
+    """The forecasts that other runs made of a channel after a cut-off, or beyond the data, by model.
 
     A run whose forecasts cannot be read is left out: its own page says why.
     """
     found = {}
-    for other in others_of(results):
+    for other in others:
         theirs = Results(store().get(other.folder.name))
         try:
             if cutoff is None:
@@ -97,7 +100,9 @@ def forecasts_of_others(results: Results, channel: str, *, cutoff: pd.Timestamp 
 
 
 @st.cache_data(max_entries=64, show_spinner="Comparing …")
-def _compared(run_dir: str, ended: str, _others: tuple[OtherRun, ...], names: tuple[str, ...], own: str, metric: str):  # type: ignore[no-untyped-def]
+def _compared(
+    run_dir: str, ended: str, _others: tuple[OtherRun, ...], names: tuple[str, ...], own: str, metric: str
+) -> tuple[Comparison, ...]:
     from pathlib import Path
 
     from timellm.evaluation.others import compare_with_others
@@ -115,17 +120,13 @@ def compared(results: Results, others: tuple[OtherRun, ...], metric: str) -> tup
     return (*kept, *_compared(str(results.run.run_dir), str(results.run.ended), others, names, own, metric))
 
 
-def offer(results: Results, verdict: Verdict) -> None:
-    """Buttons that start another forecaster on the same table and task: what the verdict advises, and the rest."""
+def offer(results: Results, others: tuple[OtherRun, ...], verdict: Verdict) -> None:
+    """What the verdict advises, and buttons that start another forecaster on the same table and task."""
     run = results.run
     running = {one.config.kind: one for one in store().runs(_LOOKED_AT) if one.active and _same_task(one, run)}
     with st.container(horizontal=True, vertical_alignment="center"):
-        advised = _kind_called(verdict.rival) if verdict.action == "use" else None
-        if advised is not None and advised.name != run.config.kind:
-            st.button(
-                f"Use {verdict.rival}", type="primary", icon=":material/bolt:", on_click=_start, args=(run, advised),
-                help="Makes it a run of its own on this table, with forecasts to download. It takes seconds.",
-            )  # fmt: skip
+        if verdict.action == "use" and verdict.rival is not None:
+            _advised(run, others, verdict.rival)
         with st.popover("Compare with …", icon=":material/add_chart:"):
             st.caption("Each becomes a run of its own, on the same table, split, context and horizon.")
             for kind in REGISTRY.values():
@@ -162,9 +163,17 @@ def _same_task(one: Run, other: Run) -> bool:
     return (mine.data.path, mine.task) == (theirs.data.path, theirs.task)
 
 
-def _kind_called(model: str | None) -> Kind | None:
-    """The kind whose row has this name; the simple forecasts have a row for each rule."""
-    if model is None:
-        return None
-    named = next((kind for kind in REGISTRY.values() if kind.title == model), None)
-    return named or REGISTRY["naive"]
+def _advised(run: Run, others: tuple[OtherRun, ...], model: str) -> None:
+    """The way to the model that the verdict advises: to its run, or a button that makes it one."""
+    there = next((other for other in others if other.name == model), None)
+    if there is not None:
+        page = {"run": there.folder.name}
+        st.page_link("forecast.py", label=f"Use {plain(model)}", icon=":material/bolt:", query_params=page)
+        return
+    # A row of this run that is no kind's title is one of the simple rules.
+    kind = next((kind for kind in REGISTRY.values() if kind.title == model), REGISTRY["naive"])
+    if kind.name != run.config.kind:
+        st.button(
+            f"Use {model}", type="primary", icon=":material/bolt:", on_click=_start, args=(run, kind),
+            help="Makes it a run of its own on this table, with forecasts to download. It takes seconds.",
+        )  # fmt: skip

@@ -90,22 +90,20 @@ def keep(form: Form) -> None:
 
 
 def _reset(form: Form) -> None:
-    settings = {name: form.defaults.settings()[name] for name in _SETTINGS} | {
-        "backbone": form.defaults.model.backbone,
-        "channels": [],
-    }
+    usual = form.defaults.settings()
+    settings = {name: usual[name] for name in (*_SETTINGS, "backbone")} | {"channels": []}
     setup.put(form, settings | {"name": ""} | {name: _USUAL[name] for name in ("kind", "where", "workers")})
     st.session_state[keys.setting(form.table_id, "preset")] = PRESETS[0].name
 
 
 def _choices(form: Form) -> dict[str, Any]:
     """What differs from the defaults, as JSON has it."""
-    found = {}
+    found, defaults = {}, form.defaults.settings()
     for name in (*_KEPT, *_OTHERS):
         value = st.session_state.get(keys.setting(form.table_id, name))
-        usual = form.defaults.settings().get(name) if name in _KEPT else _USUAL.get(name)
+        usual = defaults[name] if name in _KEPT else _USUAL.get(name)
         if name == "catalogue":
-            usual = form.defaults.model.backbone
+            usual = defaults["backbone"]
         if value not in (None, "", [], usual):
             found[name] = value
     if st.session_state.get(keys.in_address("face")["key"]) == keys.FACES[1]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
 
 from timellm.evaluation.leaderboard import leaderboard
-from timellm.ui.words import METRIC_HELP, METRICS
+from timellm.ui.words import METRIC_HELP, METRICS, plain
 
 if TYPE_CHECKING:
     from timellm.evaluation.scores import Scores
@@ -72,15 +72,13 @@ def board(scores: Scores, metric: str, comparisons: Mapping[str, Comparison]) ->
     return pd.concat([frame, others.reset_index(drop=True)], axis=1)
 
 
-def names_in_order(scores: Scores, metric: str) -> Iterable[str]:
+def names_in_order(scores: Scores, metric: str) -> tuple[str, ...]:
     """Models, best first."""
     return tuple(row.model for row in leaderboard(scores, metric))
 
 
 def show_verdict(verdict: Verdict) -> None:
     """The verdict in a box whose colour and icon say how it came out."""
-    from timellm.ui.words import plain
-
     icon = _ICONS.get(verdict.outcome, ":material/info:")
     box = st.warning if verdict.outcome == "worse" else st.success if verdict.outcome == "best" else st.info
     box(plain(verdict.sentence()), icon=icon)

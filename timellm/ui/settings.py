@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, get_args, get_origin
 
 import annotated_types
@@ -61,7 +62,7 @@ class Form:
     @property
     def usual(self) -> RunConfig:
         """The settings suggested for the chosen forecaster."""
-        return self.defaults if self.kind == self.defaults.kind else self.defaults.updated(kind=self.kind)
+        return self.defaults if self.kind == self.defaults.kind else _of_kind(self.defaults, self.kind)
 
     def default(self, name: str) -> Any:
         """What a setting is when nobody changes it."""
@@ -112,6 +113,12 @@ class Form:
         """
         names = [name for fields in sections(self.kind).values() for name in fields.model_fields if name != "kind"]
         return self.usual.updated(**{name: self.value(name) for name in names} | settings)
+
+
+@lru_cache(maxsize=64)
+def _of_kind(config: RunConfig, kind: str) -> RunConfig:
+    """Asked for by each widget of the form, and each time the whole configuration would be checked."""
+    return config.updated(kind=kind)
 
 
 def _limits(name: str, kind: str) -> dict[str, Any]:
