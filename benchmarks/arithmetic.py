@@ -12,8 +12,8 @@ import torch
 
 from benchmarks.contenders import D_FF, D_MODEL, HEADS, PROTOTYPES, Task
 from timellm.config import ModelConfig
-from timellm.model.shape import backbone_shape
-from timellm.training.arithmetic import prototype_operations, window_operations
+from timellm.forecasters.time_llm.shape import backbone_shape
+from timellm.sizing.arithmetic import prototype_operations, window_operations
 
 
 def step_flops(task: Task, *, batch: int, prompt_tokens: float, shared_tokens: float) -> float:

@@ -50,9 +50,9 @@ class Contender:
 def ours(task: Task, **settings: object) -> Contender:
     """This package, with the defaults of its configuration but for `settings`."""
     from timellm.config import ModelConfig, TrainingConfig
-    from timellm.model.backbone import load_backbone
-    from timellm.model.network import TimeLLM
-    from timellm.model.patching import instance_norm
+    from timellm.forecasters.time_llm.backbone import load_backbone
+    from timellm.forecasters.time_llm.network import TimeLLM
+    from timellm.forecasters.time_llm.patching import instance_norm
     from timellm.training.allocator import keep_freed_memory
     from timellm.training.loop import optimizer_for
 
@@ -76,8 +76,8 @@ def ours(task: Task, **settings: object) -> Contender:
 def faithful(task: Task) -> Contender:
     """This package as close to the paper as it goes, in float32."""
     return ours(
-        task, prototype_source="map", prompt_style="paper", statistic_digits=0, lags="circular",
-        attention_dropout=0.1, round_patches=True, backbone_dtype="float32",
+        task, prototype_source="map", attention_scores="dot", linear_path="none", prompt_style="paper",
+        statistic_digits=0, lags="circular", attention_dropout=0.1, round_patches=True, backbone_dtype="float32",
     )  # fmt: skip
 
 

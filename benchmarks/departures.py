@@ -26,9 +26,9 @@ from timellm.config import RunConfig, parse_setting
 from timellm.data.prepared import PreparedData
 from timellm.data.samples import samples
 from timellm.data.table import load_table
-from timellm.model.backbone import load_backbone
-from timellm.model.network import TimeLLM
-from timellm.model.patching import instance_norm
+from timellm.forecasters.time_llm.backbone import load_backbone
+from timellm.forecasters.time_llm.network import TimeLLM
+from timellm.forecasters.time_llm.patching import instance_norm
 from timellm.pipeline import in_force
 from timellm.training.evaluation import forecast_windows
 from timellm.training.loop import TrainingWindows, train
@@ -112,15 +112,15 @@ def measure(trial: Trial, base: RunConfig, *, windows: int) -> dict[str, Any]:
         "mae": float(np.mean(np.abs(error_WH))),
         "validation_mse": trained.best_validation_loss,
         "best_step": trained.best_step,
-        "prompt_tokens": prompt_tokens(network, context_WT[:200]),
+        "prompt_tokens": prompt_tokens(network, context_WT[:200], *source.told(test.origin[:200])),
         "cpu_seconds_per_step": float(np.median(np.diff(step_ends))),
         "seconds": seconds,
     }
 
 
-def prompt_tokens(network: TimeLLM, context_WT: np.ndarray) -> float:
+def prompt_tokens(network: TimeLLM, context_WT: np.ndarray, told: list[str] | None = None) -> float:
     """Tokens of a prompt, on average."""
-    texts = network.template.texts(instance_norm(torch.as_tensor(context_WT))[0])
+    texts = network.template.texts(instance_norm(torch.as_tensor(context_WT))[0], told)
     return float(np.mean([len(ids) for ids in network.reader.backbone.token_ids(texts)]))
 
 
@@ -131,19 +131,25 @@ def base_config(table: str, settings: dict[str, Any]) -> RunConfig:
     return in_force(config, load_table(config.data))
 
 
-def main() -> None:
-    """Measure every row and print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+def rows_parser(doc: str) -> argparse.ArgumentParser:
+    """The arguments of every benchmark that measures rows on one table; `doc` is its module's docstring."""
+    parser = argparse.ArgumentParser(description=doc.split("\n\n")[0])
     parser.add_argument("table")
     parser.add_argument("--context", type=int, default=96)
     parser.add_argument("--horizon", type=int, default=96)
     parser.add_argument("--steps", type=int, default=100)
-    parser.add_argument("--windows", type=int, default=1000, help="test windows scored, evenly spaced")
-    parser.add_argument("--seeds", default="0,1")
-    parser.add_argument("--rates", default="0.0005,0.002,0.008", help="learning rates tried for both prototype kinds")
     parser.add_argument("--set", dest="settings", action="append", default=[], metavar="key=value")
     parser.add_argument("--only", default="", help="measure only rows whose name holds this")
     parser.add_argument("--out", type=Path, help="CSV file, written after each row")
+    return parser
+
+
+def main() -> None:
+    """Measure every row and print the table."""
+    parser = rows_parser(__doc__)
+    parser.add_argument("--windows", type=int, default=1000, help="test windows scored, evenly spaced")
+    parser.add_argument("--seeds", default="0,1")
+    parser.add_argument("--rates", default="0.0005,0.002,0.008", help="learning rates tried for both prototype kinds")
     options = parser.parse_args()
 
     changed = dict(map(parse_setting, options.settings))

@@ -14,10 +14,10 @@ from typing import Any
 from timellm.config import RunConfig
 from timellm.data.samples import find_sample
 from timellm.data.table import load_table
-from timellm.training.estimate import Surroundings, estimate
-from timellm.training.machine import measured_facts
-from timellm.training.memory import TableSize
-from timellm.training.trial import Trial, trial
+from timellm.sizing.estimate import Surroundings, estimate
+from timellm.sizing.machine import measured_facts
+from timellm.sizing.memory import TableSize
+from timellm.sizing.trial import Trial, trial
 
 _TABLE = find_sample("melbourne-pedestrians").path
 _DESCRIPTION = "Pedestrians counted each hour at three places in the middle of Melbourne in 2016."

@@ -49,7 +49,7 @@ def prepare(home: Path, runs: int) -> None:
     """Fill a workspace: runs with results on the samples, and `runs` rows in all; takes a minute or two."""
     os.environ["TIMELLM_HOME"] = str(home)
     from timellm.config import RunConfig
-    from timellm.jobs.store import Store
+    from timellm.jobs.store.run_store import Store
     from timellm.jobs.worker import work
     from timellm.pipeline import fit
     from timellm.workspace import samples_folder

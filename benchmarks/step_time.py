@@ -148,7 +148,7 @@ def _windows(task: Task, count: int) -> tuple[torch.Tensor, torch.Tensor]:
 def _cut_backbone(arguments: argparse.Namespace, scratch: Path) -> str:
     """A float32 copy of the backbone's first layers: the peer takes all layers that a folder has."""
     from timellm.config import ModelConfig
-    from timellm.model.backbone import load_backbone
+    from timellm.forecasters.time_llm.backbone import load_backbone
 
     config = ModelConfig(backbone=arguments.backbone, layers=arguments.layers, backbone_dtype="float32")
     backbone = load_backbone(config, device="cpu")

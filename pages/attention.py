@@ -28,6 +28,13 @@ kind = kind_of(results.run.config.kind)
 if not kind.attention:
     st.info(f"{kind.title} has no attention over text prototypes. Choose a Time-LLM run.", icon=":material/info:")
     st.stop()
+if results.run.config.model.reprogramming == "linear":
+    st.info(
+        "In this run a linear map rewrites the patches (reprogramming: linear), so there is no attention over text "
+        "prototypes to show. Choose a run with reprogramming: prototypes.",
+        icon=":material/info:",
+    )
+    st.stop()
 with explained("The attention of this run cannot be shown"):
     table, context = results.table(), results.run.config.task.context
     with where:

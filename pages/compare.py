@@ -3,8 +3,8 @@
 import streamlit as st
 
 from timellm.errors import RunNotFoundError
-from timellm.jobs.comparison import compare
-from timellm.jobs.launcher import tend
+from timellm.jobs.local.launcher import supervise
+from timellm.jobs.store.comparison import compare
 from timellm.ui import comparing
 from timellm.ui.errors import explained, nothing_here, without_server_paths
 from timellm.ui.loaders import store
@@ -15,7 +15,7 @@ _TICK_S = 5.0  # every redraw takes from the two cores that train
 st.title("Compare")
 
 with explained("The list of runs cannot be read"):
-    tend(store())
+    supervise(store())
     if not store().runs(1):
         nothing_here(
             "There is no run yet. Choose a table and start fine-tuning; two runs can be compared.",

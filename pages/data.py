@@ -55,8 +55,8 @@ with chart:
     found = gaps(table.values[channel])
     notes = [thinning_note(rows)]
     if found:
-        gaps = "1 gap is marked" if len(found) == 1 else f"{len(found):,} gaps are marked"
-        notes.append(f"{gaps}; the longest has {found[0][2]:,} {'row' if found[0][2] == 1 else 'rows'}.")
+        marked = "1 gap is marked" if len(found) == 1 else f"{len(found):,} gaps are marked"
+        notes.append(f"{marked}; the longest has {found[0][2]:,} {'row' if found[0][2] == 1 else 'rows'}.")
     st.caption(" ".join(filter(None, notes)))
     if channels > 1:
         st.markdown("**All channels**")

@@ -66,13 +66,13 @@ with summary, st.container(border=True):
         "Name", placeholder=usual_name, max_chars=120, key=keys.setting(table_id, "name"), persist_state="session"
     )
     if config is not None:
-        setup.what_is_told(config, table_id)
+        setup.what_is_told(config, table_id, table)
     waiting = refill.edited_run(table_id)
     where = place.Place(waiting.on_cluster, waiting.workers) if waiting else place.choose(table_id)
     promise = None
     if counts is not None:
         usable.said(form, counts)
-    if config is not None and counts is not None and not missing and REGISTRY[config.kind].language_model:
+    if config is not None and counts is not None and not missing:
         windows = counts.parts["test"].usable
         promise = fit.card(form, config, table, test_windows=windows, here=not where.on_cluster)
     go = "Save the waiting run" if waiting else "Start fine-tuning"

@@ -1,10 +1,11 @@
 """Forecast: what comes next, and how did the model do where the answer is known?"""
 
+import pandas as pd
 import streamlit as st
 
 from timellm.data.exported import to_csv
 from timellm.evaluation.others import with_others
-from timellm.plots.forecast import backtest_chart, future_chart
+from timellm.plots.forecast import ADDED, LINEAR_PATH, backtest_chart, future_chart
 from timellm.plots.template import looks
 from timellm.ui import beside, charts, keys
 from timellm.ui.errors import explained
@@ -29,6 +30,12 @@ with explained("The forecast of this run cannot be shown"):
     others = beside.others_of(results)
     scores = with_others(results.scores(), others)
     drawn = looks(beside.drawn_first(scores, others, "mae"), forecasts.own)
+    path = results.linear_path()
+    apart = path is not None and st.toggle(
+        "Show what the language model adds",
+        help="The linear path is a ridge regression inside the model. The language model adds the rest.",
+        **keys.in_address("parts"),
+    )
     history_rows = max(config.task.context, 2 * config.task.horizon)
 
     if mode == "Future":
@@ -42,7 +49,11 @@ with explained("The forecast of this run cannot be shown"):
             st.stop()
         history = table.values[channel].iloc[-history_rows:]
         models = forecasts.future(channel, mine) | beside.forecasts_of_others(others, channel, cutoff=None)
-        charts.draw(future_chart, history, models, drawn, alt=f"Forecast of {channel} beyond the data")
+        linear = forecasts.by(path, channel, mine.index) if path and apart else None
+        charts.draw(
+            future_chart, history, {forecasts.own: mine} if apart else models, drawn, linear_path=linear,
+            alt=f"Forecast of {channel} beyond the data",
+        )  # fmt: skip
         st.caption(
             f"{len(mine):,} rows from {moment(mine.index[0])} to {moment(mine.index[-1])}, in the units of the data. "
             f"The last {len(history):,} measured rows are shown."
@@ -62,7 +73,12 @@ with explained("The forecast of this run cannot be shown"):
         number = cutoffs.get_loc(chosen)
         context, actual, models = windows.window(number, history=history_rows)
         models |= beside.forecasts_of_others(others, channel, cutoff=chosen)
-        charts.draw(backtest_chart, context, actual, models, drawn, alt=f"Test forecast of {channel}")
+        linear = forecasts.by(path, channel, actual.index) if path and apart else None
+        if apart:
+            models = {forecasts.own: models[forecasts.own]}
+        charts.draw(
+            backtest_chart, context, actual, models, drawn, linear_path=linear, alt=f"Test forecast of {channel}"
+        )
         st.caption(
             f"One of {len(cutoffs):,} test windows of this channel. The model was not trained on anything after the "
             "cut-off; the solid line shows the measured values."
@@ -71,6 +87,9 @@ with explained("The forecast of this run cannot be shown"):
         name = f"test-{results.run.id}-{cutoffs[number]:%Y%m%dT%H%M}.csv"
         shown = rows.drop(columns="unique_id").rename(columns={"ds": "Time", "y": "Measured", "yhat": forecasts.own})
 
+if linear is not None:
+    whole = pd.Series(shown[forecasts.own if mode != "Future" else "Forecast"].to_numpy(), linear.index)
+    shown = shown.assign(**{LINEAR_PATH: linear.to_numpy(), ADDED: (whole - linear).to_numpy()})
 st.download_button(
     "Download CSV, all channels" if mode == "Future" else "Download CSV of this window",
     to_csv(rows),

@@ -5,28 +5,32 @@ import streamlit as st
 from timellm.data.exported import to_csv
 from timellm.evaluation.comparisons import by_other
 from timellm.evaluation.judge import judge
+from timellm.evaluation.metrics import METRICS
 from timellm.evaluation.others import with_others
 from timellm.plots.metrics import MOST_CHANNELS, by_channel, by_step
 from timellm.plots.template import looks
-from timellm.ui import beside, charts, keys
+from timellm.ui import beside, charts, keys, twins
 from timellm.ui.errors import explained
 from timellm.ui.pickers import pick_results
 from timellm.ui.scoreboard import COLUMNS, board, show_verdict
-from timellm.ui.words import METRIC_HELP, METRICS, plain
+from timellm.ui.words import plain
 
 st.title("Metrics")
 
 which, measure = st.columns([3, 2], vertical_alignment="bottom")
 results = pick_results("metrics", which, what="metrics")
 with measure:
-    metric = st.selectbox("Metric", list(METRICS), format_func=METRICS.get, **keys.in_address("metric"))
-st.caption(METRIC_HELP[metric])
+    metric = st.selectbox(
+        "Metric", list(METRICS), format_func=lambda name: METRICS[name].title, **keys.in_address("metric")
+    )
+title = METRICS[metric].title
+st.caption(METRICS[metric].explanation)
 
 with explained("The metrics of this run cannot be shown"):
     others = beside.others_of(results)
     scores = with_others(results.scores(), others)
     comparisons = beside.compared(results, others, metric)
-    verdict = judge(scores, metric, comparisons=comparisons)
+    verdict = judge(scores, metric, comparisons=comparisons, adds_nothing=results.adds_nothing())
     show_verdict(verdict)
     beside.offer(results, others, verdict)
     st.header("Leaderboard", anchor=False)
@@ -40,32 +44,33 @@ with explained("The metrics of this run cannot be shown"):
     )
     for note in scores.notes:
         st.caption(f":material/info: {plain(note)}")
+    twins.show(results)
 
     drawn = looks(beside.drawn_first(scores, others, metric), scores.own)
     st.header("By horizon step", anchor=False)
-    charts.draw(by_step, scores.by_step, drawn, metric=metric, label=METRICS[metric], alt="Error by horizon step")
+    charts.draw(by_step, scores.by_step, drawn, metric=metric, label=title, alt="Error by horizon step")
     st.header("By channel", anchor=False)
     channels = scores.by_channel["channel"].nunique()
     if channels > MOST_CHANNELS:
         st.caption(f"The {MOST_CHANNELS} channels of {channels:,} on which {plain(scores.own)} does worst.")
-    charts.draw(by_channel, scores.by_channel, drawn, metric=metric, label=METRICS[metric], alt="Error by channel")
+    charts.draw(by_channel, scores.by_channel, drawn, metric=metric, label=title, alt="Error by channel")
     if len(drawn) < len(scores.models):
         st.caption("The best models are drawn; the table has all of them.")
     with st.expander("Tables", icon=":material/table_rows:"):
-        for title, frame in (("channel", scores.by_channel), ("step", scores.by_step)):
-            st.markdown(f"**By {title}**")
+        for name, frame in (("channel", scores.by_channel), ("step", scores.by_step)):
+            st.markdown(f"**By {name}**")
             st.dataframe(frame, hide_index=True, column_config=COLUMNS, height=260)
 
 with st.container(horizontal=True):
-    for title, frame in (
+    for name, frame in (
         ("leaderboard", scores.overall),
         ("by channel", scores.by_channel),
         ("by step", scores.by_step),
     ):
         st.download_button(
-            f"Download {title}, CSV",
+            f"Download {name}, CSV",
             to_csv(frame),
-            f"metrics-{title.replace(' ', '-')}-{results.run.id}.csv",
+            f"metrics-{name.replace(' ', '-')}-{results.run.id}.csv",
             "text/csv",
             icon=":material/download:",
             on_click="ignore",

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from timellm.data.samples import samples
-from timellm.jobs.launcher import tend
+from timellm.jobs.local.launcher import supervise
 from timellm.ui.errors import explained, without_server_paths
 from timellm.ui.loaders import store
 from timellm.ui.machine import machine_line
@@ -16,7 +16,7 @@ st.markdown(
 )
 
 with explained("The list of runs cannot be read"):
-    tend(store())
+    supervise(store())
     runs = store().runs(6)
 
 own, sample, last = st.columns(3)

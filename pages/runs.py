@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from timellm.jobs.launcher import tend
-from timellm.jobs.listing import list_runs
+from timellm.jobs.local.launcher import supervise
+from timellm.jobs.store.listing import list_runs
 from timellm.ui import carrying, keys, queue, run_actions
 from timellm.ui.errors import explained, nothing_here
 from timellm.ui.loaders import store
@@ -20,7 +20,7 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
         carrying.import_one()
 
 with explained("The list of runs cannot be read"):
-    tend(store())
+    supervise(store())
     listed = list_runs(store().database)
     run_actions.say_if_gone(listed)
     if not listed:

@@ -5,6 +5,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 python -m pip install --quiet --requirement requirements-dev.txt
+# Apart from the rest, because it declares pandas<3 (see requirements-statistical.txt).
+python -m pip install --quiet --no-deps statsforecast==2.1.1
 
 as_root=""
 [ "$(id -u)" = 0 ] || as_root="sudo"

@@ -15,7 +15,7 @@ import pytest
 from timellm.cli import main
 from timellm.cli.answer import Answer, columns
 from timellm.config import RunConfig
-from timellm.jobs.store import Store
+from timellm.jobs.store.run_store import Store
 from timellm.workspace import PROJECT
 
 VERBS = (
@@ -88,7 +88,7 @@ def test_error_is_one_line_on_standard_error_with_exit_code_2(tmp_path, capsys):
 
 
 def test_bug_keeps_its_traceback(monkeypatch):
-    monkeypatch.setattr("timellm.jobs.store.Store.open", lambda: {}["bug"])
+    monkeypatch.setattr("timellm.jobs.store.run_store.Store.open", lambda: {}["bug"])
     with pytest.raises(KeyError, match="bug"):
         main(["runs"])
 
@@ -97,7 +97,7 @@ def test_full_memory_is_said_in_one_line(monkeypatch, capsys):
     def full():
         raise MemoryError
 
-    monkeypatch.setattr("timellm.jobs.store.Store.open", full)
+    monkeypatch.setattr("timellm.jobs.store.run_store.Store.open", full)
     assert main(["runs"]) == 2
     assert capsys.readouterr().err.startswith("error: out of memory; use a smaller batch_size")
 
@@ -109,7 +109,7 @@ def test_standard_output_holds_the_answer_alone(monkeypatch, capsys):
         print("a library says hello")
         return opened()
 
-    monkeypatch.setattr("timellm.jobs.store.Store.open", chatty)
+    monkeypatch.setattr("timellm.jobs.store.run_store.Store.open", chatty)
     assert main(["runs", "--json"]) == 0
     said = capsys.readouterr()
     assert json.loads(said.out) == []
@@ -143,7 +143,7 @@ def test_inspect_shows_a_table_that_is_too_short_and_says_so(tmp_path, capsys):
 
 
 def test_runs_lists_what_the_store_holds_and_notices_the_lost(tmp_path, capsys):
-    from timellm.jobs.process import ProcessIdentity
+    from timellm.jobs.store.process import ProcessIdentity
 
     store = Store.open()
     lost = store.create_run(RunConfig.create(tmp_path / "a.csv"), name="lost one")

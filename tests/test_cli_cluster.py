@@ -1,4 +1,4 @@
-"""The verbs submit, follow, stop and log, on this machine's queue; tests/jobs/test_ray_cluster.py has a cluster."""
+"""The verbs submit, follow, stop and log on this machine's queue; tests/jobs/cluster has them on a cluster."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import pytest
 
 from tests.conftest import SMALL
 from timellm.cli.command import main
-from timellm.jobs.process import this_process
-from timellm.jobs.store import Store
+from timellm.jobs.store.process import this_process
+from timellm.jobs.store.run_store import Store
 
 
 @pytest.fixture
 def queue(monkeypatch):
     """A queue that nobody works off."""
-    monkeypatch.setattr("timellm.jobs.launcher.start_runner", lambda store: this_process())
+    monkeypatch.setattr("timellm.jobs.local.launcher.start_runner", lambda store: this_process())
     store = Store.open()
     yield store
     store.close()

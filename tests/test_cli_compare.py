@@ -9,7 +9,7 @@ import pytest
 
 from timellm.cli.command import main
 from timellm.config import RunConfig
-from timellm.jobs.store import Store
+from timellm.jobs.store.run_store import Store
 from timellm.training.progress import Progress
 
 

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 from timellm.cli import main
-from timellm.jobs import shortage
-from timellm.training import machine, trial
-from timellm.training.machine import Budget, MachineFacts
-from timellm.training.trial import Trial
+from timellm.jobs.store import shortage
+from timellm.sizing import machine, trial
+from timellm.sizing.machine import Budget, MachineFacts
+from timellm.sizing.trial import Trial
 
 FACTS = MachineFacts("one", None, "bfloat16", {"float32": 170.0, "bfloat16": 900.0}, 15.0, 420.0, 40.0)
 

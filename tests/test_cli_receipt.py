@@ -9,7 +9,7 @@ import pytest
 
 from timellm.cli import main
 from timellm.data.samples import samples
-from timellm.training.receipt import Machine, Receipt, ReceiptRow
+from timellm.sizing.receipt import Machine, Receipt, ReceiptRow
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def asked(monkeypatch) -> list:
             config.model.backbone, 6, 336, 96, 32, "t.csv", 16, rows, machine, datetime(2026, 11, 22, 18, 5, tzinfo=UTC)
         )
 
-    monkeypatch.setattr("timellm.training.receipt.measure_receipt", answer)
+    monkeypatch.setattr("timellm.sizing.receipt.measure_receipt", answer)
     return seen
 
 

@@ -66,6 +66,7 @@ def test_split_counts_rows():
         ("batch-size = 8", ("batch_size", "8")),
         ("minutes=none", ("minutes", None)),
         ("quantization=none", ("quantization", "none")),
+        ("dated_notes=", ("dated_notes", "")),
         ("channels=a, b", ("channels", ("a", "b"))),
     ],
 )

@@ -1,5 +1,5 @@
 """Files that an earlier version wrote: they open, forecast and go on. `earlier/version-1` is from before tasks and
-forecasters were told apart."""
+forecasters were told apart, `earlier/version-2` from before Time-LLM had a linear path."""
 
 from __future__ import annotations
 
@@ -10,21 +10,31 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.kept_forecasts import kept_forecasts
 from timellm.config import RunConfig
 from timellm.errors import CheckpointError, ConfigError
 from timellm.forecasting.artifacts import RunFolder
 from timellm.forecasting.fitted import FittedRun
-from timellm.jobs.importing import import_run
-from timellm.jobs.store import Store
+from timellm.jobs.archive.importing import import_run
+from timellm.jobs.store.run_store import Store
 from timellm.pipeline import evaluate, fit
 
-EARLIER = Path(__file__).parent / "earlier" / "version-1"
+EARLIER = Path(__file__).parent / "earlier"
+VERSIONS = ("version-1", "version-2")
 
 
 @pytest.fixture
 def earlier(tmp_path) -> Path:
     """A copy, because opening must not be what changes it."""
-    return Path(shutil.copytree(EARLIER, tmp_path / "earlier"))
+    return Path(shutil.copytree(EARLIER / "version-1", tmp_path / "earlier"))
+
+
+@pytest.fixture(params=VERSIONS)
+def any_earlier(request, tmp_path) -> Path:
+    """A copy of the runs of each earlier version, with their table."""
+    copy = Path(shutil.copytree(EARLIER / request.param, tmp_path / "earlier"))
+    shutil.copy(EARLIER / "version-1" / "meter.csv", copy / "meter.csv")
+    return copy
 
 
 def test_configuration_has_its_settings_in_their_new_sections(earlier):
@@ -39,19 +49,24 @@ def test_configuration_has_its_settings_in_their_new_sections(earlier):
     assert RunConfig.from_json(config.to_json()) == config
 
 
-def test_finished_run_forecasts_and_scores_as_it_did(earlier):
-    folder = RunFolder(earlier / "finished")
+def test_a_network_of_earlier_stays_as_it_was(any_earlier):
+    model = RunFolder(any_earlier / "finished").config().model
+    assert (model.prototype_start, model.attention_scores, model.linear_path) == ("map", "dot", "none")
+
+
+def test_finished_run_forecasts_and_scores_as_it_did(any_earlier):
+    folder = RunFolder(any_earlier / "finished")
     kept, forecast = folder.future(), FittedRun.load(folder.path, device="cpu").forecast()
     np.testing.assert_allclose(forecast["yhat"], kept["yhat"], rtol=1e-3)
     before, after = folder.scores(), evaluate(folder.path)
     assert after.error("Time-LLM", "mae") == pytest.approx(before.error("Time-LLM", "mae"), rel=1e-3)
     assert after.error("Last value", "mae") == pytest.approx(before.error("Last value", "mae"))
-    assert set(folder.test_forecasts().forecast) == set(after.models), "today's simple forecasts were added"
+    assert set(kept_forecasts(folder).forecast) == set(after.models), "today's simple forecasts were added"
 
 
-def test_stopped_training_goes_on_from_where_it_stood(earlier):
-    path = earlier / "stopped"
-    config = RunFolder(path).config().updated(path=str(earlier / "meter.csv"))
+def test_stopped_training_goes_on_from_where_it_stood(any_earlier):
+    path = any_earlier / "stopped"
+    config = RunFolder(path).config().updated(path=str(any_earlier / "meter.csv"))
     steps = []
     result = fit(
         config, run_dir=path, on_progress=lambda now: steps.append(now.done) if now.phase == "training" else None
@@ -84,7 +99,7 @@ def test_store_lists_its_runs(earlier, monkeypatch, tmp_path):
 
 def test_later_version_is_refused(earlier):
     tree = json.loads((earlier / "finished" / "config.json").read_text()) | {"version": 99}
-    with pytest.raises(ConfigError, match="version 99, and this program reads versions up to 2"):
+    with pytest.raises(ConfigError, match="version 99, and this program reads versions up to 3"):
         RunConfig.from_dict(tree)
 
 

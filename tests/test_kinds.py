@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,8 @@ import pandas as pd
 import pytest
 
 import timellm
+from tests.conftest import SMALL
+from tests.kept_forecasts import kept_forecasts
 from timellm.config import KINDS, RunConfig
 from timellm.data.windows import WindowIndex
 from timellm.errors import ConfigError, DataError
@@ -17,7 +21,9 @@ from timellm.forecasting.artifacts import RunFolder
 from timellm.forecasting.fitted import FittedRun
 from timellm.forecasting.many import forecast_many
 from timellm.pipeline import evaluate
+from timellm.training import loop
 from timellm.training.progress import Progress
+from timellm.workspace import PROJECT
 
 TINY = {
     "dlinear": {"moving_average": 5, "steps": 6, "batch_size": 8, "validations": 2, "validation_windows": 20},
@@ -49,7 +55,7 @@ def test_run_is_scored_beside_the_quick_ones(run):
 
 def test_scores_are_those_of_the_kept_forecasts(run):
     folder = RunFolder(run.run_dir)
-    kept, scores = folder.test_forecasts(), folder.scores()
+    kept, scores = kept_forecasts(folder), folder.scores()
     assert set(kept.forecast) >= {scores.own}
     for model, forecast_WH in kept.forecast.items():
         error = np.abs(forecast_WH - kept.actual).mean()
@@ -115,6 +121,27 @@ def test_stop_while_scoring_keeps_the_fit_and_goes_on_later(hourly_csv, tmp_path
     assert folder.scores().own == "DLinear"
 
 
+@pytest.mark.parametrize(
+    ("settings", "remedy"),
+    [
+        ({"kind": "dlinear", **TINY["dlinear"]}, r"\(now 0.5\)$"),
+        ({"kind": "patchtst", **TINY["patchtst"]}, r"\(now 0.5\)$"),
+        (SMALL, r"\(now 0.5\), or use backbone_dtype=float32$"),
+        (SMALL | {"backbone_dtype": "float32"}, r"\(now 0.5\)$"),
+    ],
+)
+def test_training_that_diverges_names_only_settings_that_its_kind_has(
+    hourly_csv, tiny_backbone, tmp_path, monkeypatch, settings, remedy
+):
+    lengths = {"context": 48, "horizon": 12, "learning_rate": 0.5}
+    config = RunConfig.create(hourly_csv, **settings | lengths)
+    if config.kind == "time_llm":
+        config = config.updated(backbone=str(tiny_backbone))
+    monkeypatch.setitem(loop._LOSSES, "mse", lambda forecast, target: (forecast - target).mean() * float("nan"))
+    with pytest.raises(ConfigError, match=r"diverged at step 1: the loss is nan. Lower 'learning_rate' " + remedy):
+        timellm.fit(config, run_dir=tmp_path / "run")
+
+
 def test_kind_that_does_not_train_has_no_training_settings(hourly_csv):
     config = RunConfig.create(hourly_csv, kind="ridge")
     assert config.training is None and "training" not in config.to_dict()
@@ -122,6 +149,15 @@ def test_kind_that_does_not_train_has_no_training_settings(hourly_csv):
         config.updated(steps=3)
     with pytest.raises(ConfigError, match="'ridge', which has no language model"):
         _ = config.model
+
+
+def test_kinds_without_a_language_model_do_not_load_the_libraries_of_one():
+    program = (
+        "import sys, timellm.pipeline; from timellm.forecasters.registry import kind_of; "
+        "[kind_of(name).load() for name in ('naive', 'ridge', 'dlinear', 'autoformer')]; "
+        "assert 'torch' in sys.modules and 'transformers' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], cwd=PROJECT, check=True)
 
 
 def test_registry_can_load_every_kind_it_lists():

@@ -8,6 +8,7 @@ import pytest
 
 import timellm
 from tests.conftest import SMALL
+from tests.kept_forecasts import kept_forecasts
 from timellm.data.prepared import PreparedData
 from timellm.errors import CheckpointError, DataError
 from timellm.explain.attention import attention_map
@@ -53,7 +54,7 @@ def test_run_writes_the_configuration_in_force(run):
 def test_scores_are_those_of_the_saved_forecasts(run):
     result, _ = run
     folder = RunFolder(result.run_dir)
-    forecasts = folder.test_forecasts()
+    forecasts = kept_forecasts(folder)
     assert len(forecasts.origin) == 2 * (80 - 12 + 1)
     table = folder.table().values.to_numpy()
     for row in (0, 100):
@@ -104,7 +105,7 @@ def test_forecast_never_sees_the_future(run, hourly_csv, tmp_path):
     """The test-period forecast at a cutoff equals a forecast from a file that ends there."""
     result, _ = run
     folder = RunFolder(result.run_dir)
-    forecasts = folder.test_forecasts()
+    forecasts = kept_forecasts(folder)
     row = int(np.flatnonzero(forecasts.channel == 1)[20])
     cut = tmp_path / "cut.csv"
     pd.read_csv(hourly_csv).iloc[: forecasts.origin[row]].to_csv(cut, index=False)
@@ -155,7 +156,7 @@ def test_attention_is_a_share_of_prototypes_named_by_words(run):
 def test_attention_equals_what_the_network_computes(run):
     import torch
 
-    from timellm.model.patching import instance_norm
+    from timellm.forecasters.time_llm.patching import instance_norm
 
     result, _ = run
     forecaster = timellm.Forecaster.load(result.run_dir)
@@ -232,11 +233,11 @@ def test_channel_with_a_gap_at_its_end_gets_no_invented_forecast(small_config, h
 def test_faithful_run_trains_and_its_attention_is_the_networks(small_config, tmp_path):
     import torch
 
-    from timellm.model.patching import instance_norm
+    from timellm.forecasters.time_llm.patching import instance_norm
 
     config = small_config.updated(
-        prototype_source="map", prompt_style="paper", statistic_digits=0, lags="circular", attention_dropout=0.1,
-        round_patches=True, backbone_dtype="float32", steps=2, validations=1,
+        prototype_source="map", attention_scores="dot", prompt_style="paper", statistic_digits=0, lags="circular",
+        attention_dropout=0.1, round_patches=True, backbone_dtype="float32", steps=2, validations=1,
     )  # fmt: skip
     result = timellm.fit(config, run_dir=tmp_path / "run")
     seen = attention_map(result.run_dir, channel="load")

@@ -6,7 +6,7 @@ import pytest
 
 from timellm.config import RunConfig, section_of
 from timellm.errors import ConfigError
-from timellm.model.catalog import find
+from timellm.forecasters.time_llm.catalog import find
 from timellm.presets import GOVERNED, PRESETS, find_preset
 
 
@@ -50,3 +50,9 @@ def test_paper_batch_divides_evenly_and_its_epochs_are_those_of_etth1():
 def test_unknown_preset_names_those_there_are():
     with pytest.raises(ConfigError, match="no preset 'phone'; there are laptop, 6gb, 24gb, paper"):
         find_preset("phone")
+
+
+def test_paper_says_nothing_of_the_time():
+    told = RunConfig.create("a.csv", prompt_calendar=True, holiday_country="AU", dated_notes="2016-12-26 Boxing Day")
+    assert told.model.tells_time and not find_preset("paper").over(told).model.tells_time
+    assert not RunConfig.create("a.csv").model.tells_time

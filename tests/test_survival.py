@@ -20,7 +20,7 @@ from tests.conftest import SMALL
 from timellm.cli import main
 from timellm.errors import CheckpointError
 from timellm.forecasting.artifacts import RunFolder
-from timellm.jobs.cause import cause_of
+from timellm.jobs.store.cause import cause_of
 from timellm.training import state as training_state
 from timellm.training.checkpoint import ADAPTER, read_adapter
 from timellm.training.pinned import PINNED

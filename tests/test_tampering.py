@@ -18,23 +18,24 @@ from safetensors.torch import load_file, save_file
 
 import timellm
 from tests.conftest import SMALL
+from tests.kept_forecasts import kept_forecasts
 from timellm.cli import main
 from timellm.errors import CheckpointError
 from timellm.evaluation.comparisons import COMPARISONS
 from timellm.evaluation.window_errors import WINDOW_ERRORS, read_window_errors
 from timellm.explain.attention import attention_map
+from timellm.files import parquetfile
+from timellm.files.parquetfile import read_parquet, write_parquet
+from timellm.files.parquetfooter import declared_values
+from timellm.files.sealed import KEY, read_sealed_json, write_sealed_json
+from timellm.files.tensorfile import read_tensors
 from timellm.forecasting.artifacts import RunFolder
 from timellm.forecasting.validation import BASELINES, WINDOWS, PinnedForecasts, read_baselines
-from timellm.jobs.comparison import _read_scores
+from timellm.jobs.store.comparison import _read_scores
 from timellm.pipeline import evaluate
-from timellm.training import parquetfile
 from timellm.training.checkpoint import ADAPTER, CONFIG, read_adapter
-from timellm.training.parquetfile import read_parquet, write_parquet
-from timellm.training.parquetfooter import declared_values
 from timellm.training.pinned import PINNED
-from timellm.training.sealed import KEY, read_sealed_json, write_sealed_json
 from timellm.training.state import STATE
-from timellm.training.tensorfile import read_tensors
 
 
 @pytest.fixture(scope="module")
@@ -188,16 +189,22 @@ def test_file_of_facts_that_holds_something_else_is_refused(folder, name, conten
         assert content in (b"[1]", b"{}", b'{"mean": 1}')
 
 
-@pytest.mark.parametrize("name", ["table.parquet", "future.parquet", "test_forecasts.parquet"])
-def test_flipped_bit_in_a_table_changes_no_value_unnoticed(folder, name):
-    read = {"table.parquet": "table", "future.parquet": "future", "test_forecasts.parquet": "test_forecasts"}[name]
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("table.parquet", RunFolder.table),
+        ("future.parquet", RunFolder.future),
+        ("test_forecasts.parquet", RunFolder.run_forecasts),
+    ],
+)
+def test_flipped_bit_in_a_table_changes_no_value_unnoticed(folder, name, read):
     path, draw, found = folder / name, random.Random(name), 0
     whole = path.read_bytes()
     footer = int.from_bytes(whole[-8:-4], "little")
     for _ in range(40):
         flipped(path, draw.randrange(4, len(whole) - 8 - footer), draw.randrange(8))
         try:
-            getattr(RunFolder(folder), read)()
+            read(RunFolder(folder))
         except CheckpointError as error:
             assert "is damaged" in str(error)
             found += 1
@@ -239,7 +246,7 @@ RESULTS = {
     "table.parquet": lambda folder: RunFolder(folder).table().values.to_dict(),
     "table.json": lambda folder: str(RunFolder(folder).table()),
     "scaler.json": lambda folder: [array.tolist() for array in vars(RunFolder(folder).scaler()).values()],
-    "test_forecasts.parquet": lambda folder: RunFolder(folder).test_forecasts().forecast["Time-LLM"].tolist(),
+    "test_forecasts.parquet": lambda folder: kept_forecasts(RunFolder(folder)).forecast["Time-LLM"].tolist(),
     "scores.json": lambda folder: json.dumps(RunFolder(folder).scores().to_dict()),
     COMPARISONS: lambda folder: RunFolder(folder).comparisons(),
     WINDOW_ERRORS: lambda folder: read_window_errors(folder / WINDOW_ERRORS, "mae").of("Time-LLM").total.tolist(),
@@ -356,7 +363,7 @@ def test_bounds_of_a_file_follow_from_the_runs_settings(folder):
     windows = pa.table({"unique_id": ["load"] * 100, "origin": np.full(100, 300), "yhat": lists})
     write_parquet(folder / "test_forecasts.parquet", windows)
     with pytest.raises(CheckpointError, match="its forecasts are not of 12 steps"):
-        RunFolder(folder).test_forecasts()
+        kept_forecasts(RunFolder(folder))
 
 
 def test_long_text_that_stands_in_every_row_is_not_written_out(tmp_path, little_room):

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from timellm.jobs.event import files_in
-from timellm.training import tensorfile
+from timellm.files import tensorfile
+from timellm.jobs.store.event import files_in
 from timellm.workspace import PROJECT, sweep, write_whole
 
 WRITE_AND_WAIT = """

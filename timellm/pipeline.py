@@ -21,20 +21,22 @@ from timellm.data.prepared import PreparedData
 from timellm.data.season import suggest_description
 from timellm.data.table import Table, load_table
 from timellm.errors import ConfigError, TimeLLMError
+from timellm.evaluation.judge import judge
 from timellm.evaluation.scores import Scores
-from timellm.forecasters.protocol import FitJob
+from timellm.explain.parts import linear_path, shares
+from timellm.forecasters.protocol import FitJob, missing_note
 from timellm.forecasters.registry import REGISTRY, kind_of
+from timellm.forecasters.time_llm.catalog import check_cache
 from timellm.forecasters.trained import pinned_windows
 from timellm.forecasting.artifacts import RunFolder
 from timellm.forecasting.fitted import FittedRun
 from timellm.forecasting.quick import QuickForecasters
 from timellm.forecasting.scoring import ScoredModels, score_test_part
 from timellm.forecasting.validation import BASELINES, WINDOWS, write_references
-from timellm.model.catalog import check_cache
+from timellm.sizing.occupancy import occupied
 from timellm.training.checkpoint import COMPANIONS, CONFIG, save_config
+from timellm.training.evaluation_batch import evaluated_windows
 from timellm.training.loop import peak_memory_mib
-from timellm.training.memory import evaluated_windows
-from timellm.training.occupancy import occupied
 from timellm.training.processes import from_main, join_processes
 from timellm.training.progress import OnProgress, Progress, ShouldStop, ignore_progress, never_stop
 from timellm.training.state import has_state, remove_state
@@ -136,6 +138,7 @@ def _fit(
             should_stop=never_stop if report.stopped else should_stop,
             accelerator=accelerator,
         )
+        missing = missing_note(own, len(windows["test"]))
         seconds = {"evaluation_seconds": time.monotonic() - evaluating}
         forecasting = time.monotonic()
         notes = _forecast(FittedRun(config, own, prepared), folder, write=main)
@@ -145,7 +148,8 @@ def _fit(
             """What the main process does alone."""
             summary = {
                 **report.facts,
-                **_outcome(scores, folder),
+                **_outcome(scores, folder, adds_nothing=report.facts.get("adds_nothing", False)),
+                **_parts(folder, prepared, scored=scores is not None),
                 **seconds,
                 "seconds": time.monotonic() - started,
                 "fit_seconds": {kind.name: report.seconds, **quick.seconds},
@@ -154,7 +158,7 @@ def _fit(
                 "windows_left_out": {part: index.left_out for part, index in windows.items() if index.left_out},
             }
             tracker.outcome(summary)
-            summary["notes"] = [*report.notes, *quick.notes, *notes, *tracker.notes]
+            summary["notes"] = [*report.notes, *missing, *quick.notes, *notes, *tracker.notes]
             folder.save_summary(summary)
             if scores is not None and not report.stopped:
                 remove_state(folder.path)  # a stopped run may be gone on with
@@ -276,13 +280,25 @@ def _forecast(run: FittedRun, folder: RunFolder, *, write: bool) -> list[str]:
     ]
 
 
-def _outcome(scores: Scores | None, folder: RunFolder) -> dict[str, Any]:
+def _parts(folder: RunFolder, prepared: PreparedData, *, scored: bool) -> dict[str, Any]:
+    """What the linear path and the language model carry of the variance of the test forecasts, if there are both."""
+    forecaster = prepared.config.forecaster
+    if not (scored and isinstance(forecaster, TimeLLMConfig) and forecaster.has_two_parts):
+        return {}
+    index, forecast_WH = folder.test_windows(prepared)
+    found = shares(linear_path(folder.path), prepared, index=index, forecast_WH=forecast_WH)
+    if math.isnan(found.linear_path):
+        return {}
+    return {"variance_shares": {"linear_path": found.linear_path, "language_model": found.language_model}}
+
+
+def _outcome(scores: Scores | None, folder: RunFolder, *, adds_nothing: bool) -> dict[str, Any]:
     """The scores in a few numbers; none if their calculation was stopped."""
     if scores is None:
         return {"test": {}, "verdict": "Scoring was stopped, so there are no scores. Go on with the run to score it."}
     row = scores.overall.set_index("model").loc[scores.own]
     test = {name: float(row[name]) for name in ("mae", "mse", "rmse", "smape", "mase", "mse_scaled", "mae_scaled")}
-    verdict = folder.verdict("mae")
+    verdict = judge(scores, "mae", comparisons=folder.comparisons(), adds_nothing=adds_nothing)
     return {
         "model": scores.own,
         "window_set": scores.scored.window_set,

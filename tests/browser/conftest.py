@@ -20,8 +20,8 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, sync_playwright
 
-from timellm.jobs.seat import runner_of
-from timellm.jobs.store import Store
+from timellm.jobs.local.lease import runner_of
+from timellm.jobs.store.run_store import Store
 from timellm.workspace import PROJECT, Workspace
 
 _FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]

@@ -17,8 +17,8 @@ from timellm.data.samples import samples
 from timellm.data.table import load_table
 from timellm.forecasting.quick import QuickForecasters
 from timellm.forecasting.validation import write_references
-from timellm.jobs.process import this_process
-from timellm.jobs.run import Run
+from timellm.jobs.store.process import this_process
+from timellm.jobs.store.run import Run
 from timellm.training.pinned import PinnedWindows
 from timellm.training.progress import Progress
 

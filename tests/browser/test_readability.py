@@ -12,7 +12,7 @@ from tests.browser.conftest import Watched
 from tests.pages.conftest import config_for, fill, hourly_csv
 from timellm.data.uploads import save_upload
 from timellm.forecasting.artifacts import RunFolder
-from timellm.jobs.process import this_process
+from timellm.jobs.store.process import this_process
 from timellm.training.progress import Progress
 
 _MEASURE = Path(__file__).with_name("readability.js").read_text()

@@ -18,9 +18,9 @@ from tests.conftest import SMALL
 from timellm.config import RunConfig
 from timellm.data.samples import samples
 from timellm.forecasting.artifacts import RunFolder
-from timellm.jobs.launcher import start_run
-from timellm.jobs.run import log_tail
-from timellm.jobs.seat import runner_of
+from timellm.jobs.local.launcher import start_run
+from timellm.jobs.local.lease import runner_of
+from timellm.jobs.store.run import log_tail
 
 _SOON_MS = 30_000
 _LONG = {"steps": 600, "validations": 30, "patience": 1000}

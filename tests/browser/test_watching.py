@@ -12,9 +12,9 @@ from playwright.sync_api import expect
 
 from timellm.config import RunConfig
 from timellm.data.samples import samples
-from timellm.jobs.process import this_process
-from timellm.jobs.run import Run
-from timellm.jobs.store import Store
+from timellm.jobs.store.process import this_process
+from timellm.jobs.store.run import Run
+from timellm.jobs.store.run_store import Store
 from timellm.training.progress import Progress
 
 _SOON_MS = 15_000

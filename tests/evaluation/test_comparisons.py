@@ -19,7 +19,7 @@ from timellm.evaluation.comparisons import (
 from timellm.evaluation.metrics import METRICS
 from timellm.evaluation.significance import compare
 from timellm.evaluation.window_errors import read_window_errors
-from timellm.training.sealed import write_sealed_json
+from timellm.files.sealed import write_sealed_json
 
 
 def only(given: ForecastBatch, **forecasts: np.ndarray) -> ForecastBatch:

@@ -11,7 +11,7 @@ from timellm.evaluation.comparisons import COMPARISONS, read_comparisons
 from timellm.evaluation.judge import judge
 from timellm.evaluation.metrics import METRICS
 from timellm.evaluation.scores import Scores
-from timellm.training.sealed import read_sealed_json
+from timellm.files.sealed import read_sealed_json
 
 RUNS = Path(__file__).parents[1] / "earlier" / "version-1"
 VERSION_1_MODELS = ("Time-LLM", "Last value", "Seasonal naive")

@@ -14,10 +14,10 @@ from timellm.data.prepared import PreparedData
 from timellm.data.table import load_table
 from timellm.data.windows import WindowIndex
 from timellm.errors import CheckpointError
+from timellm.files.sealed import write_sealed_json
 from timellm.forecasters import naive
 from timellm.forecasters.naive import NAIVE, Naive
 from timellm.forecasters.protocol import FitJob
-from timellm.training.sealed import write_sealed_json
 
 DAY, WEEK = "Seasonal naive, 24 rows (a day)", "Seasonal naive, 168 rows (a week)"
 
@@ -185,7 +185,7 @@ def test_stop_leaves_no_forecaster_and_no_file(prepared, tmp_path):
 
 
 def test_missing_file_is_named(prepared, tmp_path):
-    with pytest.raises(CheckpointError, match=r"naive\.json is missing; fit the simple forecasts again"):
+    with pytest.raises(CheckpointError, match=r"nowhere holds no naive\.json; fit the run again"):
         Naive.load(tmp_path / "nowhere", prepared.config)
 
 

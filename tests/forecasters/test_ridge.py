@@ -102,7 +102,7 @@ def test_forecasts_do_not_depend_on_how_windows_are_asked_for(prepared, tmp_path
 
 def test_map_does_not_depend_on_the_batches_it_is_summed_over(prepared, tmp_path, monkeypatch):
     whole = fitted(prepared, tmp_path)
-    monkeypatch.setattr(ridge, "_BATCH_VALUES", 500)
+    monkeypatch.setattr(ridge, "BATCH_VALUES", 500)
     np.testing.assert_allclose(fitted(prepared, tmp_path).weights_FH, whole.weights_FH, rtol=1e-6, atol=1e-9)
 
 
@@ -160,3 +160,58 @@ def test_weights_by_lag_give_the_same_forecast(prepared, tmp_path):
     np.testing.assert_allclose(
         prepared.scaler.restore(by_hand, channel=index.channel), found.predict(prepared, index), rtol=1e-9
     )
+
+
+def of_calendar(folder, **settings) -> PreparedData:
+    """Two channels that are pure noise, but for a bump at one hour of the week which no context of 24 rows shows."""
+    stamps = pd.date_range("2024-01-01", periods=1400, freq="h")
+    noise = np.random.default_rng(5).normal(size=(1400, 2))
+    bump = 20.0 * ((stamps.day_of_week == 5) & (stamps.hour == 15))
+    frame = pd.DataFrame({"date": stamps, "load": noise[:, 0] + bump, "price": noise[:, 1] + bump})
+    frame.to_csv(folder / "weekly.csv", index=False)
+    return of_table(folder / "weekly.csv", **settings)
+
+
+def test_calendar_tells_what_no_context_shows(tmp_path):
+    errors = {}
+    for asked in (False, True):
+        found = fitted(of_calendar(tmp_path, calendar=asked, split="50%/25%/25%"), tmp_path)
+        errors[asked] = found.validation_loss
+        assert found.calendar == (180 if asked else 0) and found.lags == CONTEXT
+    assert errors[True] < 0.5 * errors[False]
+
+
+def test_calendar_columns_are_intercepts_of_their_own_in_the_textbook(tmp_path):
+    prepared = of_calendar(tmp_path, calendar=True)
+    found, index = fitted(prepared, tmp_path), prepared.windows("validation")
+    context, _ = scaled(prepared, "validation")
+    stamps = prepared.table.values.index[index.origin]
+    hour, month = found.weights_FH[CONTEXT : CONTEXT + 168], found.weights_FH[CONTEXT + 168 : -1]
+    intercept = found.weights_FH[-1] + hour[stamps.day_of_week * 24 + stamps.hour] + month[stamps.month - 1]
+    by_hand = context @ found.by_lag() + context.std(axis=1, keepdims=True) * intercept
+    forecast = found.predict(prepared, index)
+    np.testing.assert_allclose(prepared.scaler.restore(by_hand, channel=index.channel), forecast, rtol=1e-9)
+
+
+def test_ridge_with_a_calendar_is_saved_and_forecasts_beyond_the_table(tmp_path):
+    prepared = of_calendar(tmp_path, calendar=True)
+    found = fitted(prepared, tmp_path)
+    loaded = Ridge.load(tmp_path, prepared.config)
+    assert (loaded.calendar, loaded.lags) == (180, CONTEXT)
+    end = len(prepared.values) - 50
+    index = WindowIndex(np.array([0, 1]), np.array([end, end]), 0)
+    expected = found.predict(prepared, index)
+    cut = replace(prepared.table, values=prepared.table.values.iloc[:end])
+    np.testing.assert_array_equal(loaded.predict(prepared.continued(cut), index), expected)
+    scrambled = prepared.values.copy()
+    scrambled[end:] = 1e6
+    np.testing.assert_array_equal(loaded.predict(replace(prepared, values=scrambled), index), expected)
+
+
+def test_yearly_rows_have_no_calendar_and_say_so(tmp_path):
+    years = pd.date_range("1700-01-01", periods=300, freq="YS")
+    frame = pd.DataFrame({"date": years, "spots": np.random.default_rng(0).normal(size=300).cumsum()})
+    frame.to_csv(tmp_path / "years.csv", index=False)
+    prepared = of_table(tmp_path / "years.csv", calendar=True)
+    found, report = Ridge.fit(prepared, FitJob(prepared.config, tmp_path))
+    assert found.calendar == 0 and "the calendar: it tells nothing" in report.notes[0]

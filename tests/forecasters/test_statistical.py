@@ -17,9 +17,9 @@ from timellm.data.prepared import PreparedData
 from timellm.data.table import load_table
 from timellm.data.windows import WindowIndex
 from timellm.errors import CheckpointError, ConfigError
-from timellm.forecasters.protocol import FitJob
+from timellm.files.sealed import read_sealed_json, write_sealed_json
+from timellm.forecasters.protocol import FitJob, missing_note
 from timellm.forecasters.statistical import FILE, ETSForecaster, StatisticalForecaster, ThetaForecaster
-from timellm.training.sealed import read_sealed_json, write_sealed_json
 
 CONTEXT, HORIZON = 72, 6
 
@@ -68,20 +68,28 @@ def test_fit_says_how_many_windows_of_how_many(kind, prepared):
     forecaster, report = kind.fit(prepared, job_of(kind, prepared))
     index = prepared.windows("test")
     held = np.isfinite(forecaster.predict(prepared, index)).all(axis=1)
-    assert held.sum() == report.facts["windows"] == 8
-    assert report.notes[0].startswith(f"{kind.title} forecasts 8 of {len(index)} test windows, evenly spaced")
+    assert held.sum() == 8
+    assert report.notes == (f"{kind.title} forecasts 8 of {len(index)} test windows, evenly spaced: most_windows is 8",)
+    over = f"{len(index) - 8} over the limit on test windows"
+    assert missing_note(forecaster, len(index)) == (
+        f"{kind.title} has no forecast for {len(index) - 8} of {len(index)} test windows: {over}.",
+    )
     assert [held[index.channel == channel].sum() for channel in range(2)] == [4, 4]
     assert report.facts["season"] == 24 and report.facts["fitted_rows"] == CONTEXT
-    assert forecaster.notes() == () and forecaster.rows() == {kind.title: forecaster}
+    assert forecaster.rows() == {kind.title: forecaster}
 
 
 @installed
 @KINDS
 def test_small_budget_of_time_means_few_windows(kind, prepared):
-    _, report = kind.fit(prepared, job_of(kind, prepared, most_windows=None, budget_s=1e-9))
-    assert report.facts["windows"] == 1
-    _, report = kind.fit(prepared, job_of(kind, prepared, most_windows=None))
-    assert report.facts["windows"] == len(prepared.windows("test")) and not report.notes
+    index = prepared.windows("test")
+    forecaster, report = kind.fit(prepared, job_of(kind, prepared, most_windows=None, budget_s=1e-9))
+    assert report.notes[0].startswith(f"{kind.title} forecasts 1 of {len(index)} test windows, evenly spaced: a window")
+    assert np.isfinite(forecaster.predict(prepared, index)).all(axis=1).sum() == 1
+    assert forecaster.missing == {"over the time budget": len(index) - 1}
+    forecaster, report = kind.fit(prepared, job_of(kind, prepared, most_windows=None))
+    assert np.isfinite(forecaster.predict(prepared, index)).all() and not report.notes
+    assert missing_note(forecaster, len(index)) == ()
 
 
 @installed
@@ -190,8 +198,8 @@ def test_gap_that_nothing_fills_is_counted_as_the_reason(kind, prepared):
     index = WindowIndex(np.array([0, 1, 0]), np.array([origin, origin, origin - 5]), 0)
     found = forecaster.predict(with_values(prepared, values, missing="skip"), index)
     assert np.isnan(found[0]).all() and np.isfinite(found[1:]).all()
-    (note,) = forecaster.notes()
-    assert note == f"{kind.title} has no forecast for 1 window: values are missing before the origin"
+    (note,) = missing_note(forecaster, len(index))
+    assert note == f"{kind.title} has no forecast for 1 of 3 test windows: 1 with values missing before the origin."
     filled = forecaster.predict(with_values(prepared, values, missing="interpolate"), index)
     assert np.isfinite(filled).all()
 
@@ -212,7 +220,7 @@ def test_short_contexts_end_no_run(hourly_csv):
     for kind in (ETSForecaster, ThetaForecaster):
         forecaster = fitted(kind, prepared, most_windows=None)
         missing = np.isnan(forecaster.predict(prepared, index)).all(axis=1)
-        assert forecaster.plan.season == 1 and missing.sum() == forecaster.failures.total()
+        assert forecaster.plan.season == 1 and missing.sum() == forecaster.missing.total()
 
 
 @installed
@@ -230,9 +238,9 @@ def test_failing_fits_are_counted_with_what_the_library_said(kind, prepared, mon
     for model in (Failing, Endless):
         monkeypatch.setattr(kind, "model", staticmethod(lambda season, model=model: model()))
         assert np.isnan(forecaster.predict(prepared, index)).all()
-    assert forecaster.notes() == (
-        f"{kind.title} has no forecast for 3 windows: the fit failed (Exception: no model able to be fitted)",
-        f"{kind.title} has no forecast for 3 windows: the fitted model forecasts no finite number",
+    assert missing_note(forecaster, 6) == (
+        f"{kind.title} has no forecast for 6 of 6 test windows: 3 whose fit failed (Exception: no model able to be"
+        " fitted), 3 whose fitted model forecasts no finite number.",
     )
 
 
@@ -258,7 +266,7 @@ def test_load_refuses_a_missing_damaged_or_foreign_file(prepared, tmp_path):
     with pytest.raises(CheckpointError, match=r"holds no statistical\.json"):
         ETSForecaster.load(tmp_path, prepared.config)
     fitted(ETSForecaster, prepared).save(tmp_path)
-    with pytest.raises(CheckpointError, match="is of the forecaster 'ets', not of 'theta'"):
+    with pytest.raises(CheckpointError, match="is of 'ets', not of 'theta'; fit the run again"):
         ThetaForecaster.load(tmp_path, prepared.config)
     tree = read_sealed_json(tmp_path / FILE)
     del tree["plan"]["cutoffs"]["origins"]

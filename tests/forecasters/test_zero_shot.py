@@ -19,12 +19,12 @@ from timellm.data.prepared import PreparedData
 from timellm.data.table import load_table
 from timellm.data.windows import WindowIndex
 from timellm.errors import BackboneError, CheckpointError, ConfigError
-from timellm.forecasters.protocol import FitJob
+from timellm.files.sealed import read_sealed_json, write_sealed_json
+from timellm.forecasters.protocol import FitJob, missing_note
 from timellm.forecasters.zero_shot import FILE, ZeroShotForecaster
 from timellm.forecasters.zero_shot_chronos import ChronosForecaster
 from timellm.forecasters.zero_shot_fracast import FracastForecaster
 from timellm.forecasters.zero_shot_timesfm import TimesFMForecaster
-from timellm.training.sealed import read_sealed_json, write_sealed_json
 
 CONTEXT, HORIZON = 50, 40
 """A context that fills no whole number of patches, and a horizon that every small model has to roll."""
@@ -96,15 +96,18 @@ def prepared(hourly_csv) -> PreparedData:
     return PreparedData.of(load_table(config.data), config)
 
 
-def job_of(kind: type[ZeroShotForecaster], prepared: PreparedData, weights: str | None = None, **watch) -> FitJob:
-    """A fit with the weights of that name, or with the usual ones."""
-    section = kind.section() if weights is None else kind.section(weights=weights)
+def job_of(
+    kind: type[ZeroShotForecaster], prepared: PreparedData, weights: str | None = None, *, limits=None, **watch
+) -> FitJob:
+    """A fit with the weights of that name, or the usual ones, with time for every window unless `limits` say less."""
+    limits = {"budget_s": 100_000} | (limits or {})
+    section = kind.section(**limits) if weights is None else kind.section(weights=weights, **limits)
     config = prepared.config.model_copy(update={"forecaster": section, "training": None})
     return FitJob(config, Path(prepared.config.data.path).parent, **watch)
 
 
-def fitted(kind: type[ZeroShotForecaster], prepared: PreparedData, weights) -> ZeroShotForecaster:
-    forecaster, _ = kind.fit(prepared, job_of(kind, prepared, weights(kind)))
+def fitted(kind: type[ZeroShotForecaster], prepared: PreparedData, weights, **limits) -> ZeroShotForecaster:
+    forecaster, _ = kind.fit(prepared, job_of(kind, prepared, weights(kind), limits=limits))
     return forecaster
 
 
@@ -125,6 +128,50 @@ def test_fit_loads_the_weights_and_says_what_they_may_have_seen(kind, prepared, 
     assert report.notes[0].startswith(f"{kind.title} may have seen this data in training")
     assert report.seconds > 0 and not report.stopped
     assert report.facts["package"] == kind.package and report.facts["version"]
+
+
+@KINDS
+def test_small_budget_of_time_means_few_windows(kind, prepared, weights):
+    index = prepared.windows("test")
+    job = job_of(kind, prepared, weights(kind), limits={"budget_s": 1e-9})
+    forecaster, report = kind.fit(prepared, job)
+    assert report.notes[1].startswith(f"{kind.title} forecasts 1 of {len(index)} test windows, evenly spaced: a window")
+    assert np.isfinite(forecaster.predict(prepared, index)).all(axis=1).sum() == 1
+    (note,) = missing_note(forecaster, len(index))
+    assert note.endswith(f"of {len(index)} test windows: {len(index) - 1} over the time budget.")
+    everything, few = fitted(kind, prepared, weights), index.evenly(9)
+    assert np.isfinite(everything.predict(prepared, few)).all() and missing_note(everything, len(few)) == ()
+
+
+@KINDS
+def test_chosen_windows_are_evenly_spaced_and_forecast_as_all_are(kind, prepared, weights):
+    index = prepared.windows("test")
+    some = fitted(kind, prepared, weights, most_windows=8)
+    found = some.predict(prepared, index)
+    held = np.isfinite(found).all(axis=1)
+    assert [held[index.channel == channel].sum() for channel in range(2)] == [4, 4]
+    gaps = np.diff(index.origin[held & (index.channel == 0)])
+    assert gaps.max() - gaps.min() <= 1
+    expected = fitted(kind, prepared, weights).predict(prepared, part_of(index, np.flatnonzero(held)))
+    np.testing.assert_allclose(found[held], expected, rtol=1e-3, atol=1e-3)  # one at a time rounds in another order
+    apart = [some.predict(prepared, part_of(index, slice(at, at + 7))) for at in range(0, len(index), 7)]
+    np.testing.assert_array_equal(np.concatenate(apart), found)
+    rows = len(prepared.values)
+    beyond = WindowIndex(np.array([0, 1]), np.array([rows, rows]), 0)
+    assert np.isfinite(some.predict(prepared, beyond)).all(), "the forecast beyond the data is always made"
+
+
+@KINDS
+def test_chosen_windows_are_kept_with_the_forecaster(kind, prepared, weights, tmp_path):
+    some, index = fitted(kind, prepared, weights, most_windows=3), prepared.windows("test")
+    some.save(tmp_path)
+    loaded = kind.load(tmp_path, prepared.config)
+    assert loaded.cutoffs == some.cutoffs
+    np.testing.assert_array_equal(loaded.predict(prepared, index), some.predict(prepared, index))
+    tree = read_sealed_json(tmp_path / FILE)
+    del tree["cutoffs"]
+    write_sealed_json(tmp_path / FILE, tree)  # as earlier versions wrote it
+    assert np.isfinite(kind.load(tmp_path, prepared.config).predict(prepared, index.evenly(9))).all()
 
 
 @KINDS
@@ -335,7 +382,7 @@ def test_load_refuses_a_missing_damaged_or_foreign_file(prepared, weights, tmp_p
     with pytest.raises(CheckpointError, match=r"holds no zero_shot\.json"):
         TimesFMForecaster.load(tmp_path, prepared.config)
     fitted(TimesFMForecaster, prepared, weights).save(tmp_path)
-    with pytest.raises(CheckpointError, match="not of chronos-forecasting"):
+    with pytest.raises(CheckpointError, match="is of 'transformers', not of 'chronos-forecasting'; fit the run again"):
         ChronosForecaster.load(tmp_path, prepared.config)
     text = (tmp_path / FILE).read_text()
     (tmp_path / FILE).write_text(text.replace("transformers", "transfermers"))

@@ -9,10 +9,10 @@ from timellm.config import RunConfig
 from timellm.data.prepared import PreparedData
 from timellm.data.samples import find_sample
 from timellm.data.table import load_table
-from timellm.forecasters.time_llm import TimeLLMForecaster
+from timellm.forecasters.time_llm.backbone import load_backbone
+from timellm.forecasters.time_llm.forecaster import TimeLLMForecaster
+from timellm.forecasters.time_llm.network import TimeLLM
 from timellm.forecasting.artifacts import RunFolder
-from timellm.model.backbone import load_backbone
-from timellm.model.network import TimeLLM
 from timellm.training.checkpoint import save_adapter, save_config
 
 LIMIT_BYTES = 10_000_000
@@ -29,7 +29,8 @@ def test_default_run_of_a_bundled_sample_takes_less_than_ten_megabytes(tmp_path)
     folder.save_scaler(prepared.scaler)
     index = prepared.windows("test")
     forecast = noise.normal(size=(len(index), config.model.horizon))
-    folder.save_test_forecasts(index, forecast=forecast, prepared=prepared)
+    with folder.writing_test_forecasts(prepared) as writer:
+        writer.write(index, forecast)
     steps = table.future_index(config.model.horizon)
     folder.save_future(pd.DataFrame({"unique_id": "Town Hall", "ds": steps, "yhat": noise.normal(size=len(steps))}))
     network = TimeLLM(config.model, backbone=load_backbone(config.model, device="cpu"), description="Footfall.")

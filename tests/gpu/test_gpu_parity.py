@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests.forecasters.time_llm.golden import ARCHITECTURES, Golden, ours
+from tests.forecasters.time_llm.test_network import build, windows
+from tests.forecasters.time_llm.test_parity import TENSORS, relative
 from tests.gpu.conftest import DEVICE
-from tests.model.golden import ARCHITECTURES, Golden, ours
-from tests.model.test_network import build, windows
-from tests.model.test_parity import TENSORS, relative
 
 pytestmark = [
     pytest.mark.gpu,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests.forecasters.time_llm.test_network import build, windows
+from tests.forecasters.time_llm.test_quantization import ARCHITECTURES, alike, check_gradients, gradient, load
 from tests.gpu.conftest import DEVICE
-from tests.model.test_network import build, windows
-from tests.model.test_quantization import ARCHITECTURES, alike, check_gradients, gradient, load
 
 pytestmark = [pytest.mark.gpu, pytest.mark.usefixtures("exact_float32")]
 

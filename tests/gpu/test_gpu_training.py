@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from tests.forecasters.time_llm.test_network import ARCHITECTURES, build, windows
+from tests.forecasters.time_llm.test_precision import TOLERANCE, gradients
 from tests.gpu.conftest import DEVICE
-from tests.model.test_network import ARCHITECTURES, build, windows
-from tests.model.test_precision import TOLERANCE, gradients
 from timellm.data.source import WindowSource
 from timellm.data.windows import WindowIndex
 from timellm.forecasting.fitted import FittedRun

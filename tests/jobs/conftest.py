@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from tests.jobs.postgresql import programs, throw_away_server
 from timellm.config import RunConfig
-from timellm.jobs.store import Store
+from timellm.jobs.store.run_store import Store
 from timellm.workspace import Workspace
 
 

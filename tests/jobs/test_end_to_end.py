@@ -5,8 +5,8 @@ import time
 import pytest
 
 from timellm.forecasting.artifacts import RunFolder
-from timellm.jobs.launcher import start_run
-from timellm.jobs.run import log_tail
+from timellm.jobs.local.launcher import start_run
+from timellm.jobs.store.run import log_tail
 
 
 def ended(store, run_id, *, timeout_s=120.0):

@@ -10,9 +10,10 @@ import pytest
 
 from timellm.config import RunConfig
 from timellm.errors import StoreError
-from timellm.jobs import report, worker
-from timellm.jobs.cause import kind_of
-from timellm.jobs.store import Store
+from timellm.jobs import worker
+from timellm.jobs.store import reporter
+from timellm.jobs.store.cause import kind_of
+from timellm.jobs.store.run_store import Store
 from timellm.jobs.worker import work
 from timellm.training.progress import Progress
 from timellm.workspace import Workspace
@@ -29,7 +30,7 @@ class Done:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch):
     monkeypatch.setattr(worker, "END_AGAIN_S", 0.05)
-    monkeypatch.setattr(report, "REFUSED_S", 0.05)
+    monkeypatch.setattr(reporter, "REFUSED_S", 0.05)
 
 
 @pytest.fixture

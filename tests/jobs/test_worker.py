@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from timellm.errors import BackboneError, ConfigError, DataError, JobError
-from timellm.jobs.cause import cause_of, kind_of
+from timellm.jobs.store.cause import cause_of, kind_of
 from timellm.jobs.worker import main, work
 from timellm.training.progress import Progress
 from timellm.workspace import PROJECT

@@ -18,19 +18,20 @@ from timellm.data.prepared import PreparedData
 from timellm.data.table import load_table
 from timellm.data.uploads import save_upload
 from timellm.data.windows import WindowIndex
+from timellm.files.sealed import write_sealed_json
+from timellm.files.tensorfile import write_tensors
 from timellm.forecasters.protocol import ignore_batch
-from timellm.forecasters.time_llm import PROTOTYPES, WORDS
+from timellm.forecasters.time_llm.kept import PROTOTYPES, WORDS
+from timellm.forecasters.time_llm.linear_path import LinearPath
+from timellm.forecasters.time_llm.patching import PatchEmbedding
+from timellm.forecasters.time_llm.reprogramming import Reprogramming
 from timellm.forecasting.artifacts import RunFolder
 from timellm.forecasting.quick import QuickForecasters
 from timellm.forecasting.scoring import ScoredModels, score_test_part
-from timellm.jobs.process import this_process
-from timellm.jobs.run import Run
-from timellm.jobs.store import Store
-from timellm.model.patching import PatchEmbedding
-from timellm.model.reprogramming import Reprogramming
+from timellm.jobs.store.process import this_process
+from timellm.jobs.store.run import Run
+from timellm.jobs.store.run_store import Store
 from timellm.training.checkpoint import save_config
-from timellm.training.sealed import write_sealed_json
-from timellm.training.tensorfile import write_tensors
 from timellm.workspace import PROJECT, workspace
 
 FRAME = PROJECT / "pages" / "frame.py"
@@ -42,7 +43,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty workspace; nothing cached from another test."""
     monkeypatch.setenv("TIMELLM_HOME", str(tmp_path))
     # A look at the page sees to a runner while runs wait; no test of a page wants a process that takes them.
-    monkeypatch.setattr("timellm.jobs.launcher.start_runner", lambda store: this_process())
+    monkeypatch.setattr("timellm.jobs.local.launcher.start_runner", lambda store: this_process())
     st.cache_resource.clear()
     st.cache_data.clear()
     return tmp_path
@@ -172,9 +173,18 @@ def _write_adapter(folder: RunFolder, config: RunConfig) -> None:
     torch.manual_seed(0)
     model = config.model
     embedding = PatchEmbedding(patch_length=model.patch_length, stride=model.stride, d_model=model.d_model, dropout=0.0)
-    attention = Reprogramming(d_model=model.d_model, heads=model.heads, keys=model.d_ff, width=_WIDTH, dropout=0.0)
+    attention = Reprogramming(
+        d_model=model.d_model,
+        heads=model.heads,
+        keys=model.d_ff,
+        width=_WIDTH,
+        dropout=0.0,
+        cosine=model.attention_scores == "cosine",
+    )
+    path = LinearPath(context=model.context, horizon=model.horizon, trained=False)
     tensors = {f"patch_embedding.{name}": tensor for name, tensor in embedding.state_dict().items()}
     tensors |= {f"reprogramming.{name}": tensor for name, tensor in attention.state_dict().items()}
+    tensors |= {f"linear_path.{name}": tensor for name, tensor in path.state_dict().items()}
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder.path / "adapter.safetensors")
     facts = {"of": "prototypes"}
     write_tensors(folder.path / PROTOTYPES, {"prototypes": torch.randn(_PROTOTYPES, _WIDTH)}, facts=facts)

@@ -1,12 +1,14 @@
 """The set-up screen: it says what is missing, keeps choices, and starts exactly what it shows."""
 
+import sys
+
 import pytest
 
 
 @pytest.fixture
 def launched(monkeypatch):
     """Runs are written and not started; the launcher has its own tests."""
-    monkeypatch.setattr("timellm.jobs.launcher.launch", lambda run, *, store: 0)
+    monkeypatch.setattr("timellm.jobs.local.launcher.launch", lambda run, *, store: 0)
 
 
 def start_button(app):
@@ -119,3 +121,32 @@ def test_usual_name_says_what_differs_from_the_usual_settings(open_page, table_i
     assert name.placeholder == "Plant load, SmolLM2 135M Instruct"
     next(one for one in app.number_input if one.label == "Steps at most").set_value(30).run()
     assert next(one for one in app.text_input if one.label == "Name").placeholder.endswith(", Steps at most 30")
+
+
+def test_notes_are_written_in_lines_and_what_the_prompt_says_is_shown(open_page, table_id, launched, store):
+    app = open_page("finetune", table=table_id)
+    app.segmented_control(key="face").set_value("Advanced").run()
+    notes = app.text_area(key=f"setting/{table_id}/dated_notes")
+    app.toggle(key=f"setting/{table_id}/prompt_calendar").set_value(True)
+    notes.set_value("2024-01-01 New year\n1.2.2024 Fair").run()
+    assert not app.exception and start_button(app).disabled
+    said = [caption.value.replace("\\", "") for caption in app.caption]
+    assert any("'dated_notes', line 2 begins with '1.2.2024', which is no date" in text for text in said)
+    assert not app.error, "the split is not to blame"
+
+    notes.set_value("2024-01-01 New year").run()
+    assert not start_button(app).disabled
+    said = [caption.value.replace("\\", "") for caption in app.caption]
+    assert any("Of the time after the table's end: The forecast begins on " in text for text in said)
+    start_button(app).click().run()
+    (run,) = store.runs()
+    assert run.config.model.prompt_calendar and run.config.model.dated_notes == "2024-01-01 New year"
+
+
+def test_missing_holidays_are_told_before_the_start(open_page, table_id, monkeypatch):
+    monkeypatch.setitem(sys.modules, "holidays", None)
+    app = open_page("finetune", table=table_id)
+    app.segmented_control(key="face").set_value("Advanced").run()
+    app.text_input(key=f"setting/{table_id}/holiday_country").set_value("AU").run()
+    assert not app.exception
+    assert any("needs the package holidays" in error.value for error in app.error)

@@ -6,8 +6,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from tests.pages.conftest import config_for
-from timellm.jobs import cluster_runs
-from timellm.jobs.store import Store
+from timellm.jobs.cluster import runs as cluster_runs
+from timellm.jobs.store.run_store import Store
 
 ADDRESS = "http://127.0.0.1:9"  # nothing listens there
 
@@ -17,7 +17,7 @@ def cluster(monkeypatch):
     """A cluster that cannot be reached."""
     monkeypatch.setenv("TIMELLM_RAY", ADDRESS)
     monkeypatch.setenv("RAY_AUTH_TOKEN", "a-token")
-    cluster_runs._mind.cache_clear()
+    cluster_runs._contact.cache_clear()
 
 
 def where(app: AppTest, table_id: str):

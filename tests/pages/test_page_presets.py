@@ -83,7 +83,7 @@ def test_what_is_asked_stays_whatever_the_preset(form, table_id):
 
 
 def test_settings_out_of_sight_are_set_and_started_too(open_page, table_id, store, monkeypatch):
-    monkeypatch.setattr("timellm.jobs.launcher.launch", lambda run, *, store: 0)
+    monkeypatch.setattr("timellm.jobs.local.launcher.launch", lambda run, *, store: 0)
     app = open_page("finetune", table=table_id)
     choose(app, "6gb")
     next(button for button in app.button if button.label == "Start fine-tuning").click().run()

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 import pytest
 
 from timellm.config import RunConfig
-from timellm.jobs import receipts
-from timellm.jobs.process import this_process
-from timellm.jobs.receipts import UnderWay, receipt_key
-from timellm.training.receipt import Receipt, ReceiptRow
-from timellm.training.receipt.measure import this_machine
+from timellm.jobs.local import receipts
+from timellm.jobs.local.receipts import UnderWay, receipt_key
+from timellm.jobs.store.process import this_process
+from timellm.sizing.receipt import Receipt, ReceiptRow
+from timellm.sizing.receipt.measure import this_machine
 from timellm.workspace import workspace
 
 ROWS = (

@@ -7,8 +7,10 @@ import numpy as np
 import pandas as pd
 
 import timellm
+from tests.pages.conftest import fill
 from timellm.evaluation.judge import judge
 from timellm.forecasting.artifacts import RunFolder
+from timellm.plots.forecast import ADDED, LINEAR_PATH
 
 
 def chart(app, number=0):
@@ -26,6 +28,29 @@ def test_forecast_draws_history_and_the_models_beside_each_other(open_page, fini
     assert drawn["Time-LLM"]["line"]["width"] > drawn["Ridge"]["line"]["width"]
     table = app.dataframe[0].value
     assert table["Forecast"].tolist() == [1.0 + step for step in range(12)]
+
+
+def test_forecast_is_taken_apart_into_the_linear_path_and_what_the_language_model_adds(open_page, finished):
+    app = open_page("forecast", run=finished.id)
+    assert LINEAR_PATH not in traces(app)
+    app.toggle[0].set_value(True).run()
+    assert not app.exception and not app.error
+    drawn = traces(app)
+    assert {"Measured", "Time-LLM", LINEAR_PATH} <= drawn.keys() and "Ridge" not in drawn
+    table = app.dataframe[0].value
+    assert np.allclose(table[LINEAR_PATH] + table[ADDED], table["Forecast"])
+    assert table[ADDED].abs().max() > 0
+    app.segmented_control(key="show").set_value("Test period").run()
+    table = app.dataframe[0].value
+    assert not app.exception and np.allclose(table[LINEAR_PATH] + table[ADDED], table["Time-LLM"], atol=1e-4)
+
+
+def test_forecast_of_a_run_without_a_language_model_is_not_taken_apart(open_page, finished, store):
+    run = store.create_run(finished.config.updated(body="attention"), name="Without")
+    fill(RunFolder(run.run_dir), finished.config)
+    store.finish(run.id, "finished", summary={"skill": 0.1})
+    app = open_page("forecast", run=run.id)
+    assert not app.exception and not app.toggle
 
 
 def test_forecast_offers_every_channel(open_page, finished):
@@ -127,6 +152,14 @@ def test_page_of_a_ridge_run_has_no_attention_and_says_so(open_page, finished, s
         app = open_page(page, run=run.id)
         assert not app.exception, page
     assert "Ridge has no attention over text prototypes" in app.info[0].value
+
+
+def test_attention_of_a_run_whose_patches_a_linear_map_rewrites_is_said_not_to_exist(open_page, finished, store):
+    run = store.create_run(finished.config.updated(reprogramming="linear"), name="Linear")
+    store.finish(run.id, "finished", summary={"skill": 0.1})
+    app = open_page("attention", run=run.id)
+    assert not app.exception and not app.error and not app.get("plotly_chart")
+    assert "a linear map rewrites the patches" in app.info[0].value
 
 
 def test_chosen_metric_ranks_the_board_and_names_the_charts(open_page, finished):

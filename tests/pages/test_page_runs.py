@@ -11,14 +11,14 @@ from timellm.config import RunConfig
 from timellm.data.prepared import PreparedData
 from timellm.data.samples import find_sample
 from timellm.data.table import load_table
+from timellm.files.sealed import write_sealed_json
 from timellm.forecasting.quick import QuickForecasters
 from timellm.forecasting.validation import write_references
-from timellm.jobs.actions import label
-from timellm.jobs.process import this_process
-from timellm.jobs.schema import curves, runs
+from timellm.jobs.local.actions import label
+from timellm.jobs.store.process import this_process
+from timellm.jobs.store.schema import curves, runs
 from timellm.training.pinned import PINNED, PinnedWindows
 from timellm.training.progress import Progress
-from timellm.training.sealed import write_sealed_json
 from timellm.workspace import PROJECT, workspace
 
 
@@ -72,7 +72,7 @@ def test_failed_run_shows_its_cause(open_page, failed):
 
 
 def test_run_again_starts_a_new_run_with_the_same_settings(open_page, failed, monkeypatch, store):
-    monkeypatch.setattr("timellm.jobs.launcher.launch", lambda run, *, store: 0)
+    monkeypatch.setattr("timellm.jobs.local.launcher.launch", lambda run, *, store: 0)
     app = open_page("runs", run=failed.id)
     button(app, "Run again").click().run()
     assert not app.exception
@@ -97,7 +97,7 @@ def test_finished_run_leads_to_its_results(open_page, finished):
 
 def test_failed_run_is_resumed_in_its_folder(open_page, failed, monkeypatch, store):
     launched = []
-    monkeypatch.setattr("timellm.jobs.launcher.launch", lambda run, *, store: launched.append(run.id))
+    monkeypatch.setattr("timellm.jobs.local.launcher.launch", lambda run, *, store: launched.append(run.id))
     assert not any(one.label == "Resume" for one in open_page("runs", run=failed.id).button)
     failed.run_dir.mkdir(parents=True, exist_ok=True)
     failed.state_file.write_bytes(b"where it stood")
@@ -110,7 +110,7 @@ def test_failed_run_is_resumed_in_its_folder(open_page, failed, monkeypatch, sto
 
 
 def test_failed_run_starts_over_in_place(open_page, failed, monkeypatch, store):
-    monkeypatch.setattr("timellm.jobs.launcher.launch", lambda run, *, store: 0)
+    monkeypatch.setattr("timellm.jobs.local.launcher.launch", lambda run, *, store: 0)
     failed.run_dir.mkdir(parents=True, exist_ok=True)
     failed.state_file.write_bytes(b"where it stood")
     app = open_page("runs", run=failed.id)

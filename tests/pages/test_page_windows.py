@@ -30,7 +30,7 @@ def gappy(home) -> str:
 @pytest.fixture
 def launched(monkeypatch):
     """Runs are written and not started."""
-    monkeypatch.setattr("timellm.jobs.launcher.launch", lambda run, *, store: 0)
+    monkeypatch.setattr("timellm.jobs.local.launcher.launch", lambda run, *, store: 0)
 
 
 def start_button(app):

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from timellm.jobs.comparison import MOST
+from timellm.jobs.store.comparison import MOST
 from timellm.plots.curves import TRAIN, VALIDATION, compared_rows, compared_spec, loss_rows, loss_spec
 from timellm.plots.template import RUN_DASHES, RUNS
 

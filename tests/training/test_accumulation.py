@@ -11,8 +11,8 @@ import torch
 from tests.training.conftest import windows_of
 from timellm.config import ModelConfig, TrainingConfig
 from timellm.data.source import WindowSource
-from timellm.model.backbone import load_backbone
-from timellm.model.network import TimeLLM
+from timellm.forecasters.time_llm.backbone import load_backbone
+from timellm.forecasters.time_llm.network import TimeLLM
 from timellm.training.loop import TrainingWindows, _accumulate, train
 from timellm.training.processes import join_processes
 

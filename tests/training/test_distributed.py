@@ -18,12 +18,15 @@ from safetensors.torch import load_file
 
 import timellm
 from tests.conftest import SMALL
+from tests.kept_forecasts import kept_forecasts
 from timellm.forecasting.artifacts import RunFolder
 from timellm.training.checkpoint import ADAPTER
 
 ROOT = Path(__file__).resolve().parents[2]
 STILL = {"dropout": 0.0, "backbone_dtype": "float32", "device": "cpu"}
 """Without dropout, whose numbers differ between processes."""
+WITHOUT_EFFECT = "reprogramming.key.bias"
+"""Keys are centred, so that its gradient is the rounding alone."""
 CASES = {
     "plain": {},
     "uneven": {"batch_size": 7, "accumulation": 3},
@@ -126,7 +129,7 @@ def pairs(config_of, tmp_path_factory) -> dict[str, tuple[Path, Path]]:
 def assert_close(ours: Path, theirs: Path) -> None:
     left, right = load_file(ours / ADAPTER), load_file(theirs / ADAPTER)
     assert left.keys() == right.keys()
-    for name in left:
+    for name in left.keys() - {WITHOUT_EFFECT}:
         # Adam divides by the gradient's size, so that a rounding can turn the step of a weight that hardly matters.
         assert float((left[name] - right[name]).norm()) <= 2e-3 * float(right[name].norm()) + 1e-6, name
 
@@ -147,7 +150,7 @@ def test_every_process_returns_the_result_and_the_main_one_alone_writes(pairs):
     assert answer(two, 0)["summary"] == answer(two, 1)["summary"] == RunFolder(two).summary()
     assert answer(two, 1)["heard"] == []
     assert {path.name for path in two.iterdir()} == {path.name for path in one.iterdir()}
-    assert len(RunFolder(two).test_forecasts().forecast["Time-LLM"]) == RunFolder(one).summary()["test_windows"]
+    assert len(kept_forecasts(RunFolder(two)).forecast["Time-LLM"]) == RunFolder(one).summary()["test_windows"]
 
 
 def test_losses_on_the_way_are_those_of_one_process(pairs, config_of, tmp_path):

@@ -117,7 +117,7 @@ def test_what_was_kept_after_the_state_is_made_again(folders, tmp_path):
         pinned.add(step, np.zeros((40, 12), np.float32))
     again = pd.read_parquet(tmp_path / PINNED)
     assert again["step"].tolist() == rows["step"].tolist()
-    pinned.go_on_from(0)
+    pinned.go_on_from(None)
     assert not pinned.path.exists()
 
 

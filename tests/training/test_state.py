@@ -12,7 +12,7 @@ from timellm.config import RunConfig, TrainingConfig
 from timellm.errors import CheckpointError
 from timellm.training.checkpoint import read_adapter, save_adapter
 from timellm.training.loop import TrainingWindows, optimizer_for, train
-from timellm.training.state import STATE, Belonging, Standing, StateFile
+from timellm.training.state import STATE, Belonging, StateFile, TrainingPosition
 
 CONTEXT, HORIZON = 16, 4
 THIS = Belonging(RunConfig.create("a.csv"))
@@ -37,7 +37,7 @@ class Trained:
         self.network = nn.Sequential(nn.Linear(CONTEXT, 32), nn.ReLU(), nn.Dropout(0.3), nn.Linear(32, HORIZON))
         self.best: dict[str, torch.Tensor] = {}
 
-    def run(self, windows, folder=None, *, end_at=None, config=CONFIG, every=None, monkeypatch=None):
+    def run(self, windows, folder=None, *, end_at=None, config=CONFIG, every=None, monkeypatch=None, first=False):
         state = StateFile(folder, THIS) if folder else None
         if every is not None:
             monkeypatch.setattr(StateFile, "due", lambda _: True)
@@ -48,7 +48,7 @@ class Trained:
 
         return train(
             self.network, windows, config, save_best=lambda: self.best.update(self.weights()),
-            on_progress=on_progress, should_stop=lambda: False, state=state,
+            on_progress=on_progress, should_stop=lambda: False, state=state, validate_first=first,
         )  # fmt: skip
 
     def weights(self) -> dict[str, torch.Tensor]:
@@ -61,14 +61,15 @@ def equal(left: dict[str, torch.Tensor], right: dict[str, torch.Tensor]) -> bool
 
 @pytest.mark.parametrize("end_at", [1, 5, 6, 7, 12, 13, 23])
 @pytest.mark.parametrize("every", [None, "step"])
-def test_training_that_was_cut_off_ends_in_the_same_weights(windows, tmp_path, monkeypatch, end_at, every):
+@pytest.mark.parametrize("first", [False, True])
+def test_training_that_was_cut_off_ends_in_the_same_weights(windows, tmp_path, monkeypatch, end_at, every, first):
     whole = Trained()
-    expected = whole.run(windows)
+    expected = whole.run(windows, first=first)
     with pytest.raises(Killed):
-        Trained().run(windows, tmp_path, end_at=end_at, every=every, monkeypatch=monkeypatch)
+        Trained().run(windows, tmp_path, end_at=end_at, every=every, monkeypatch=monkeypatch, first=first)
     torch.manual_seed(99)  # the new process starts anywhere
     again = Trained()
-    result = again.run(windows, tmp_path)
+    result = again.run(windows, tmp_path, first=first)
     assert equal(again.weights(), whole.weights())
     assert (result.steps, result.best_step, result.best_validation_loss) == (
         expected.steps, expected.best_step, expected.best_validation_loss,
@@ -151,7 +152,7 @@ def test_training_that_had_ended_is_not_trained_further(windows, tmp_path):
 def written(folder) -> tuple[nn.Module, torch.optim.Optimizer]:
     network = Trained().network
     optimizer = optimizer_for(network, CONFIG)
-    StateFile(folder, THIS).write(network, optimizer, Standing(step=3))
+    StateFile(folder, THIS).write(network, optimizer, TrainingPosition(step=3))
     return network, optimizer
 
 

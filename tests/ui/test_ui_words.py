@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from timellm.config import RunConfig
-from timellm.jobs.run import Run
+from timellm.jobs.store.run import Run
 from timellm.training.progress import PHASES
 from timellm.ui.words import ago, duration, memory, number, overall_share, phase_line, plain, skill_words
 
@@ -38,9 +38,10 @@ def test_duration_has_at_most_two_units(seconds, text):
 
 def test_ago_counts_from_now():
     now = datetime.now(UTC)
-    assert ago(now) == "just now"
-    assert ago(now - timedelta(minutes=5)) == "5 min ago"
-    assert ago(now - timedelta(hours=3)) == "3 h ago"
+    assert ago(now, now=now) == "just now"
+    assert ago(now - timedelta(minutes=5), now=now) == "5 min ago"
+    assert ago(now - timedelta(hours=3), now=now) == "3 h ago"
+    assert ago(now - timedelta(minutes=5)).endswith(" ago")
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ class Bar:
 
     def show(self, progress: Progress) -> None:
         """Move the bar to the run's progress."""
-        from timellm.jobs.report import in_words
+        from timellm.jobs.store.reporter import in_words
 
         if progress.phase != self._phase:
             self._begin(progress.phase)

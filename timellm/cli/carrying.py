@@ -15,8 +15,8 @@ def export_run(arguments: argparse.Namespace) -> Answer:
     Raises:
         TimeLLMError: there is no such run, it has not ended, or the file is there already.
     """
-    from timellm.jobs.archive import Contents, write_archive
-    from timellm.jobs.store import Store
+    from timellm.jobs.archive.writing import Contents, write_archive
+    from timellm.jobs.store.run_store import Store
     from timellm.workspace import write_whole
 
     store = Store.open()
@@ -53,8 +53,8 @@ def import_run(arguments: argparse.Namespace) -> Answer:
         TimeLLMError: the file is not an archive of a run, or it is damaged or was changed.
     """
     from timellm.errors import ConfigError
-    from timellm.jobs.importing import import_run as take_in
-    from timellm.jobs.store import Store
+    from timellm.jobs.archive.importing import import_run as take_in
+    from timellm.jobs.store.run_store import Store
 
     if arguments.file.exists() and not arguments.file.is_file():
         raise ConfigError(f"{arguments.file} is no file; name the archive that 'export' has written")

@@ -10,8 +10,8 @@ from timellm.cli.answer import Answer
 from timellm.cli.bar import Bar
 
 if TYPE_CHECKING:
-    from timellm.jobs.run import Run
-    from timellm.jobs.store import Store
+    from timellm.jobs.store.run import Run
+    from timellm.jobs.store.run_store import Store
 
 _LOOK_EVERY_S = 1.0
 
@@ -23,7 +23,7 @@ def submit(arguments: argparse.Namespace) -> Answer:
         TimeLLMError: the table, a setting or the backbone cannot be used, or the cluster refuses the run.
     """
     from timellm.cli.fitting import _configuration
-    from timellm.jobs.launcher import start_run
+    from timellm.jobs.local.launcher import start_run
 
     there = arguments.on == "cluster"
     run = start_run(_configuration(arguments), name=arguments.name, on_cluster=there, workers=arguments.workers)
@@ -37,12 +37,12 @@ def follow(arguments: argparse.Namespace) -> Answer:
     Raises:
         JobError: there is no such run.
     """
-    from timellm.jobs.launcher import tend
+    from timellm.jobs.local.launcher import supervise
 
     store = _store()
     with Bar() as bar:
         while True:
-            tend(store)
+            supervise(store)
             run = store.get(arguments.run)
             if not run.active:
                 break
@@ -58,7 +58,7 @@ def stop(arguments: argparse.Namespace) -> Answer:
     Raises:
         JobError: there is no such run, or its machine or cluster cannot be reached.
     """
-    from timellm.jobs.actions import ask_to_stop, stop_now
+    from timellm.jobs.local.actions import ask_to_stop, stop_now
 
     run = (stop_now if arguments.now else ask_to_stop)(_store(), arguments.run)
     said = "it stops after its current step and keeps its best" if run.active else _ending(run)
@@ -71,16 +71,16 @@ def log(arguments: argparse.Namespace) -> Answer:
     Raises:
         JobError: there is no such run.
     """
-    from timellm.jobs.cluster_runs import bring, log_of
+    from timellm.jobs.cluster.runs import log_of, sync_folder
 
     run = _store().get(arguments.run)
-    bring(run)
+    sync_folder(run)
     text = log_of(run, lines=arguments.lines)
     return Answer({"run": run.id, "log": text}, text or "nothing has been written yet")
 
 
 def _store() -> Store:
-    from timellm.jobs.store import Store
+    from timellm.jobs.store.run_store import Store
 
     return Store.open()
 

@@ -10,12 +10,24 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from timellm.cli import carrying, cluster, comparing, estimate, fitting, many, overview, receipt, results, serving
+from timellm.cli import (
+    carrying,
+    cluster,
+    comparing,
+    estimate,
+    fitting,
+    many,
+    overview,
+    receipt,
+    results,
+    serving,
+    twins,
+)
 from timellm.cli.answer import printable
 from timellm.errors import TimeLLMError
 from timellm.evaluation.metrics import METRICS
 from timellm.forecasters.registry import REGISTRY
-from timellm.jobs.cause import mendable
+from timellm.jobs.store.cause import mendable
 from timellm.workspace import is_main_process
 
 
@@ -163,6 +175,13 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--prototypes", type=_whole(1, 1000), default=16, metavar="N", help="how many to draw, most attended first (16)"
     )
+
+    one = verb(
+        "twins", twins.twins, "Say whether a run's language model is worth its cost: train it without each part."
+    )
+    one.add_argument("run_dir", type=Path, metavar="DIR")
+    one.add_argument("--again", action="store_true", help="start twins again that failed or were stopped")
+    one.add_argument("--wait", action="store_true", help="until they have finished; Ctrl-C ends this command, not them")
 
     one = verb("runs", overview.runs, "List the runs of this workspace, newest first.")
     one.add_argument("--limit", type=_whole(1, 1_000_000), default=50, metavar="N", help="at most so many (50)")

@@ -9,7 +9,7 @@ from timellm.cli.answer import Answer, columns
 from timellm.cli.output import check_out, write_out
 
 if TYPE_CHECKING:
-    from timellm.jobs.comparison import Row
+    from timellm.jobs.store.comparison import Row
 
 
 def compare(arguments: argparse.Namespace) -> Answer:
@@ -19,8 +19,8 @@ def compare(arguments: argparse.Namespace) -> Answer:
         JobError: there is no such run, or they are too few or too many.
         OSError: the file cannot be written.
     """
-    from timellm.jobs.comparison import compare as side_by_side
-    from timellm.jobs.store import Store
+    from timellm.jobs.store.comparison import compare as side_by_side
+    from timellm.jobs.store.run_store import Store
 
     if arguments.out:
         check_out(arguments.out, force=arguments.force)

@@ -13,10 +13,10 @@ from timellm.cli.fitting import _configuration
 if TYPE_CHECKING:
     from timellm.config import RunConfig
     from timellm.data.table import Table
-    from timellm.training.estimate import Estimate
-    from timellm.training.machine import Budget
-    from timellm.training.offers import Offer
-    from timellm.training.trial import Trial
+    from timellm.sizing.estimate import Estimate
+    from timellm.sizing.machine import Budget
+    from timellm.sizing.offers import Offer
+    from timellm.sizing.trial import Trial
 
 
 def estimate(arguments: argparse.Namespace) -> Answer:
@@ -28,16 +28,16 @@ def estimate(arguments: argparse.Namespace) -> Answer:
     from timellm.data.table import load_table
     from timellm.errors import ConfigError
     from timellm.forecasters.registry import kind_of
-    from timellm.jobs.history import observations, remember_trial
-    from timellm.jobs.store import Store
-    from timellm.training import estimate as counting
-    from timellm.training.machine import budget, measured_facts
-    from timellm.training.memory import TableSize
-    from timellm.training.offers import fits, largest_that_fits
+    from timellm.jobs.store.history import observations, remember_trial
+    from timellm.jobs.store.run_store import Store
+    from timellm.sizing import estimate as counting
+    from timellm.sizing.machine import budget, measured_facts
+    from timellm.sizing.memory import TableSize
+    from timellm.sizing.offers import fits, largest_that_fits
 
     config = _configuration(arguments)
-    if not kind_of(config.kind).language_model:
-        raise ConfigError(f"'{config.kind}' has no language model to estimate: fit it, which takes seconds to minutes")
+    if arguments.trial and not kind_of(config.kind).language_model:
+        raise ConfigError(f"--trial loads a language model, and '{config.kind}' has none; leave --trial out")
     table = load_table(config.data)
     config = _described(config, table)
     store, facts = Store.open(), measured_facts()
@@ -77,7 +77,7 @@ def _tried(config: RunConfig) -> Trial:
         ConfigError: it failed.
     """
     from timellm.errors import ConfigError
-    from timellm.training.trial import trial
+    from timellm.sizing.trial import trial
 
     found = trial(config)
     if found.ending == "failed":
@@ -95,8 +95,9 @@ def _in_words(found: Estimate, have: Budget, *, fit: bool, offers: list[Offer], 
         lines.append(f"the trial ran out of memory: {tried.cause}")
     parts = [(name, f"{value:,.0f}") for name, value in asdict(found.memory).items()]
     lines += ["", columns(("part", "MiB"), parts), ""]
+    step = f"{found.step_s:.2g} s a step, " if found.step_s else ""
     lines.append(
-        f"{found.step_s:.2g} s a step, loading {_time(found.loading_s)}, training {_time(found.training_s)}, "
+        f"{step}loading {_time(found.loading_s)}, {'training' if step else 'fitting'} {_time(found.training_s)}, "
         f"scoring {found.test_windows:,} test windows {_time(found.evaluation_s)}, forecast {_time(found.forecast_s)}"
     )
     if fit:

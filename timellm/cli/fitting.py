@@ -63,7 +63,7 @@ def resume(arguments: argparse.Namespace) -> Answer:
 
 def _run(config: RunConfig, folder: Path) -> Answer:
     from timellm.config import TimeLLMConfig
-    from timellm.model.catalog import check_cache
+    from timellm.forecasters.time_llm.catalog import check_cache
 
     if isinstance(config.forecaster, TimeLLMConfig):
         check_cache(config.forecaster.backbone)  # before torch is loaded, which takes seconds
@@ -91,7 +91,7 @@ def _in_words(folder: Path, result: Result) -> str:
 def _take_run_dir(folder: Path, held: contextlib.ExitStack) -> None:
     """Let no other process work in the folder until `held` is closed, and look whether it is empty."""
     from timellm.errors import ConfigError
-    from timellm.training.occupancy import LOCK, occupied
+    from timellm.sizing.occupancy import LOCK, occupied
 
     if folder.exists() and not folder.is_dir():
         raise ConfigError(f"--run-dir {folder} is a file; name a new or an empty folder")
@@ -174,9 +174,9 @@ def _starting_config(arguments: argparse.Namespace) -> tuple[RunConfig, set[str]
 def _offering_what_fits(config: RunConfig, run_dir: Path) -> Iterator[None]:
     """Turn an out-of-memory failure into an error that names settings with which the run would fit."""
     from timellm.errors import ConfigError
-    from timellm.jobs.cause import mendable
-    from timellm.jobs.shortage import smaller_settings
-    from timellm.training.outofmemory import is_out_of_memory
+    from timellm.jobs.store.cause import mendable
+    from timellm.jobs.store.shortage import smaller_settings
+    from timellm.sizing.outofmemory import is_out_of_memory
 
     try:
         yield

@@ -63,12 +63,12 @@ def runs(arguments: argparse.Namespace) -> Answer:
     Raises:
         JobError: the store cannot be read.
     """
-    from timellm.jobs.cluster_runs import look_after
-    from timellm.jobs.store import Store
+    from timellm.jobs.cluster.runs import reconcile_jobs
+    from timellm.jobs.store.run_store import Store
 
     store = Store.open()
     store.reconcile()
-    look_after(store)
+    reconcile_jobs(store)
     found = store.runs(arguments.limit)
     fields = (
         "id",
@@ -101,7 +101,7 @@ def runs(arguments: argparse.Namespace) -> Answer:
 
 def backbones(arguments: argparse.Namespace) -> Answer:
     """The language models offered by name, and which of them are ready."""
-    from timellm.model.catalog import catalogue, is_ready
+    from timellm.forecasters.time_llm.catalog import catalogue, is_ready
 
     fields = (
         "name",

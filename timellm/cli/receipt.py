@@ -12,7 +12,7 @@ from timellm.cli.fitting import _configuration
 
 if TYPE_CHECKING:
     from timellm.config import RunConfig
-    from timellm.training.receipt import Receipt, ReceiptRow
+    from timellm.sizing.receipt import Receipt, ReceiptRow
 
 
 def receipt(arguments: argparse.Namespace) -> Answer:
@@ -23,8 +23,8 @@ def receipt(arguments: argparse.Namespace) -> Answer:
     """
     from tqdm import tqdm
 
-    from timellm.model.catalog import check_cache
-    from timellm.training.receipt import measure_receipt, verdict
+    from timellm.forecasters.time_llm.catalog import check_cache
+    from timellm.sizing.receipt import measure_receipt, verdict
 
     config = _asked_for(arguments)
     check_cache(config.model.backbone)
@@ -51,7 +51,7 @@ def _asked_for(arguments: argparse.Namespace) -> RunConfig:
 
 
 def _in_words(found: Receipt, said: str) -> str:
-    from timellm.training.receipt.verdict import BUSY_SHARE, NAMES
+    from timellm.sizing.receipt.verdict import BUSY_SHARE, NAMES
 
     header = (
         "precision", "weights, MiB", "peak, MiB", "s a step", "hidden error", "(cosine)", "gradient error", "(cosine)",

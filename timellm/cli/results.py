@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from timellm.cli.answer import Answer, columns
 from timellm.cli.bar import Bar
 from timellm.cli.output import check_out, write_out
+from timellm.evaluation.metrics import ABSOLUTE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
 READING = ("decimal", "encoding", "header")
 """Settings that say how a file is read; a newer file may need others than the run's own."""
-METRICS = ("mae", "mse", "rmse", "smape", "mase", "mse_scaled", "mae_scaled")
 
 
 def forecast(arguments: argparse.Namespace) -> Answer:
@@ -91,7 +91,7 @@ def evaluate(arguments: argparse.Namespace) -> Answer:
     verdict = _folder(arguments.run_dir).verdict(arguments.metric)
     frame = {"overall": scores.overall, "channel": scores.by_channel, "step": scores.by_step}[arguments.by]
     frame = frame.sort_values(arguments.metric, kind="stable") if arguments.by == "overall" else frame
-    shown = [name for name in (arguments.by, "model", *METRICS, "windows") if name in frame.columns]
+    shown = [name for name in (arguments.by, "model", *ABSOLUTE, "windows") if name in frame.columns]
     rows = frame[shown].itertuples(index=False, name=None)
     text = "\n".join([columns(shown, rows), "", verdict.sentence(), *scores.notes])
     return Answer({**scores.to_dict(), "verdict": verdict.to_dict()}, text)

@@ -3,23 +3,20 @@
 from timellm.config.forecasters import (
     KINDS,
     AutoformerConfig,
+    BudgetConfig,
     ChronosConfig,
     DLinearConfig,
     ETSConfig,
-    ForecasterConfig,
     FracastConfig,
-    ModelConfig,
     NaiveConfig,
     PatchTSTConfig,
-    Quantization,
     RidgeConfig,
     StatisticalConfig,
     ThetaConfig,
-    TimeLLMConfig,
     TimesFMConfig,
 )
 from timellm.config.run import RunConfig
-from timellm.config.section import Affects
+from timellm.config.section import Affects, ForecasterConfig
 from timellm.config.settings import (
     field_of,
     kind_section,
@@ -31,10 +28,11 @@ from timellm.config.settings import (
     setting_label,
 )
 from timellm.config.table import DataConfig, TaskConfig
+from timellm.config.time_llm import ModelConfig, Quantization, TimeLLMConfig
 from timellm.config.training import TrainingConfig
 
 __all__ = [
-    "KINDS", "Affects", "AutoformerConfig", "ChronosConfig", "DLinearConfig", "DataConfig", "ETSConfig",
+    "KINDS", "Affects", "AutoformerConfig", "BudgetConfig", "ChronosConfig", "DLinearConfig", "DataConfig", "ETSConfig",
     "ForecasterConfig", "FracastConfig", "ModelConfig", "NaiveConfig", "PatchTSTConfig", "Quantization",
     "RidgeConfig", "RunConfig", "StatisticalConfig", "TaskConfig", "ThetaConfig", "TimeLLMConfig", "TimesFMConfig",
     "TrainingConfig", "field_of", "kind_section", "names_affecting", "parse_setting", "section_of", "sections",

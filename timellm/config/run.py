@@ -15,10 +15,11 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from timellm.config.forecasters import KINDS, AnyForecaster, ModelConfig, TimeLLMConfig
+from timellm.config.forecasters import KINDS, AnyForecaster
 from timellm.config.section import Affects, Section, affected_by
 from timellm.config.settings import kind_section, section_of
 from timellm.config.table import DataConfig, TaskConfig
+from timellm.config.time_llm import ModelConfig, TimeLLMConfig
 from timellm.config.training import TrainingConfig
 from timellm.config.upgrade import VERSION, upgrade
 from timellm.errors import ConfigError
@@ -32,7 +33,7 @@ class RunConfig(Section):
 
     affects = "weights"
 
-    version: Literal[2] = VERSION
+    version: Literal[3] = VERSION
     data: DataConfig
     task: TaskConfig = Field(default_factory=TaskConfig)
     forecaster: AnyForecaster = Field(default_factory=TimeLLMConfig)

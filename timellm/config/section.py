@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -32,10 +33,37 @@ class Section(BaseModel):
             raise ConfigError(_one_line(error)) from None
 
 
-def setting(default: Any = ..., *, affects: Affects | None = None, title: str | None = None, **limits: Any) -> Any:
-    """A setting of a section; `affects` where it differs from its section, `title` where its name is no good label."""
-    extra: dict[str, Any] | None = {"affects": affects} if affects else None
-    return Field(default, title=title, json_schema_extra=extra, **limits)
+class ForecasterConfig(Section):
+    """Settings of one kind of forecaster."""
+
+    affects = "weights"
+    trains: ClassVar[bool] = False
+    """Whether the kind learns step by step, and so has a training section."""
+    usual_training: ClassVar[Mapping[str, Any]] = {}
+    """Training settings that suit this kind better than the usual ones."""
+
+    kind: str
+
+
+def setting(
+    default: Any = ...,
+    *,
+    affects: Affects | None = None,
+    title: str | None = None,
+    multiline: bool = False,
+    **limits: Any,
+) -> Any:
+    """A setting of a section; `affects` where it differs from its section, `title` where its name is no good label.
+
+    A `multiline` text is written in several lines.
+    """
+    extra: dict[str, Any] = ({"affects": affects} if affects else {}) | ({"multiline": True} if multiline else {})
+    return Field(default, title=title, json_schema_extra=extra or None, **limits)
+
+
+def is_multiline(field: FieldInfo) -> bool:
+    """Whether a setting is a text of several lines."""
+    return isinstance(field.json_schema_extra, dict) and bool(field.json_schema_extra.get("multiline"))
 
 
 def affected_by(section: type[Section], name: str) -> Affects:

@@ -7,8 +7,8 @@ from typing import Any, get_args
 
 from pydantic.fields import FieldInfo
 
-from timellm.config.forecasters import KINDS, ForecasterConfig
-from timellm.config.section import Affects, Section, affected_by
+from timellm.config.forecasters import KINDS
+from timellm.config.section import Affects, ForecasterConfig, Section, affected_by
 from timellm.config.section import label as label_of
 from timellm.config.table import DataConfig, TaskConfig
 from timellm.config.training import TrainingConfig
@@ -83,8 +83,8 @@ def parse_setting(text: str, kind: str = "time_llm") -> tuple[str, Any]:
         raise ConfigError("the forecaster is no setting of --set; choose it with --model")
     if name == "channels":
         return name, tuple(part.strip() for part in value.split(",") if part.strip())
-    has_none = "none" in get_args(field_of(name, kind).annotation)  # then it is one of the setting's own values
-    return name, None if value.strip().lower() in ("none", "null", "") and not has_none else value.strip()
+    may_be_none = type(None) in get_args(field_of(name, kind).annotation)
+    return name, None if may_be_none and value.strip().lower() in ("none", "null", "") else value.strip()
 
 
 def setting_help(name: str, kind: str = "time_llm") -> str:

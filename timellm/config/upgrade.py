@@ -1,6 +1,7 @@
 """Configurations of earlier versions in today's form.
 
 Version 1 (it wrote no number) knew Time-LLM alone: split and missing lay in `data`, context and horizon in `model`.
+Version 2 had no linear path; its prototypes started as the paper's map, and its attention compared by dot products.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from typing import Any, Literal
 
 from timellm.errors import ConfigError
 
-VERSION: Literal[2] = 2
+VERSION: Literal[3] = 3
+_OF_VERSION_2 = {"prototype_start": "map", "attention_scores": "dot", "linear_path": "none"}
 _TO_TASK = {"data": ("split", "missing"), "model": ("context", "horizon")}
 
 
@@ -22,7 +24,9 @@ def upgrade(tree: Mapping[str, Any]) -> dict[str, Any]:
     """
     version = tree.get("version", VERSION if _is_of_today(tree) else 1)
     if version == 1:
-        return _from_1({name: value for name, value in tree.items() if name != "version"})
+        return _from_2(_from_1({name: value for name, value in tree.items() if name != "version"}))
+    if version == 2:
+        return _from_2({name: value for name, value in tree.items() if name != "version"})
     if version != VERSION:
         raise ConfigError(
             f"the configuration is of version {version!r}, and this program reads versions up to {VERSION}; update it"
@@ -60,3 +64,11 @@ def _from_1(tree: dict[str, Any]) -> dict[str, Any]:
         tree["forecaster"] = {"kind": "time_llm", **tree.pop("model", {})}
     tree.setdefault("training", {})
     return tree | {"task": task}
+
+
+def _from_2(tree: dict[str, Any]) -> dict[str, Any]:
+    """What later versions do otherwise by default stays as it was for the networks of this one."""
+    forecaster = tree.get("forecaster", {})
+    if isinstance(forecaster, Mapping) and forecaster.get("kind", "time_llm") == "time_llm":
+        tree["forecaster"] = _OF_VERSION_2 | dict(forecaster)
+    return tree

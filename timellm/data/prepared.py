@@ -9,10 +9,11 @@ from typing import Self
 import numpy as np
 import torch
 
-from timellm.config import RunConfig
+from timellm.config import RunConfig, TimeLLMConfig
 from timellm.data.gaps import Past
 from timellm.data.source import WindowSource
 from timellm.data.table import Table
+from timellm.data.told import Told
 from timellm.data.usable import count_windows
 from timellm.data.windows import Part, Scaler, Split, WindowIndex, index_windows
 from timellm.errors import DataError
@@ -113,11 +114,18 @@ class PreparedData:
         return {}
 
     def source(self, device: torch.device | str = "cpu") -> WindowSource:
-        """The scaled values on a device."""
+        """The scaled values on a device, with the words on their time that the settings ask for.
+
+        Raises:
+            ConfigError: the package holidays is needed and missing, or knows no such country.
+        """
+        forecaster = self.config.forecaster
+        tells_time = isinstance(forecaster, TimeLLMConfig) and forecaster.tells_time
         return WindowSource(
             self.scaler.transform(self.values),
             context=self.context,
             horizon=self.horizon,
             device=device,
             missing=self.config.task.missing,
+            told=Told(self.table, self.config.model) if tells_time else None,
         )

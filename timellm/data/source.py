@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from timellm.data.gaps import Missing, Past
+from timellm.data.told import Told
 
 
 class WindowSource:
@@ -26,13 +27,16 @@ class WindowSource:
         horizon: int,
         device: torch.device | str = "cpu",
         missing: Missing = "skip",
+        told: Told | None = None,
     ):
+        """`told` tells in words where windows lie in time, for networks that read them."""
         past = Past.of(scaled_RN, missing)
         # Channel-major, so that a window is one contiguous read.
         values_NR = torch.tensor(past.values_NR, dtype=torch.float32, device=device)
         self._past = Past(values_NR, None if past.last_NR is None else torch.tensor(past.last_NR, device=device))
         self._steps = torch.arange(-context, horizon, device=device)
         self._context, self.horizon = context, horizon
+        self._told = told
 
     def gather(self, channel: np.ndarray, *, origin: np.ndarray) -> tuple[Tensor, Tensor]:
         """Contexts [B, T] and targets [B, H] of the windows named by `channel` [B] and `origin` [B].
@@ -52,6 +56,10 @@ class WindowSource:
         channel_B, origin_B = self._on_device(channel), self._on_device(origin)
         rows_BT = origin_B[:, None] + self._steps[: self._context]
         return self._past.before(origin_B, channel=channel_B, rows_WK=rows_BT)
+
+    def told(self, origin: np.ndarray) -> tuple[list[str], ...]:
+        """What a network is given beside the contexts of windows with these origins: their words, or nothing."""
+        return (self._told.words(origin),) if self._told else ()
 
     def _on_device(self, numbers: np.ndarray) -> Tensor:
         return torch.as_tensor(numbers, device=self._steps.device)

@@ -13,7 +13,7 @@ from timellm.errors import CheckpointError
 from timellm.evaluation.metrics import METRICS
 from timellm.evaluation.significance import Comparison, compare
 from timellm.evaluation.window_errors import read_window_errors
-from timellm.training.sealed import read_sealed_json, write_sealed_json
+from timellm.files.sealed import read_sealed_json, write_sealed_json
 
 COMPARISONS = "comparisons.json"
 VERSION = 1

@@ -14,7 +14,7 @@ from timellm.evaluation.leaderboard import Cost, LeaderboardRow, errors_beside_o
 from timellm.evaluation.metrics import METRICS
 from timellm.evaluation.scores import Scores
 from timellm.evaluation.significance import FEWEST_INDEPENDENT, Comparison
-from timellm.evaluation.verdict import PERCENTAGES, Action, Disagreement, Outcome, Verdict
+from timellm.evaluation.verdict import Action, Disagreement, Outcome, Verdict
 
 EQUAL = 0.01
 """Errors that differ by less than this share count as about equal."""
@@ -32,6 +32,7 @@ def judge(
     *,
     comparisons: Iterable[Comparison] = (),
     costs: Mapping[str, Cost] | None = None,
+    adds_nothing: bool = False,
 ) -> Verdict:
     """The verdict on the run's own model by one metric.
 
@@ -40,6 +41,7 @@ def judge(
         metric: the one that the user selected.
         comparisons: of the own model with every other one, by every metric; without them nothing is said of luck.
         costs: what each model took, if it is known.
+        adds_nothing: no step of training made the own model better than the ridge from which it began.
 
     Raises:
         ConfigError: there is no such metric.
@@ -76,10 +78,11 @@ def judge(
         independent=found.independent,
         shared_points=found.shared_points,
         disagreeing=_disagreeing(scores, metric, ranked, comparisons, unfit=near_zero is not None),
-        near_zero=near_zero if metric in PERCENTAGES else None,
+        near_zero=near_zero if METRICS[metric].relative else None,
         season_name=scores.scored.season_name,
-        action=_action(outcome, faster, unfit=near_zero is not None and metric in PERCENTAGES),
+        action=_action(outcome, faster, unfit=near_zero is not None and METRICS[metric].relative),
         faster=faster,
+        adds_nothing=adds_nothing,
     )
 
 
@@ -163,7 +166,7 @@ def _disagreeing(
         return ()
     found: dict[str, list[str]] = {}
     for other in METRICS:
-        if other == metric or (unfit and other in PERCENTAGES):
+        if other == metric or (unfit and METRICS[other].relative):
             continue
         rows = leaderboard(scores, other, comparisons=by_other(comparisons, other))
         same = next(row for row in rows if row.model == ranked[0].model)

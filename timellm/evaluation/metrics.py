@@ -1,9 +1,10 @@
 """Error metrics as means of point errors, so that they can be added up batch by batch.
 
 Inputs: actual values and forecasts of windows, and what each window's channel is measured against. Outputs: the errors
-of every point, by term; and the nine metrics from sums and counts of these terms. A point at which a term is undefined
-(a missing value, a percentage of zero) is left out of that term. Definitions as in Hyndman and Athanasopoulos,
-Forecasting: Principles and Practice, section 5.8. Percentages are in percent.
+of every point, by term; the nine metrics from sums and counts of these terms; and what readers are told about each
+metric. A point at which a term is undefined (a missing value, a percentage of zero) is left out of that term.
+Definitions as in Hyndman and Athanasopoulos, Forecasting: Principles and Practice, section 5.8. Percentages are in
+percent.
 
 Shapes: B windows of a batch, H horizon, R rows, N channels.
 """
@@ -11,34 +12,93 @@ Shapes: B windows of a batch, H horizon, R rows, N channels.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 
-METRICS = ("mae", "mse", "rmse", "mape", "mspe", "smape", "mase", "mse_scaled", "mae_scaled")
 
+@dataclass(frozen=True)
+class Metric:
+    """One error metric: how it is calculated, and the words for it. A lower value is better for each of them."""
 
-class Term(NamedTuple):
-    """What a metric is the mean of."""
-
+    short: str
+    """In a sentence or a table's heading."""
     name: str
-    """Of the point error."""
+    """Written out, as it stands after "the" in a sentence."""
+    explanation: str
+    term: str
+    """The point error that it is the mean of."""
     factor: float = 1.0
     root: bool = False
+    percent: bool = False
+    relative: bool = False
+    """Whether errors are divided by the actual value: undefined where that is 0, huge where it is near 0."""
+
+    @property
+    def title(self) -> str:
+        """The short name with the unit, if it has one of its own."""
+        return f"{self.short}, %" if self.percent else self.short
 
 
-TERM_OF = {
-    "mae": Term("absolute"),
-    "mse": Term("squared"),
-    "rmse": Term("squared", root=True),
-    "mape": Term("percentage", 100),
-    "mspe": Term("squared_percentage", 100),
-    "smape": Term("symmetric", 200),
-    "mase": Term("by_naive"),
-    "mse_scaled": Term("squared_scaled"),
-    "mae_scaled": Term("absolute_scaled"),
+METRICS: Mapping[str, Metric] = {
+    "mae": Metric("MAE", "mean absolute error", "Mean absolute error, in the data's own units.", "absolute"),
+    "mse": Metric("MSE", "mean squared error", "Mean squared error, in the data's units squared.", "squared"),
+    "rmse": Metric(
+        "RMSE",
+        "root mean squared error",
+        "Root of the mean squared error, in the data's own units; large misses weigh more than in MAE.",
+        "squared",
+        root=True,
+    ),
+    "mape": Metric(
+        "MAPE",
+        "mean absolute percentage error",
+        "Mean absolute error as a share of the actual value; undefined where the actual value is 0.",
+        "percentage",
+        factor=100,
+        percent=True,
+        relative=True,
+    ),
+    "mspe": Metric(
+        "MSPE",
+        "mean squared percentage error",
+        "Mean squared error as a share of the actual value squared; undefined where the actual value is 0.",
+        "squared_percentage",
+        factor=100,
+        percent=True,
+        relative=True,
+    ),
+    "smape": Metric(
+        "SMAPE",
+        "symmetric percentage error",
+        "Mean absolute error as a share of actual plus forecast; 0 to 200 %.",
+        "symmetric",
+        factor=200,
+        percent=True,
+    ),
+    "mase": Metric(
+        "MASE",
+        "mean absolute scaled error",
+        "MAE divided by the seasonal naive's MAE on the training rows; below 1 beats it.",
+        "by_naive",
+    ),
+    "mse_scaled": Metric(
+        "z-scored MSE",
+        "z-scored mean squared error",
+        "MSE on values z-scored by the training rows, as papers report it.",
+        "squared_scaled",
+    ),
+    "mae_scaled": Metric(
+        "z-scored MAE",
+        "z-scored mean absolute error",
+        "MAE on values z-scored by the training rows, as papers report it.",
+        "absolute_scaled",
+    ),
 }
-TERMS = tuple(dict.fromkeys(term.name for term in TERM_OF.values()))
+"""Every metric by the name that files, settings and addresses have for it."""
+ABSOLUTE = tuple(name for name, metric in METRICS.items() if not metric.relative)
+"""Those that suit every table: none of them is divided by the actual value."""
+TERMS = tuple(dict.fromkeys(metric.term for metric in METRICS.values()))
 
 
 def point_errors(
@@ -71,15 +131,15 @@ def point_errors(
 
 def metrics_from(sums: Mapping[str, np.ndarray], counts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The nine metrics from sums and counts of each term, all of one shape; NaN where no point is defined."""
-    return {metric: metric_from(metric, sums[term.name], counts[term.name]) for metric, term in TERM_OF.items()}
+    return {name: metric_from(name, sums[metric.term], counts[metric.term]) for name, metric in METRICS.items()}
 
 
-def metric_from(metric: str, total: np.ndarray, count: np.ndarray) -> np.ndarray:
+def metric_from(name: str, total: np.ndarray, count: np.ndarray) -> np.ndarray:
     """One metric from the sum of its term and the number of points in it."""
-    term = TERM_OF[metric]
+    metric = METRICS[name]
     total, count = np.asarray(total, np.float64), np.asarray(count)
     mean = np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
-    return (np.sqrt(mean) if term.root else mean * term.factor)[()]
+    return (np.sqrt(mean) if metric.root else mean * metric.factor)[()]
 
 
 def seasonal_naive_error(values_RN: np.ndarray, season: int) -> np.ndarray:

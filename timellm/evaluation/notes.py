@@ -80,5 +80,5 @@ def _overflow_notes(frames: list[pd.DataFrame]) -> list[str]:
     names = [name for name in METRICS if any(np.isinf(frame[name].to_numpy(np.float64)).any() for frame in frames)]
     if not names:
         return []
-    shown = ", ".join(name.upper() for name in names)
+    shown = ", ".join(METRICS[name].short for name in names)
     return [f"Not everywhere defined: {shown}. An error is too large for a 64-bit number there."]

@@ -66,7 +66,7 @@ class Scores:
         Raises:
             ConfigError: there is no such model.
         """
-        self.error(model, METRICS[0])
+        self.error(model, next(iter(METRICS)))
         return int(self.overall.loc[self.overall["model"] == model, "points"].iloc[0])
 
     def skill(self, baseline: str, metric: str = "mae") -> float:

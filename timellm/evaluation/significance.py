@@ -16,7 +16,7 @@ Shapes: K cut-offs.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
@@ -117,6 +117,15 @@ def compare(model: str, other: str, errors: WindowErrors, *, other_errors: Windo
     )
 
 
+def losses_by_cutoff(models: Sequence[ModelErrors]) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Cut-offs [K] in order, and each model's mean loss [K] over all channels there, on windows that all cover."""
+    shared = models[0].place[models[0].whole & (models[0].count > 0)]
+    for one in models[1:]:
+        shared = np.intersect1d(shared, one.place[one.whole & (one.count > 0)], assume_unique=True)
+    kept = [one.at(np.searchsorted(one.place, shared)) for one in models]
+    return _means(shared % models[0].span, kept)
+
+
 def diebold_mariano(difference_K: np.ndarray, blocks: int) -> float:
     """P-value of equal accuracy from the loss differences [K] of successive cut-offs, in so many blocks.
 
@@ -170,13 +179,18 @@ def _shared(model: ModelErrors, other: ModelErrors) -> tuple[ModelErrors, ModelE
 
 def _by_cutoff(first: ModelErrors, second: ModelErrors) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Cut-offs [K] in order, and each model's mean loss [K] over all channels there."""
-    defined = (first.count > 0) & (second.count > 0)
-    cutoffs, number = np.unique(first.place[defined] % first.span, return_inverse=True)
-    losses = [
-        np.bincount(number, one.total[defined], len(cutoffs)) / np.bincount(number, one.count[defined], len(cutoffs))
-        for one in (first, second)
-    ]
+    defined = np.flatnonzero((first.count > 0) & (second.count > 0))
+    cutoffs, losses = _means(first.place[defined] % first.span, [first.at(defined), second.at(defined)])
     return cutoffs, losses[0], losses[1]
+
+
+def _means(cutoff: np.ndarray, models: Sequence[ModelErrors]) -> tuple[np.ndarray, list[np.ndarray]]:
+    """The different cut-offs [K] in order, and each model's mean loss [K] over its windows there."""
+    cutoffs, number = np.unique(cutoff, return_inverse=True)
+    sums = (
+        (np.bincount(number, one.total, len(cutoffs)), np.bincount(number, one.count, len(cutoffs))) for one in models
+    )
+    return cutoffs, [total / count for total, count in sums]
 
 
 def _won(first: ModelErrors, second: ModelErrors) -> float:

@@ -12,32 +12,12 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
 from timellm.errors import CheckpointError
+from timellm.evaluation.metrics import METRICS
 
 VERSION = 1
-PERCENTAGES = ("mape", "mspe")
 
-NAMES = {
-    "mae": "mean absolute error",
-    "mse": "mean squared error",
-    "rmse": "root mean squared error",
-    "mape": "mean absolute percentage error",
-    "mspe": "mean squared percentage error",
-    "smape": "symmetric percentage error",
-    "mase": "mean absolute scaled error",
-    "mse_scaled": "z-scored mean squared error",
-    "mae_scaled": "z-scored mean absolute error",
-}
-SHORT = {
-    "mae": "MAE",
-    "mse": "MSE",
-    "rmse": "RMSE",
-    "mape": "MAPE",
-    "mspe": "MSPE",
-    "smape": "SMAPE",
-    "mase": "MASE",
-    "mse_scaled": "z-scored MSE",
-    "mae_scaled": "z-scored MAE",
-}
+_ADDED = {"adds_nothing": False}
+"""Fields that earlier verdicts do not have, and what stands for them there."""
 
 Outcome = Literal["best", "worse", "equal", "luck", "too little", "alone", "undefined"]
 Action = Literal["use", "keep", "either", "more data", "compare", "other metric"]
@@ -90,6 +70,8 @@ class Verdict:
     action: Action
     faster: float | None
     """How many times faster the rival is, if that decides between equals."""
+    adds_nothing: bool = False
+    """No step of training made own better than the ridge from which it began."""
 
     def sentence(self) -> str:
         """The verdict in a few plain sentences."""
@@ -113,7 +95,8 @@ class Verdict:
                 f"the verdict is of version {tree.get('version')}, and this program reads {VERSION}; evaluate again"
             )
         try:
-            fields = {name: tree[name] for name in cls.__dataclass_fields__}
+            fields = {name: tree[name] for name in cls.__dataclass_fields__ if name not in _ADDED}
+            fields |= {name: tree.get(name, usual) for name, usual in _ADDED.items()}
             disagreeing = tuple(Disagreement(one["model"], tuple(one["metrics"])) for one in fields["disagreeing"])
         except (KeyError, TypeError) as error:
             raise CheckpointError(f"the verdict lacks {error}; evaluate the run again") from None
@@ -121,12 +104,12 @@ class Verdict:
 
 
 def _in_words(verdict: Verdict) -> str:
-    parts = [_result(verdict), _shared(verdict), _season(verdict), _sure(verdict), _disagreeing(verdict)]
-    return " ".join(part for part in [*parts, _unfit(verdict), _action(verdict)] if part)
+    parts = [_result(verdict), _added(verdict), _shared(verdict), _season(verdict), _sure(verdict)]
+    return " ".join(part for part in [*parts, _disagreeing(verdict), _unfit(verdict), _action(verdict)] if part)
 
 
 def _result(verdict: Verdict) -> str:
-    own, rival, name = verdict.own, verdict.rival, NAMES[verdict.metric]
+    own, rival, name = verdict.own, verdict.rival, METRICS[verdict.metric].name
     if verdict.outcome == "undefined":
         best = f" The best of the other models is {verdict.best}." if verdict.best else ""
         return f"There is no verdict: {own} has no {name} here.{best}"
@@ -157,6 +140,15 @@ def _result(verdict: Verdict) -> str:
             f"{own} is {place}: its {name} is {change} than that of {rival}{', the second' if many else ''} ({span})."
         )
     return f"{rival} is {place}: the {name} of {own} is {change} ({span})."
+
+
+def _added(verdict: Verdict) -> str:
+    if not verdict.adds_nothing:
+        return ""
+    return (
+        "The language model adds nothing on this table: on the validation windows, no step of training made "
+        f"{verdict.own} surely better than the ridge from which it began."
+    )
 
 
 def _windows(verdict: Verdict) -> str:
@@ -210,7 +202,9 @@ def _too_little(verdict: Verdict) -> str:
 def _disagreeing(verdict: Verdict) -> str:
     if not verdict.disagreeing or verdict.outcome == "too little":
         return ""
-    parts = [f"by {listed([SHORT[one] for one in d.metrics])}, {d.model} is the best" for d in verdict.disagreeing]
+    parts = [
+        f"by {listed([METRICS[one].short for one in d.metrics])}, {d.model} is the best" for d in verdict.disagreeing
+    ]
     return f"But metrics disagree: {'; '.join(parts)}."
 
 
@@ -218,8 +212,8 @@ def _unfit(verdict: Verdict) -> str:
     if verdict.near_zero is None:
         return ""
     return (
-        f"{SHORT[verdict.metric]} is unfit for this data: {verdict.near_zero:.1%} of the values are zero or near zero "
-        "(below 1% of their channel's mean), and a small error there is a huge percentage."
+        f"{METRICS[verdict.metric].short} is unfit for this data: {verdict.near_zero:.1%} of the values are zero or "
+        "near zero (below 1% of their channel's mean), and a small error there is a huge percentage."
     )
 
 
@@ -233,7 +227,7 @@ def _action(verdict: Verdict) -> str:
         "more data": "Before you decide, bring more rows, or choose a shorter horizon or a larger test part.",
         "compare": "Compare with other models: it is one click away.",
         "other metric": "Look at SMAPE or MASE instead."
-        if verdict.metric in ("mape", "mspe")
+        if METRICS[verdict.metric].relative
         else "Look at another metric, or at the notes on why it is undefined.",
     }[verdict.action]
 

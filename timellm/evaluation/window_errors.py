@@ -27,9 +27,9 @@ import pyarrow.parquet as pq
 
 from timellm.errors import CheckpointError, ConfigError
 from timellm.evaluation.accumulator import ForecastBatch, WindowSums
-from timellm.evaluation.metrics import METRICS, TERM_OF
+from timellm.evaluation.metrics import METRICS
 from timellm.evaluation.windows import Reference, ScoredWindows
-from timellm.training.parquetfile import read_parquet, writing_parquet
+from timellm.files.parquetfile import read_parquet, writing_parquet
 
 WINDOW_ERRORS = "window_errors.parquet"
 _FACTS = "timellm.scored"
@@ -156,7 +156,7 @@ def read_window_errors(path: Path, metric: str) -> WindowErrors:
         raise ConfigError(f"there is no metric '{metric}'; choose one of {', '.join(METRICS)}")
     if not path.is_file():
         raise CheckpointError(f"the run in {path.parent.name} has no errors by window; evaluate it again")
-    total, count, _ = _COLUMNS[TERM_OF[metric].name]
+    total, count, _ = _COLUMNS[METRICS[metric].term]
     columns = list(dict.fromkeys(["model", "unique_id", "origin", "known", "points", total, count]))
     try:
         rows = read_parquet(path, columns=columns)
@@ -181,7 +181,7 @@ def _errors(rows: pa.Table, model: str, metric: str, facts: dict[str, Any]) -> M
     order = np.argsort(place)
     if (np.diff(place[order]) == 0).any():
         raise ValueError("a window is named twice")
-    column, counted, reference = _COLUMNS[TERM_OF[metric].name]
+    column, counted, reference = _COLUMNS[METRICS[metric].term]
     total, count = rows[column].to_numpy().astype(np.float64), rows[counted].to_numpy().astype(np.int64)
     points = rows["points"].to_numpy().astype(np.int64)
     if reference is not None:

@@ -1,7 +1,7 @@
 """Which prototypes each patch of a window was rewritten in, read from the trained adapter alone.
 
-Inputs: a run folder and a window. Outputs: the attention of `timellm.model.reprogramming`. The backbone is not needed,
-because patches attend to prototypes before it runs.
+Inputs: a run folder and a window. Outputs: the attention of `timellm.forecasters.time_llm.reprogramming`. The backbone
+is not needed, because patches attend to prototypes before it runs.
 """
 
 from __future__ import annotations
@@ -16,11 +16,16 @@ import torch
 from timellm.config import ModelConfig, RunConfig
 from timellm.data.gaps import last_context
 from timellm.data.table import Table
-from timellm.errors import DataError
+from timellm.errors import ConfigError, DataError
+from timellm.forecasters.time_llm.patching import PatchEmbedding, instance_norm, patch_spans
+from timellm.forecasters.time_llm.reprogramming import Reprogramming
 from timellm.forecasting.artifacts import RunFolder
-from timellm.model.patching import PatchEmbedding, instance_norm, patch_spans
-from timellm.model.reprogramming import Reprogramming
 from timellm.training.checkpoint import read_adapter
+
+NO_ATTENTION = (
+    "this run has no attention over text prototypes: a linear map rewrites its patches (reprogramming=linear);"
+    " choose a run with reprogramming=prototypes"
+)
 
 
 @dataclass(frozen=True)
@@ -60,10 +65,13 @@ def attention_map(run_dir: str | Path, *, channel: str, cutoff: pd.Timestamp | N
 
     Raises:
         CheckpointError: the run folder is incomplete or damaged.
+        ConfigError: the run has no such attention.
         DataError: there is no such channel, no such row, too few rows before it, or a missing value among them.
     """
     folder = RunFolder(Path(run_dir))
     config, table = folder.config(), folder.table()
+    if config.model.reprogramming == "linear":
+        raise ConfigError(NO_ATTENTION)
     context = _context(config, table, channel=channel, cutoff=cutoff)
     number = table.channels.index(channel)
     scaler = folder.scaler()
@@ -112,7 +120,12 @@ def _weights(folder: RunFolder, config: ModelConfig, context_BT: torch.Tensor) -
         rounded=config.round_patches,
     )
     reprogramming = Reprogramming(
-        d_model=config.d_model, heads=config.heads, keys=config.d_ff, width=prototypes_VD.shape[1], dropout=0.0
+        d_model=config.d_model,
+        heads=config.heads,
+        keys=config.d_ff,
+        width=prototypes_VD.shape[1],
+        dropout=0.0,
+        cosine=config.attention_scores == "cosine",
     )
     for prefix, module in (("patch_embedding.", embedding), ("reprogramming.", reprogramming)):
         module.load_state_dict(

@@ -9,12 +9,17 @@ Shapes: W windows.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
 
+from timellm.config import BudgetConfig
+from timellm.data.prepared import PreparedData
 from timellm.data.windows import Split, WindowIndex
+
+OVER_BUDGET, OVER_LIMIT = "over the time budget", "over the limit on test windows"
+NO_CONTEXT = "with values missing before the origin"
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,28 @@ class Cutoffs:
     """Row after its last."""
     origins: Mapping[int, tuple[int, ...]] | None
     """Chosen origins by channel; None: all."""
+    reason: str = OVER_BUDGET
+    """Why the others are left out."""
+
+    @classmethod
+    def within_budget(
+        cls, prepared: PreparedData, limits: BudgetConfig, *, title: str, window_s: float
+    ) -> tuple[Self, tuple[str, ...]]:
+        """The test windows that there is time for if one takes `window_s`, and a note if these are not all.
+
+        Of the test part, only which windows there are is looked at.
+        """
+        index = prepared.windows("test")
+        count, most = max(1, int(limits.budget_s / window_s)), limits.most_windows or len(index)
+        reason = OVER_LIMIT if most < count else OVER_BUDGET
+        chosen = replace(cls.choose(index, prepared.split, count=min(count, most)), reason=reason)
+        held = int(chosen.holds(index, horizon=prepared.horizon, rows=len(prepared.values)).sum())
+        if held == len(index):
+            return chosen, ()
+        why = f"a window takes {window_s:.2g} s, and the budget is {limits.budget_s:g} s"
+        if reason == OVER_LIMIT:
+            why = f"most_windows is {most:,}"
+        return chosen, (f"{title} forecasts {held:,} of {len(index):,} test windows, evenly spaced: {why}",)
 
     @classmethod
     def choose(cls, index: WindowIndex, split: Split, *, count: int) -> Self:
@@ -61,7 +88,7 @@ class Cutoffs:
     def to_dict(self) -> dict[str, Any]:
         """Plain numbers for JSON."""
         origins = None if self.origins is None else {str(name): list(some) for name, some in self.origins.items()}
-        return {"begin": self.begin, "end": self.end, "origins": origins}
+        return {"begin": self.begin, "end": self.end, "origins": origins, "reason": self.reason}
 
     @classmethod
     def from_dict(cls, tree: Mapping[str, Any]) -> Self:
@@ -73,7 +100,12 @@ class Cutoffs:
         origins = tree["origins"]
         if origins is not None:
             origins = {int(name): tuple(int(origin) for origin in some) for name, some in origins.items()}
-        return cls(int(tree["begin"]), int(tree["end"]), origins)
+        reason = str(tree.get("reason", OVER_BUDGET))  # earlier versions kept none
+        return cls(int(tree["begin"]), int(tree["end"]), origins, reason)
+
+
+EVERY = Cutoffs(0, 0, None)
+"""Nothing is left out."""
 
 
 def _by_channel(index: WindowIndex) -> dict[int, tuple[int, ...]]:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from timellm.errors import BackboneError
-from timellm.model.backbone import quiet_loading
+from timellm.forecasters.time_llm.backbone import quiet_loading
 from timellm.training.checkpoint import device_of
 
 

@@ -24,11 +24,11 @@ from timellm.config import RunConfig
 from timellm.data.prepared import PreparedData
 from timellm.data.seasonality import found_seasons
 from timellm.data.windows import WindowIndex
-from timellm.errors import CheckpointError
+from timellm.files.sealed import read_sealed_json, write_sealed_json
 from timellm.forecasters.protocol import FitJob, FitReport, Forecaster, OnBatch, ignore_batch
+from timellm.forecasters.saved import reading
 from timellm.forecasters.simple_rules import METHODS, Rule, Windows, rules_for
 from timellm.training.progress import Progress
-from timellm.training.sealed import read_sealed_json, write_sealed_json
 
 NAIVE = "naive.json"
 _MOST_WINDOWS = 4096
@@ -152,15 +152,11 @@ class Naive:
             CheckpointError: naive.json is missing or damaged.
         """
         path = folder / NAIVE
-        try:
+        with reading(path):
             tree = read_sealed_json(path)
             candidates = tuple(_candidate(row) for row in tree["candidates"])
             chosen = _whole(tree["chosen"], least=0)
             return cls(candidates[chosen], candidates, tuple(str(title) for title in tree["left_out"]))
-        except FileNotFoundError:
-            raise CheckpointError(f"{path} is missing; fit the simple forecasts again") from None
-        except (ValueError, TypeError, KeyError, IndexError) as error:
-            raise CheckpointError(f"{path} is damaged ({error}); fit the simple forecasts again") from error
 
 
 def _parts(index: WindowIndex, values: int) -> Iterator[slice]:

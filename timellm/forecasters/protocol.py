@@ -9,10 +9,11 @@ Shapes: W windows, H horizon.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -61,6 +62,14 @@ class FitReport:
     """More numbers for the run's summary, by name: JSON values."""
     notes: tuple[str, ...] = ()
     """What the reader of the results should know."""
+
+
+@runtime_checkable
+class CountsMissing(Protocol):
+    """A forecaster that has no forecast for some windows, and counts why."""
+
+    missing: Counter[str]
+    """Windows of all calls of `predict` that have no forecast, by reason, such as "over the time budget"."""
 
 
 class OneRow(ABC):
@@ -130,3 +139,12 @@ class Forecaster(Protocol):
             CheckpointError: a file is missing or damaged.
         """
         ...
+
+
+def missing_note(forecaster: Forecaster, windows: int) -> tuple[str, ...]:
+    """Why the forecaster has no forecast for some of the `windows` that it was asked for; empty if it has them all."""
+    missing = forecaster.missing if isinstance(forecaster, CountsMissing) else Counter[str]()
+    if not missing.total():
+        return ()
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in missing.most_common() if count)
+    return (f"{forecaster.name} has no forecast for {missing.total():,} of {windows:,} test windows: {reasons}.",)

@@ -58,7 +58,7 @@ _ALL = (
         "time_llm",
         "Time-LLM",
         "A frozen language model reads the series in its own words; small adapters around it are trained.",
-        "time_llm:TimeLLMForecaster",
+        "time_llm.forecaster:TimeLLMForecaster",
         attention=True,
         language_model=True,
     ),

@@ -27,14 +27,14 @@ from timellm.data.prepared import PreparedData
 from timellm.data.season import season_length
 from timellm.data.seasonality import found_seasons
 from timellm.data.windows import WindowIndex
-from timellm.errors import CheckpointError
+from timellm.files.sealed import read_sealed_json, write_sealed_json
 from timellm.forecasters.contexts import contexts_of
-from timellm.forecasters.cutoffs import Cutoffs
-from timellm.forecasters.optional import import_optional
+from timellm.forecasters.cutoffs import EVERY, NO_CONTEXT, Cutoffs
 from timellm.forecasters.protocol import FitJob, FitReport, OnBatch, OneRow, ignore_batch, settings_of
+from timellm.forecasters.saved import check_same, reading
 from timellm.installation import install_command
+from timellm.optional import import_optional
 from timellm.training.progress import Progress
-from timellm.training.sealed import read_sealed_json, write_sealed_json
 
 REQUIREMENT = "statsforecast==2.1.1"
 """Installed apart from what it needs (requirements-statistical.txt): it declares pandas<3 and works with pandas 3."""
@@ -56,7 +56,7 @@ class Plan:
 
 
 class StatisticalForecaster(OneRow):
-    """A plan, and how many windows had no forecast, by reason."""
+    """A plan; `missing` counts the windows without a forecast."""
 
     title: ClassVar[str]
     kind: ClassVar[str]
@@ -64,8 +64,7 @@ class StatisticalForecaster(OneRow):
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.failures: Counter[str] = Counter()
-        """Windows of all calls of `predict` that were to be forecast and are NaN, by reason."""
+        self.missing: Counter[str] = Counter()
 
     @classmethod
     @abstractmethod
@@ -97,24 +96,16 @@ class StatisticalForecaster(OneRow):
         rows, window_s = cls._timed(prepared, season, budget_s=settings.window_budget_s)
         if rows < prepared.context:
             notes.append(f"{cls.title} is fitted on the last {rows:,} rows of each context of {prepared.context:,}")
-        index = prepared.windows("test")
-        count = max(1, int(settings.budget_s / window_s))
-        cutoffs = Cutoffs.choose(index, prepared.split, count=min(count, settings.most_windows or count))
-        chosen = int(cutoffs.holds(index, horizon=prepared.horizon, rows=len(prepared.values)).sum())
-        if chosen < len(index):
-            notes.append(
-                f"{cls.title} forecasts {chosen:,} of {len(index):,} test windows, evenly spaced: a fit takes"
-                f" {window_s:.2g} s, and the budget is {settings.budget_s:g} s"
-            )
-        facts = {"season": season, "fitted_rows": rows, "window_s": window_s, "windows": chosen}
+        cutoffs, left_out = Cutoffs.within_budget(prepared, settings, title=cls.title, window_s=window_s)
+        facts = {"season": season, "fitted_rows": rows, "window_s": window_s}
         fitted = cls(Plan(season, rows, cutoffs))
         fitted.save(job.folder)
-        return fitted, FitReport(time.monotonic() - started, facts=facts, notes=tuple(notes))
+        return fitted, FitReport(time.monotonic() - started, facts=facts, notes=(*notes, *left_out))
 
     def predict(self, prepared: PreparedData, index: WindowIndex, *, on_batch: OnBatch = ignore_batch) -> np.ndarray:
         """Forecasts [W, H] of the windows in `index`, float64 in original units.
 
-        NaN for a test window that is not in the plan, and for one that cannot be forecast: `failures` counts why.
+        NaN for a test window that is not in the plan, and for one that cannot be forecast: `missing` counts why.
         """
         chosen_W = self.plan.cutoffs.holds(index, horizon=prepared.horizon, rows=len(prepared.values))
         forecast_WH = np.full((len(index), prepared.horizon), np.nan)
@@ -123,15 +114,10 @@ class StatisticalForecaster(OneRow):
                 one = WindowIndex(index.channel[at : at + 1], index.origin[at : at + 1], 0)
                 context_T = contexts_of(prepared, one)[0, -self.plan.rows :]
                 forecast_WH[at] = self._forecast(context_T, prepared.horizon)
+            else:
+                self.missing[self.plan.cutoffs.reason] += 1
             on_batch(at + 1)
         return forecast_WH
-
-    def notes(self) -> tuple[str, ...]:
-        """Why windows had no forecast in `predict`, a sentence a reason."""
-        return tuple(
-            f"{self.title} has no forecast for {count:,} window{'s' if count > 1 else ''}: {reason}"
-            for reason, count in self.failures.most_common()
-        )
 
     def save(self, folder: Path) -> None:
         """Write the plan."""
@@ -147,32 +133,27 @@ class StatisticalForecaster(OneRow):
             ConfigError: statsforecast is not installed.
         """
         path = folder / FILE
-        try:
+        with reading(path):
             tree = read_sealed_json(path)
             kind, plan = tree["kind"], tree["plan"]
             found = Plan(int(plan["season"]), int(plan["rows"]), Cutoffs.from_dict(plan["cutoffs"]))
-        except FileNotFoundError:
-            raise CheckpointError(f"{folder} holds no {FILE}; fit the forecaster again") from None
-        except (ValueError, TypeError, KeyError) as error:
-            raise CheckpointError(f"{path} is damaged ({error}); fit the forecaster again") from error
-        if kind != cls.kind:
-            raise CheckpointError(f"{path} is of the forecaster '{kind}', not of '{cls.kind}'")
+        check_same(path, kind, cls.kind)
         import_statsforecast(cls.title)
         return cls(found)
 
     def _forecast(self, context_T: np.ndarray, horizon: int) -> np.ndarray:
         if not np.isfinite(context_T).all():
-            self.failures["values are missing before the origin"] += 1
+            self.missing[NO_CONTEXT] += 1
             return np.full(horizon, np.nan)
         model = self.model(self.plan.season)
         try:
             forecast_H = _fitted(model, context_T, horizon)
         except Exception as error:  # noqa: BLE001 - statsforecast raises plain Exception where no model can be fitted
             reason = " ".join(str(error).split()) or "no reason given"
-            self.failures[f"the fit failed ({type(error).__name__}: {reason[:200]})"] += 1
+            self.missing[f"whose fit failed ({type(error).__name__}: {reason[:200]})"] += 1
             return np.full(horizon, np.nan)
         if not np.isfinite(forecast_H).all():
-            self.failures["the fitted model forecasts no finite number"] += 1
+            self.missing["whose fitted model forecasts no finite number"] += 1
             return np.full(horizon, np.nan)
         return forecast_H
 
@@ -184,7 +165,7 @@ class StatisticalForecaster(OneRow):
         """
         context_WT = contexts_of(prepared, prepared.windows("validation").evenly(_PROBES))
         rows = min(prepared.context, max(_FEWEST_ROWS, 3 * season))
-        trial = cls(Plan(season, rows, Cutoffs(0, 0, None)))
+        trial = cls(Plan(season, rows, EVERY))
         trial._forecast(context_WT[0, -rows:], prepared.horizon)  # the first fit also loads what the library needs
         while rows < prepared.context:
             seconds = [_seconds(trial, context_T[-rows:], prepared.horizon) for context_T in context_WT[:2]]

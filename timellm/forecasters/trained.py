@@ -14,6 +14,7 @@ Shapes: B batch, T context, H horizon, W windows.
 
 from __future__ import annotations
 
+import math
 import time
 from abc import abstractmethod
 from dataclasses import dataclass, replace
@@ -55,6 +56,8 @@ class BuildJob:
     on_progress: OnProgress = ignore_progress
     """For a network whose parts are fetched or take long to load."""
     should_stop: ShouldStop = never_stop
+    first: bool = True
+    """Whether training begins with the network's weights; others are put in their place otherwise."""
 
 
 class BuildStoppedError(Exception):
@@ -81,8 +84,21 @@ class NetworkForecaster(OneRow):
             BuildStoppedError: the user stopped the run meanwhile.
         """
 
+    @classmethod
+    def begin(cls, network: nn.Module, prepared: PreparedData, job: FitJob) -> bool:
+        """Put into place what is solved before training, in the main process; whether it already forecasts.
+
+        A network that forecasts is validated before its first step, and is kept as it is if no step makes it better.
+        """
+        return False
+
     def write_extras(self, folder: Path) -> None:
         """Write what this kind keeps beside its weights, after training; the main process alone calls it."""
+
+    @classmethod
+    def remedy_of_divergence(cls, config: RunConfig) -> str:
+        """What helps against divergence beside a lower learning rate, as the error says it; often nothing."""
+        return ""
 
     @classmethod
     def fit(cls, prepared: PreparedData, job: FitJob) -> tuple[Self | None, FitReport]:
@@ -110,6 +126,7 @@ class NetworkForecaster(OneRow):
             network = main_first(accelerator, lambda: cls._first_network(building))
         except BuildStoppedError:
             return None, FitReport(time.monotonic() - started, stopped=True)
+        begun = from_main(accelerator, lambda: cls.begin(network, prepared, job))
         pinned = pinned_windows(prepared, job.folder) if training.pinned_windows else None
         trained = train(
             network,
@@ -121,14 +138,19 @@ class NetworkForecaster(OneRow):
             state=StateFile(job.folder, Belonging(job.config, prepared.changed_rules)),
             pinned=pinned if accelerator.is_main_process else None,
             accelerator=accelerator,
+            remedy=cls.remedy_of_divergence(job.config),
+            validate_first=begun,
         )
-        if not trained.best_step:
+        if math.isnan(trained.best_validation_loss):
             return None, FitReport(time.monotonic() - started, stopped=True)
         from_main(accelerator, lambda: load_adapter(job.folder, network))
         weights_from_main(accelerator, network)
         fitted = cls(network, job.config, accelerator=accelerator)
         from_main(accelerator, lambda: fitted.write_extras(job.folder))
-        return fitted, _report(trained, seconds=time.monotonic() - started)
+        report = _report(trained, seconds=time.monotonic() - started)
+        if begun:
+            report.facts["adds_nothing"] = trained.best_step == 0
+        return fitted, report
 
     @property
     def name(self) -> str:
@@ -158,8 +180,8 @@ class NetworkForecaster(OneRow):
             ConfigError: there is no such device.
         """
         device = device_of(config.device)
-        network = cls.build(BuildJob(config, config.task.context, config.task.horizon, device)).to(device)
-        load_adapter(folder, network)
+        network = cls.build(BuildJob(config, config.task.context, config.task.horizon, device, first=False))
+        load_adapter(folder, network.to(device))
         return cls(network, config)
 
     @classmethod

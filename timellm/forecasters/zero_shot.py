@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import time
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -23,18 +24,23 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from timellm.config import ChronosConfig, FracastConfig, RunConfig, TimesFMConfig
+from timellm.config import BudgetConfig, ChronosConfig, FracastConfig, RunConfig, TimesFMConfig
 from timellm.data.prepared import PreparedData
 from timellm.data.windows import WindowIndex
 from timellm.errors import CheckpointError
+from timellm.files.sealed import read_sealed_json, write_sealed_json
 from timellm.forecasters.contexts import contexts_of
-from timellm.forecasters.optional import import_optional
+from timellm.forecasters.cutoffs import EVERY, NO_CONTEXT, Cutoffs
 from timellm.forecasters.protocol import FitJob, FitReport, OnBatch, OneRow, ignore_batch, settings_of
+from timellm.forecasters.saved import REMEDY, check_same, reading
 from timellm.installation import install_command
+from timellm.optional import import_optional
 from timellm.training.progress import Progress
-from timellm.training.sealed import read_sealed_json, write_sealed_json
 
 FILE = "zero_shot.json"
+_CUTOFFS = "cutoffs"
+_TIMED = 3
+"""Single windows that are timed where the budget is too short for all test windows."""
 MAY_HAVE_SEEN = "may have seen this data in training"
 
 
@@ -68,8 +74,9 @@ class ZeroShotForecaster(OneRow):
     never_below_zero: bool = False
     """Whether forecasts are kept at zero or above where no value of the context is below zero."""
 
-    def __init__(self, model: Any, source: Source) -> None:
-        self.model, self.source = model, source
+    def __init__(self, model: Any, source: Source, cutoffs: Cutoffs = EVERY) -> None:
+        self.model, self.source, self.cutoffs = model, source, cutoffs
+        self.missing: Counter[str] = Counter()
 
     @classmethod
     @abstractmethod
@@ -101,7 +108,7 @@ class ZeroShotForecaster(OneRow):
 
     @classmethod
     def fit(cls, prepared: PreparedData, job: FitJob) -> tuple[Self | None, FitReport]:
-        """Load the model; nothing is learned from the table.
+        """Load the model, and choose what is forecast within the budget; nothing is learned from the table.
 
         Raises:
             ConfigError: its package is not installed; the message has the command that installs it.
@@ -113,17 +120,16 @@ class ZeroShotForecaster(OneRow):
             return None, FitReport(0.0, stopped=True)
         job.on_progress(Progress("loading", message=cls.title))
         forecaster = cls._opened(settings.weights)
+        forecaster.cutoffs, left_out = forecaster._within_budget(prepared, settings)
         forecaster.save(job.folder)
-        return forecaster, FitReport(
-            time.monotonic() - started,
-            facts=asdict(forecaster.source),
-            notes=(f"{cls.title} {cls.may_have_seen}: its errors here may be lower than on data that nobody has seen",),
-        )
+        seen = f"{cls.title} {cls.may_have_seen}: its errors here may be lower than on data that nobody has seen"
+        facts = asdict(forecaster.source)
+        return forecaster, FitReport(time.monotonic() - started, facts=facts, notes=(seen, *left_out))
 
     def predict(self, prepared: PreparedData, index: WindowIndex, *, on_batch: OnBatch = ignore_batch) -> np.ndarray:
-        """Median forecasts [W, H] of the windows in `index`, float64 in original units; NaN where a context has gaps.
+        """Median forecasts [W, H] of the windows in `index`, float64 in original units.
 
-        A gap is one that the task does not fill.
+        NaN for a test window that is not in the plan, and where a context has gaps that the task does not fill.
         """
         levels = [self.quantile_levels.index(0.5)]
         return self._forecast(prepared, index, levels=levels, on_batch=on_batch)[..., 0]
@@ -138,8 +144,8 @@ class ZeroShotForecaster(OneRow):
         return self._forecast(prepared, index, levels=range(len(self.quantile_levels)), on_batch=on_batch)
 
     def save(self, folder: Path) -> None:
-        """Write which weights these are; the weights themselves stay where they are."""
-        write_sealed_json(folder / FILE, asdict(self.source))
+        """Write which weights these are and which windows are forecast; the weights stay where they are."""
+        write_sealed_json(folder / FILE, asdict(self.source) | {_CUTOFFS: self.cutoffs.to_dict()})
 
     @classmethod
     def load(cls, folder: Path, config: RunConfig) -> Self:
@@ -151,16 +157,14 @@ class ZeroShotForecaster(OneRow):
             BackboneError: the weights are gone.
         """
         path = folder / FILE
-        try:
-            saved = Source(**read_sealed_json(path))
-        except FileNotFoundError:
-            raise CheckpointError(f"{folder} holds no {FILE}; fit the forecaster again") from None
-        except (ValueError, TypeError) as error:
-            raise CheckpointError(f"{path} is damaged ({error}); fit the forecaster again") from error
-        if saved.package != cls.package:
-            raise CheckpointError(f"{path} is of a forecaster of {saved.package}, not of {cls.package}")
+        with reading(path):
+            tree = read_sealed_json(path)
+            cutoffs = Cutoffs.from_dict(tree.pop(_CUTOFFS)) if _CUTOFFS in tree else EVERY  # of an earlier version
+            saved = Source(**tree)
+        check_same(path, saved.package, cls.package)
         found = cls._opened(saved.weights, revision=saved.revision)
         found._check_weights(saved, path)
+        found.cutoffs = cutoffs
         return found
 
     @classmethod
@@ -174,32 +178,48 @@ class ZeroShotForecaster(OneRow):
     def _check_weights(self, saved: Source, path: Path) -> None:
         if self.source.digest != saved.digest:
             raise CheckpointError(
-                f"the weights in {saved.weights} are not those that {path} was written with; put them back, or fit the"
-                " forecaster again"
+                f"the weights in {saved.weights} are not those that {path} was written with; put them back, or {REMEDY}"
             )
         if not saved.weights and self.source.version != saved.version:  # the weights are the package's own
             raise CheckpointError(
                 f"{path} was written with {saved.package} {saved.version}, whose weights may differ from those of the"
-                f" {self.source.version} that is installed; install {saved.package}=={saved.version}, or fit the"
-                " forecaster again"
+                f" {self.source.version} that is installed; install {saved.package}=={saved.version}, or {REMEDY}"
             )
 
     def _forecast(
         self, prepared: PreparedData, index: WindowIndex, *, levels: Sequence[int], on_batch: OnBatch
     ) -> np.ndarray:
         forecast_WHQ = np.full((len(index), prepared.horizon, len(levels)), np.nan)
-        for begin in range(0, len(index), self.batch):
-            end = min(begin + self.batch, len(index))
-            some = WindowIndex(index.channel[begin:end], index.origin[begin:end], 0)
-            context_BT = contexts_of(prepared, some)
+        chosen_W = self.cutoffs.holds(index, horizon=prepared.horizon, rows=len(prepared.values))
+        self.missing[self.cutoffs.reason] += int((~chosen_W).sum())
+        places = np.flatnonzero(chosen_W)
+        # Chosen windows lie apart, so that few are asked for at once, and a batch would be padding.
+        size = self.batch if self.cutoffs.origins is None else 1
+        for begin in range(0, len(places), size):
+            at_B = places[begin : begin + size]
+            context_BT = contexts_of(prepared, WindowIndex(index.channel[at_B], index.origin[at_B], 0))
             whole = np.flatnonzero(np.isfinite(context_BT).all(axis=1))
+            self.missing[NO_CONTEXT] += len(at_B) - len(whole)
             if len(whole):
                 # Every batch is as large as the others, filled up by repetition: products of another size are summed in
                 # another order, and a forecast would depend on which windows were asked for together.
-                quantiles_BHQ = self._in_original_units(context_BT[np.resize(whole, self.batch)], prepared.horizon)
-                forecast_WHQ[begin + whole] = quantiles_BHQ[: len(whole), :, levels]
-            on_batch(end)
+                quantiles_BHQ = self._in_original_units(context_BT[np.resize(whole, size)], prepared.horizon)
+                forecast_WHQ[at_B[whole]] = quantiles_BHQ[: len(whole), :, levels]
+            on_batch(int(at_B[-1]) + 1)
+        on_batch(len(index))
         return forecast_WHQ
+
+    def _within_budget(self, prepared: PreparedData, limits: BudgetConfig) -> tuple[Cutoffs, tuple[str, ...]]:
+        """The test windows that there is time for, by what validation windows take, and a note if not all."""
+        context_WT = contexts_of(prepared, prepared.windows("validation").evenly(self.batch))
+        self._in_original_units(context_WT[:1], prepared.horizon)  # the first one also loads what the library needs
+        window_s = min(_seconds(self, context_WT[[at]], prepared.horizon) for at in range(min(_TIMED, len(context_WT))))
+        windows = len(prepared.windows("test"))
+        if window_s * windows > limits.budget_s and not limits.most_windows:  # a whole batch may be faster
+            batch_BT = context_WT[np.resize(np.arange(len(context_WT)), self.batch)]
+            batched_s = _seconds(self, batch_BT, prepared.horizon) / self.batch
+            window_s = batched_s if batched_s * windows <= limits.budget_s else window_s
+        return Cutoffs.within_budget(prepared, limits, title=self.title, window_s=window_s)
 
     def _in_original_units(self, context_BT: np.ndarray, horizon: int) -> np.ndarray:
         last_B1 = context_BT[:, -1:]
@@ -212,6 +232,12 @@ class ZeroShotForecaster(OneRow):
             floor_B = np.where(context_BT.min(axis=1) >= 0, 0.0, -np.inf)
             quantiles_BHQ = np.maximum(quantiles_BHQ, floor_B[:, None, None])
         return quantiles_BHQ
+
+
+def _seconds(forecaster: ZeroShotForecaster, context_BT: np.ndarray, horizon: int) -> float:
+    started = time.monotonic()
+    forecaster._in_original_units(context_BT, horizon)
+    return max(time.monotonic() - started, 1e-6)
 
 
 def weights_digest(folder: Path) -> str:

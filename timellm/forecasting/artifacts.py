@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,7 +29,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
 
 from timellm.config import RunConfig
@@ -43,30 +41,16 @@ from timellm.evaluation.judge import judge
 from timellm.evaluation.scores import Scores
 from timellm.evaluation.significance import Comparison
 from timellm.evaluation.verdict import Verdict
-from timellm.forecasters.time_llm import PROTOTYPES, WORDS
+from timellm.files.parquetfile import read_parquet, write_parquet, writing_parquet
+from timellm.files.sealed import read_sealed_json, write_sealed_json
+from timellm.files.tensorfile import read_tensors
+from timellm.forecasters.time_llm.kept import PROTOTYPES, WORDS
 from timellm.forecasting.channel import RunForecasts
 from timellm.forecasting.quick import QuickForecasters
 from timellm.training.checkpoint import CONFIG, load_config
-from timellm.training.parquetfile import read_parquet, write_parquet, writing_parquet
-from timellm.training.sealed import read_sealed_json, write_sealed_json
-from timellm.training.tensorfile import read_tensors
 
+SUMMARY = "summary.json"
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class TestForecasts:
-    """Actual values and forecasts of W test windows of H steps, in original units."""
-
-    channels: tuple[str, ...]
-    channel: np.ndarray
-    """[W] number of the channel."""
-    origin: np.ndarray
-    """[W] row of the first forecast step."""
-    actual: np.ndarray
-    """[W, H], NaN where missing."""
-    forecast: dict[str, np.ndarray]
-    """Model -> [W, H]; the run's own comes first."""
 
 
 class TestForecastWriter:
@@ -148,14 +132,9 @@ class RunFolder:
         """The table as the network saw it."""
         return PreparedData.of(self.table(), self.config(), scaler=self.scaler())
 
-    def save_test_forecasts(self, index: WindowIndex, *, forecast: np.ndarray, prepared: PreparedData) -> None:
-        """Keep the forecasts [W, H] of the test windows, in original units, as float32."""
-        with self.writing_test_forecasts(prepared) as writer:
-            writer.write(index, forecast)
-
     @contextlib.contextmanager
     def writing_test_forecasts(self, prepared: PreparedData) -> Iterator[TestForecastWriter]:
-        """A writer for the forecasts of the test windows, batch by batch; the file appears when the block ends."""
+        """A writer for the forecasts of the test windows, in original units; the file appears when the block ends."""
         fields = [("unique_id", pa.dictionary(pa.int32(), pa.string())), ("origin", pa.int64())]
         fields.append(("yhat", pa.list_(pa.float32(), prepared.horizon)))
         # Numbers that hardly repeat: a dictionary makes the file larger, equal leading bytes side by side smaller.
@@ -168,21 +147,6 @@ class RunFolder:
         """The quick forecasters that were fitted beside the run's own; none in a run of an earlier version."""
         return QuickForecasters.load(self.path, self.config())
 
-    def test_forecasts(self) -> TestForecasts:
-        """Test windows: what came, the run's own forecasts and those of the quick forecasters."""
-        prepared = self.prepared()
-        index, forecast_WH = self.test_windows(prepared)
-        # What came is never a filled value: an earlier version's windows may have gaps in their targets.
-        actual = sliding_window_view(prepared.table.values.to_numpy(np.float64), prepared.horizon, axis=0)
-        own = self.scores().own
-        return TestForecasts(
-            prepared.table.channels,
-            index.channel,
-            index.origin,
-            actual[index.origin, index.channel],
-            {own: forecast_WH, **self.quick().predict(prepared, index)},
-        )
-
     def run_forecasts(self) -> RunForecasts:
         """The run's own forecasts of the test windows, with the quick forecasters to forecast any of them."""
         prepared = self.prepared()
@@ -191,7 +155,11 @@ class RunFolder:
 
     def verdict(self, metric: str) -> Verdict:
         """What the scores of the run say by a metric."""
-        return judge(self.scores(), metric, comparisons=self.comparisons())
+        return judge(self.scores(), metric, comparisons=self.comparisons(), adds_nothing=self.adds_nothing())
+
+    def adds_nothing(self) -> bool:
+        """Whether no step of training made the run's model better than the ridge from which it began."""
+        return (self.path / SUMMARY).is_file() and self.summary().get("adds_nothing") is True
 
     def comparisons(self) -> tuple[Comparison, ...]:
         """The own model beside every other one; none in a run of an earlier version."""
@@ -230,11 +198,11 @@ class RunFolder:
 
     def save_summary(self, summary: dict[str, Any]) -> None:
         """Keep the outcome in a few numbers."""
-        self._write_json("summary.json", summary)
+        self._write_json(SUMMARY, summary)
 
     def summary(self) -> dict[str, Any]:
         """The outcome in a few numbers."""
-        return self._read_json("summary.json", dict, what="summary")
+        return self._read_json(SUMMARY, dict, what="summary")
 
     def _write_json(self, name: str, content: Any) -> None:
         write_sealed_json(self.path / name, content)

@@ -18,6 +18,7 @@ from timellm.data.windows import WindowIndex
 
 if TYPE_CHECKING:
     from timellm.data.prepared import PreparedData
+    from timellm.forecasters.protocol import Forecaster
     from timellm.forecasting.quick import QuickForecasters
 
 
@@ -42,6 +43,13 @@ class RunForecasts:
         """The forecasts of a channel beyond the data by model; `own` is the run's own."""
         number, end = self.prepared.table.channels.index(channel), len(self.prepared.values)
         return {self.own: own} | self._quick(number, end, own.index)
+
+    def by(self, model: Forecaster, channel: str, moments: pd.DatetimeIndex) -> pd.Series:
+        """The forecast of a channel for `moments` by another model, which begins where these do."""
+        number, values = self.prepared.table.channels.index(channel), self.prepared.table.values
+        origin = int(values.index.searchsorted(moments[0]))
+        index = WindowIndex(np.array([number]), np.array([origin]), 0)
+        return pd.Series(model.predict(self.prepared, index)[0], index=moments)
 
     def _quick(self, number: int, origin: int, moments: pd.DatetimeIndex) -> dict[str, pd.Series]:
         index = WindowIndex(np.array([number]), np.array([origin]), 0)

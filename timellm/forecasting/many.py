@@ -34,7 +34,7 @@ from timellm.data.windows import Scaler, WindowIndex
 from timellm.errors import DataError
 from timellm.forecasters.registry import kind_of
 from timellm.forecasting.fitted import FittedRun
-from timellm.training.memory import EVALUATION_BATCH
+from timellm.training.evaluation_batch import EVALUATION_BATCH
 
 _ABOUT = "_forecast.json"
 _BATCHES_A_CHUNK = 8

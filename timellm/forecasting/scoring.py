@@ -11,7 +11,7 @@ from __future__ import annotations
 import collections
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -26,11 +26,11 @@ from timellm.evaluation.comparisons import COMPARISONS, compare_with_own, write_
 from timellm.evaluation.scores import Scores
 from timellm.evaluation.window_errors import WINDOW_ERRORS, writing_window_errors
 from timellm.evaluation.windows import Reference, ScoredWindows
-from timellm.forecasters.protocol import Forecaster
+from timellm.forecasters.protocol import Forecaster, missing_note
 from timellm.forecasting.artifacts import RunFolder
 from timellm.forecasting.quick import QuickForecasters
+from timellm.training.evaluation_batch import EVALUATION_BATCH, evaluated_windows
 from timellm.training.loop import peak_memory_mib
-from timellm.training.memory import EVALUATION_BATCH, evaluated_windows
 from timellm.training.processes import numbers_from_main
 from timellm.training.progress import OnProgress, Progress, ShouldStop, ignore_progress, never_stop
 
@@ -118,6 +118,7 @@ def score_test_part(
     except _StoppedError:
         return None
     scores = accumulator.scores()
+    scores = replace(scores, notes=(*scores.notes, *missing_note(models.own, len(index))))
     folder.save_scores(scores)
     write_comparisons(folder.path / COMPARISONS, compare_with_own([folder.path / WINDOW_ERRORS], scores.own))
     return scores

@@ -23,9 +23,9 @@ import pyarrow as pa
 
 from timellm.data.windows import WindowIndex
 from timellm.errors import CheckpointError
-from timellm.training.parquetfile import read_parquet, write_parquet
+from timellm.files.parquetfile import read_parquet, write_parquet
+from timellm.files.sealed import read_sealed_json, write_sealed_json
 from timellm.training.pinned import PINNED
-from timellm.training.sealed import read_sealed_json, write_sealed_json
 
 if TYPE_CHECKING:
     from timellm.data.prepared import PreparedData

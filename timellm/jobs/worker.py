@@ -22,15 +22,15 @@ import psutil
 from timellm import __version__
 from timellm.config import RunConfig
 from timellm.errors import JobError, StoreError
-from timellm.jobs.cause import cause_of, kind_of, mendable
-from timellm.jobs.heartbeat import Heart
-from timellm.jobs.report import REFUSED_S, Reporter
-from timellm.jobs.run import Ending, Run
-from timellm.jobs.shortage import smaller_settings, told
-from timellm.jobs.store import Store
-from timellm.training.machine import let_the_kernel_end_this_first
-from timellm.training.offers import Offer
-from timellm.training.outofmemory import is_out_of_memory
+from timellm.jobs.store.cause import cause_of, kind_of, mendable
+from timellm.jobs.store.heartbeat import HeartbeatThread
+from timellm.jobs.store.reporter import REFUSED_S, Reporter
+from timellm.jobs.store.run import Ending, Run
+from timellm.jobs.store.run_store import Store
+from timellm.jobs.store.shortage import smaller_settings, told
+from timellm.sizing.machine import let_the_kernel_end_this_first
+from timellm.sizing.offers import Offer
+from timellm.sizing.outofmemory import is_out_of_memory
 from timellm.training.progress import OnProgress, ShouldStop
 
 ASK_EVERY_S = 0.5
@@ -74,7 +74,7 @@ def work(
         log.info("the run is %s and it is not its turn, so there is nothing to do", store.get(run_id).state)
         return None
     run = store.get(run_id)
-    with Heart(store.database, run_id, attempt=run.attempt):
+    with HeartbeatThread(store.database, run_id, attempt=run.attempt):
         return _fit_and_end(run, store=store, fit=fit, terminated=terminated)
 
 
@@ -169,7 +169,7 @@ def _log_header(run: Run) -> None:
     log.info("run %s: %s", run.id, run.name)
     log.info("Time-LLM %s, %s cores, %.0f GiB of memory, process %s", __version__, cores, memory, os.getpid())
     log.info("table %s", run.config.data.path)
-    changed = run.config.differences(RunConfig.create(run.config.data.path))
+    changed = run.config.differences(RunConfig.create(run.config.data.path, kind=run.config.kind))
     for name, (value, _) in changed.items():
         log.info("setting %s = %r", name, value)
 

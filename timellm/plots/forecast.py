@@ -11,9 +11,10 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from timellm.plots.series import thin
-from timellm.plots.template import ACCENT, HISTORY, Look, empty, tint
+from timellm.plots.template import ACCENT, HISTORY, OTHERS, Look, empty, tint
 
 _HEIGHT = 400
+LINEAR_PATH, ADDED = "Linear path", "Language model adds"
 
 
 def _measured(series: pd.Series, *, name: str) -> go.Scatter:
@@ -46,10 +47,17 @@ def _joined(last: pd.Series, following: pd.Series) -> pd.Series:
     return pd.concat([before, following]) if len(before) and before.index[0] < following.index[0] else following
 
 
-def future_chart(history: pd.Series, forecasts: Mapping[str, pd.Series], looks: Mapping[str, Look]) -> go.Figure:
-    """The end of the data and the forecasts beyond it, in original units."""
+def future_chart(
+    history: pd.Series,
+    forecasts: Mapping[str, pd.Series],
+    looks: Mapping[str, Look],
+    *,
+    linear_path: pd.Series | None = None,
+) -> go.Figure:
+    """The end of the data and the forecasts beyond it, in original units; as to `linear_path` see `_draw_parts`."""
     figure = empty(height=_HEIGHT)
     figure.add_trace(_measured(history, name="Measured"))
+    _draw_parts(figure, forecasts, looks, linear_path)
     _draw(figure, forecasts, looks, after=history)
     end = next(iter(forecasts.values())).index[-1]
     _shade(figure, start=history.index[-1], end=end, label="after the data ends")
@@ -57,14 +65,43 @@ def future_chart(history: pd.Series, forecasts: Mapping[str, pd.Series], looks: 
 
 
 def backtest_chart(
-    context: pd.Series, actual: pd.Series, forecasts: Mapping[str, pd.Series], looks: Mapping[str, Look]
+    context: pd.Series,
+    actual: pd.Series,
+    forecasts: Mapping[str, pd.Series],
+    looks: Mapping[str, Look],
+    *,
+    linear_path: pd.Series | None = None,
 ) -> go.Figure:
     """One window of the test part: what the models had seen, what came then, and each forecast."""
     figure = empty(height=_HEIGHT)
     figure.add_trace(_measured(pd.concat([context, actual]), name="Measured"))
+    _draw_parts(figure, forecasts, looks, linear_path)
     _draw(figure, forecasts, looks, after=context)
     _shade(figure, start=context.index[-1], end=actual.index[-1], label="not seen by the model")
     return figure
+
+
+def _draw_parts(
+    figure: go.Figure, forecasts: Mapping[str, pd.Series], looks: Mapping[str, Look], linear_path: pd.Series | None
+) -> None:
+    """The linear path of the run's own model, the first of `looks`, and between the two what the rest of it adds."""
+    if linear_path is None:
+        return
+    own = forecasts[next(iter(looks))]
+    figure.add_trace(_forecast(linear_path, name=LINEAR_PATH, look=Look(OTHERS[0], "dash", "diamond", 1.6)))
+    figure.add_trace(
+        go.Scatter(
+            x=own.index,
+            y=own,
+            mode="lines",
+            name=ADDED,
+            line={"width": 0},
+            fill="tonexty",
+            fillcolor=tint(ACCENT, 0.25),
+            customdata=(own - linear_path).to_numpy(),
+            hovertemplate="%{customdata:+.5g}",
+        )
+    )
 
 
 def _draw(

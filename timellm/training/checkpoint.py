@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from timellm.config import RunConfig
 from timellm.errors import CheckpointError, ConfigError
-from timellm.training.tensorfile import read_tensors, write_tensors
+from timellm.files.tensorfile import read_tensors, write_tensors
 from timellm.workspace import write_whole
 
 CONFIG = "config.json"

@@ -12,9 +12,9 @@ from statistics import fmean
 from typing import Any
 
 from timellm.config import TrainingConfig
-from timellm.training.memory import evaluated_windows
+from timellm.training.evaluation_batch import evaluated_windows
 from timellm.training.progress import Progress
-from timellm.training.state import Standing
+from timellm.training.state import TrainingPosition
 
 _RECENT_STEPS = 20
 """The rate is that of the last steps, because a machine can get busy; the first step is slower than all others."""
@@ -70,7 +70,7 @@ class Clock:
             return fmean(self._steps) / self._config.batch_size
         return self._window_s
 
-    def left_s(self, now: Standing) -> float | None:
+    def left_s(self, now: TrainingPosition) -> float | None:
         """Seconds until training ends, with the validations to come; None before anything was measured."""
         budget = self._config.minutes * 60 - self.elapsed() if self._config.minutes else None
         if not self._steps:
@@ -82,7 +82,7 @@ class Clock:
         left += max(0, self._config.validations - now.validated) * validation_s
         return max(0.0, left if budget is None else min(left, budget))
 
-    def report(self, now: Standing, **measured: Any) -> Progress:
+    def report(self, now: TrainingPosition, **measured: Any) -> Progress:
         """The progress to report."""
         seconds, step, recent = self.elapsed(), now.step, now.recent
         return Progress(

@@ -6,6 +6,7 @@ Shapes: W windows, H horizon, T context, B batch.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -14,8 +15,19 @@ from torch import nn
 
 from timellm.data.source import WindowSource
 from timellm.data.windows import WindowIndex
-from timellm.training.memory import EVALUATION_BATCH
+from timellm.training.evaluation_batch import EVALUATION_BATCH
 from timellm.training.processes import gathered
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Errors and forecasts of the validation windows."""
+
+    loss: float
+    """MSE."""
+    loss_W: np.ndarray
+    """MSE of each window."""
+    forecast_WH: np.ndarray
 
 
 @torch.inference_mode()
@@ -41,8 +53,10 @@ def forecast_windows(
     for begin in range(0, count, EVALUATION_BATCH):
         end = min(begin + EVALUATION_BATCH, count)
         chosen = mine[np.arange(begin, begin + EVALUATION_BATCH).clip(max=count - 1)]
-        contexts_BT = source.contexts(index.channel[chosen], origin=index.origin[chosen])
-        forecast_WH[begin:end] = network(contexts_BT).float().cpu().numpy()[: end - begin]
+        origin = index.origin[chosen]
+        contexts_BT = source.contexts(index.channel[chosen], origin=origin)
+        forecast_BH = network(contexts_BT, *source.told(origin))
+        forecast_WH[begin:end] = forecast_BH.float().cpu().numpy()[: end - begin]
         on_batch(min(end * processes, len(index)))
     if processes == 1:
         return forecast_WH
@@ -52,8 +66,9 @@ def forecast_windows(
 
 def validate(
     network: nn.Module, source: WindowSource, index: WindowIndex, *, accelerator: Accelerator | None = None
-) -> tuple[float, np.ndarray]:
-    """MSE on the z-scored windows in `index`, and their forecasts [W, H]; the same in every process."""
+) -> Validation:
+    """Forecast the z-scored windows in `index`; the result is the same in every process."""
     forecast_WH = forecast_windows(network, source, index, accelerator=accelerator)
     _, target_WH = source.gather(index.channel, origin=index.origin)
-    return float(np.mean((forecast_WH - target_WH.cpu().numpy()) ** 2)), forecast_WH
+    squared_WH = (forecast_WH - target_WH.cpu().numpy()) ** 2
+    return Validation(float(np.mean(squared_WH)), squared_WH.mean(axis=1, dtype=np.float64), forecast_WH)

@@ -23,7 +23,8 @@ from timellm.data.windows import WindowIndex
 from timellm.errors import ConfigError
 from timellm.training.allocator import keep_freed_memory
 from timellm.training.clock import Clock
-from timellm.training.evaluation import validate
+from timellm.training.evaluation import Validation, validate
+from timellm.training.gain import is_surely_lower
 from timellm.training.pinned import PinnedWindows
 from timellm.training.processes import (
     add_up_gradients,
@@ -36,7 +37,7 @@ from timellm.training.processes import (
 )
 from timellm.training.progress import OnProgress, ShouldStop
 from timellm.training.schedule import rate
-from timellm.training.state import Standing, StateFile
+from timellm.training.state import StateFile, TrainingPosition
 
 _LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
 _SMOOTHED_STEPS = 10
@@ -77,10 +78,16 @@ def train(
     state: StateFile | None = None,
     pinned: PinnedWindows | None = None,
     accelerator: Accelerator | None = None,
+    validate_first: bool = False,
+    remedy: str = "",
 ) -> TrainingResult:
-    """Train what `network` registers; `save_best` is called whenever the validation error is the lowest so far.
+    """Train what `network` registers; `save_best` is called whenever a validation is the best so far.
 
-    With `pinned`, some of the forecasts that every validation makes are kept.
+    With `validate_first`, the network forecasts before its first step: it is validated then, and kept if no step makes
+    it surely better (timellm.training.gain); the best step is then 0.
+
+    With `pinned`, some of the forecasts that every validation makes are kept. `remedy` is what helps this kind of
+    network against divergence beside a lower learning rate; the error names it.
 
     With `state`, the training state is written now and then, and training continues from a state that is found there:
     to the same weights, bit for bit on a CPU, unless a time budget drives the schedule. The validation that a stop
@@ -102,15 +109,15 @@ def train(
     weights_from_main(accelerator, network)
     trained, optimizer = prepared_for_steps(accelerator, network, optimizer_for(network, config))
     own_random_numbers(accelerator, seed=config.seed)
-    now = state.restore(network, optimizer, accelerator) if state else Standing()
+    now = state.restore(network, optimizer, accelerator) if state else TrainingPosition()
     if pinned and main:
-        pinned.go_on_from(now.validated_step)
+        pinned.go_on_from(now.validated_step if math.isfinite(now.best) else None)
     clock = Clock(config, now.seconds)
     if now.step and main:
         on_progress(replace(clock.report(now, memory_mib=peak_memory_mib()), validations_to=now.validated_step))
     batches = _batches(windows.training, config, start=now.step)
     validated = windows.validation.evenly(config.validation_windows)
-    ended_at: Standing | None = None  # where a stopped run stands, if the validation at its stop is its best
+    ended_at: TrainingPosition | None = None  # of a stopped run, if the validation at its stop is its best
 
     def where() -> tuple[bool, float, bool]:
         """Whether to stop, how far the run is, and whether to write: by the main process's user and clock."""
@@ -121,17 +128,30 @@ def train(
             now.seconds = clock.elapsed()
             state.write(network, optimizer, now, accelerator, **kept)
 
-    def validated_now() -> float:
-        """The validation error at this step, reported; the pinned forecasts are kept."""
+    def validated_now() -> Validation:
+        """The validation at this step, reported; the pinned forecasts are kept."""
         clock.begin()
-        loss, forecast_WH = validate(network, windows.source, validated, accelerator=accelerator)
+        found = validate(network, windows.source, validated, accelerator=accelerator)
         clock.validated(len(validated))
-        _check_finite(loss, now.step, config)
+        _check_finite(found.loss, now.step, config, remedy=remedy)
         if main:
-            on_progress(clock.report(now, memory_mib=peak_memory_mib(), validation_loss=loss))
+            on_progress(clock.report(now, memory_mib=peak_memory_mib(), validation_loss=found.loss))
         if pinned and main:  # before the state: a run that is killed in between makes this validation again
-            pinned.add(now.step, forecast_WH)
-        return loss
+            pinned.add(now.step, found.forecast_WH)
+        return found
+
+    def is_best(found: Validation) -> bool:
+        """Whether it is the best so far, and surely better than no training where that forecasts, too."""
+        if found.loss >= now.best:
+            return False
+        origin_W, horizon = validated.origin, windows.source.horizon
+        return not now.start or is_surely_lower(found.loss_W, np.array(now.start), origin_W=origin_W, horizon=horizon)
+
+    if validate_first and not math.isfinite(now.best):
+        first = validated_now()
+        now.best, now.start = first.loss, first.loss_W.tolist()
+        if main:
+            save_best()
 
     while True:
         stopped, share, late = numbers_from_main(accelerator, where, count=3)
@@ -140,8 +160,8 @@ def train(
         new = now.step and now.step != now.validated_step
         if new and (due > now.validated or share >= 1):
             now.validated, now.validated_step = due, now.step
-            if (loss := validated_now()) < now.best:
-                now.best, now.best_step, now.without_gain = loss, now.step, 0
+            if is_best(found := validated_now()):
+                now.best, now.best_step, now.without_gain = found.loss, now.step, 0
                 if main:
                     save_best()
             else:
@@ -150,9 +170,9 @@ def train(
         elif new and stopped:
             # This one is made so that the stopped run has something to show. A run that goes on must choose as if it
             # had never been stopped: the state tells nothing of this validation, and keeps the weights it replaces.
-            if (loss := validated_now()) < now.best:
-                write(best=state.best_weights() if state and main and now.best_step else {})
-                ended_at = replace(now, best=loss, best_step=now.step)
+            if is_best(found := validated_now()):
+                write(best=state.best_weights() if state and main and math.isfinite(now.best) else {})
+                ended_at = replace(now, best=found.loss, best_step=now.step)
                 if main:
                     save_best()
             else:
@@ -172,7 +192,7 @@ def train(
         optimizer.step()
         clock.stepped()
         now.step += 1
-        _check_finite(loss, now.step, config)
+        _check_finite(loss, now.step, config, remedy=remedy)
         now.recent = [*now.recent, loss][-_SMOOTHED_STEPS:]
         if main:
             on_progress(clock.report(now, memory_mib=peak_memory_mib(), learning_rate=learning_rate))
@@ -180,7 +200,7 @@ def train(
     return TrainingResult(
         steps=now.step,
         best_step=shown.best_step,
-        best_validation_loss=shown.best if shown.best_step else math.nan,
+        best_validation_loss=shown.best if math.isfinite(shown.best) else math.nan,
         seconds=seconds,
         windows_per_s=now.step * config.batch_size / seconds if seconds else math.nan,
         stopped=bool(stopped),
@@ -219,10 +239,10 @@ def _accumulate(
     for number, part in enumerate(parts, start=1):
         share = len(part) / len(chosen)
         drawn = part if len(part) else chosen[:1]  # counts nothing, by its share
-        context_BT, target_BH = windows.source.gather(
-            windows.training.channel[drawn], origin=windows.training.origin[drawn]
-        )
-        loss = _LOSSES[config.loss](network(context_BT), target_BH) * share
+        origin = windows.training.origin[drawn]
+        context_BT, target_BH = windows.source.gather(windows.training.channel[drawn], origin=origin)
+        forecast_BH = network(context_BT, *windows.source.told(origin))
+        loss = _LOSSES[config.loss](forecast_BH, target_BH) * share
         accelerator.sync_gradients = number == count
         accelerator.backward(loss * averaged)
         loss_sum = loss_sum + loss.detach()
@@ -230,11 +250,11 @@ def _accumulate(
     return float(accelerator.reduce(loss_sum))  # once, because on a GPU it waits for all that was asked for
 
 
-def _check_finite(loss: float, step: int, config: TrainingConfig) -> None:
+def _check_finite(loss: float, step: int, config: TrainingConfig, *, remedy: str) -> None:
     if not math.isfinite(loss):
         raise ConfigError(
             f"training diverged at step {step}: the loss is {loss}. Lower 'learning_rate' (now"
-            f" {config.learning_rate:g}), or use backbone_dtype=float32"
+            f" {config.learning_rate:g}){f', or {remedy}' if remedy else ''}"
         )
 
 

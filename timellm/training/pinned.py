@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from timellm.errors import CheckpointError
-from timellm.training.parquetfile import read_parquet, write_parquet
+from timellm.files.parquetfile import read_parquet, write_parquet
 
 if TYPE_CHECKING:  # pages read what is kept here, and want no torch for it
     from timellm.data.prepared import PreparedData
@@ -51,15 +51,15 @@ class PinnedWindows:
     """How many are pinned at most."""
     steps_per_epoch: float
 
-    def go_on_from(self, step: int) -> None:
-        """Training begins at `step`: what was kept of later ones is made again, and so is everything at step 0.
+    def go_on_from(self, step: int | None) -> None:
+        """Training goes on after a validation at `step`: what was kept of later ones is made again; all if None.
 
         Raises:
             CheckpointError: the file is damaged.
         """
         if not self.path.is_file():
             return
-        if step == 0:
+        if step is None:
             self.path.unlink()
             return
         kept = self._read()

@@ -54,7 +54,7 @@ def join_processes(device: torch.device, *, deepspeed: DeepSpeedPlugin | None = 
         cpu=device.type == "cpu" and deepspeed is None,
         deepspeed_plugin=deepspeed,
         # The trained parts are float32 and the backbone has its own arithmetic and its own scaling of gradients
-        # (timellm.model.precision); an autocast and a loss scale over both would undo that.
+        # (timellm.forecasters.time_llm.precision); an autocast and a loss scale over both would undo that.
         mixed_precision="no",
         # Parts of a batch are counted in the loop, whatever the launcher's environment says.
         gradient_accumulation_plugin=GradientAccumulationPlugin(num_steps=1),

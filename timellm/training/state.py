@@ -22,10 +22,10 @@ from torch import Tensor, nn
 
 from timellm.config import RunConfig
 from timellm.errors import CheckpointError, ConfigError
+from timellm.files.tensorfile import read_tensors, write_tensors
 from timellm.json_text import parse_json
 from timellm.training.checkpoint import CONFIG, check_companions, companions, read_adapter, write_adapter
 from timellm.training.processes import from_main, gathered, is_sharded
-from timellm.training.tensorfile import read_tensors, write_tensors
 from timellm.training.zero import moments, restore_moments
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ STATE = "training_state.safetensors"
 _EVERY_S = 20.0
 _REMEDY = "delete it, and the run starts again from its beginning"
 _COST = 0.02  # of the time may go into writing the state
-_VERSION, _CONFIG, _RULES = "version", "settings", "rules"
+_VERSION, _CONFIG, _RULES, _POSITION = "version", "settings", "rules", "standing"
 _CONFIG_1 = CONFIG
 """Where the header of the first version has the settings: as every file of trained weights does."""
 
@@ -50,8 +50,8 @@ def remove_state(run_dir: Path) -> None:
 
 
 @dataclass
-class Standing:
-    """Progress of training, apart from weights and moments."""
+class TrainingPosition:
+    """How far a training is, apart from weights and moments."""
 
     step: int = 0
     best: float = math.inf
@@ -67,6 +67,8 @@ class Standing:
     """Spent on training, interruptions left out."""
     recent: list[float] = field(default_factory=list)
     """Losses of the last steps."""
+    start: list[float] = field(default_factory=list)
+    """Validation error of each window before the first step, if the training began with a validation."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class StateFile:
         self,
         network: nn.Module,
         optimizer: torch.optim.Optimizer,
-        standing: Standing,
+        position: TrainingPosition,
         accelerator: Accelerator | None = None,
         *,
         best: Mapping[str, Tensor] = MappingProxyType({}),
@@ -146,7 +148,7 @@ class StateFile:
             _VERSION: "2",
             _CONFIG: self._belonging.config.to_json(),
             _RULES: self._belonging.rules,
-            "standing": json.dumps(asdict(standing)),
+            _POSITION: json.dumps(asdict(position)),
         }
         write_tensors(self.path, tensors, facts=header | companions(self.path.parent))
         self._written = time.monotonic()
@@ -154,8 +156,8 @@ class StateFile:
 
     def restore(
         self, network: nn.Module, optimizer: torch.optim.Optimizer, accelerator: Accelerator | None = None
-    ) -> Standing:
-        """Put a written state back into place in all processes of a run; a fresh `Standing` if there is none.
+    ) -> TrainingPosition:
+        """Put a written state back into place in all processes of a run; a fresh `TrainingPosition` if there is none.
 
         With another number of processes than wrote it, dropout draws other numbers than it would have.
 
@@ -164,8 +166,8 @@ class StateFile:
         """
         found = from_main(accelerator, self._read) if accelerator else self._read()
         if found is None:
-            return Standing()
-        standing, tensors = found
+            return TrainingPosition()
+        position, tensors = found
         try:
             network.load_state_dict(_part(tensors, "weight."))
             if accelerator and is_sharded(accelerator):
@@ -179,7 +181,7 @@ class StateFile:
             ) from error
         if (best := _part(tensors, "best.")) and (accelerator is None or accelerator.is_main_process):
             write_adapter(self.path.parent, best)
-        return standing
+        return position
 
     def best_weights(self) -> dict[str, Tensor]:
         """The best weights so far, as the run's folder keeps them.
@@ -189,12 +191,12 @@ class StateFile:
         """
         return read_adapter(self.path.parent)
 
-    def _read(self) -> tuple[Standing, dict[str, Tensor]] | None:
+    def _read(self) -> tuple[TrainingPosition, dict[str, Tensor]] | None:
         if not self.path.is_file():
             return None
         tensors, header = read_tensors(self.path, remedy=_REMEDY)
         try:
-            standing = Standing(**parse_json(header["standing"], constants=True))
+            position = TrainingPosition(**parse_json(header[_POSITION], constants=True))
             differs = self._belonging.differs_from(header)
         except (KeyError, TypeError, ValueError, ConfigError) as error:
             raise CheckpointError(f"{self.path} is from another version ({error}); {_REMEDY}") from error
@@ -204,7 +206,7 @@ class StateFile:
                 " or delete it to start again"
             )
         check_companions(self.path.parent, header)
-        return standing, tensors
+        return position, tensors
 
 
 def _digest(text: str) -> str:

@@ -12,8 +12,9 @@ import streamlit as st
 
 from timellm.errors import TimeLLMError
 from timellm.forecasters.registry import REGISTRY, Kind
-from timellm.jobs.launcher import start_run
-from timellm.jobs.run import Run
+from timellm.jobs.local.launcher import start_run
+from timellm.jobs.local.twins import TAG as TWINS_TAG
+from timellm.jobs.store.run import Run
 from timellm.ui import keys
 from timellm.ui.errors import show_error
 from timellm.ui.loaders import Results, store
@@ -43,6 +44,8 @@ def others_of(results: Results) -> tuple[OtherRun, ...]:
         if len(found) == _MOST:
             break
         if run.id == results.run.id or run.active or not _same_windows(run, own):
+            continue
+        if any(tag.startswith(TWINS_TAG) for tag in run.tags):  # the page has a part of its own for them
             continue
         try:
             scores = Results(run).scores()

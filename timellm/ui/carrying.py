@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from timellm.errors import TimeLLMError
-from timellm.jobs.run import Run
+from timellm.jobs.store.run import Run
 from timellm.ui import export_route, keys
 from timellm.ui.errors import show_error
 from timellm.ui.loaders import store
@@ -23,7 +23,7 @@ def export(run: Run) -> None:
     """Offer an ended run as one file, with its table or without."""
     if run.active:
         return
-    from timellm.jobs.archive import contents
+    from timellm.jobs.archive.writing import contents
 
     try:
         held = contents(run)
@@ -68,7 +68,7 @@ def show_imported() -> None:
 
 
 def _take_in(file: UploadedFile) -> None:
-    from timellm.jobs.importing import import_run
+    from timellm.jobs.archive.importing import import_run
 
     try:
         with st.spinner("Checking the archive …"):

@@ -7,15 +7,16 @@ from typing import Any
 import streamlit as st
 
 from timellm.errors import CheckpointError
-from timellm.jobs.comparison import MOST, Comparison, Row
-from timellm.jobs.listing import list_runs
-from timellm.jobs.run import Run
+from timellm.evaluation.metrics import METRICS
+from timellm.jobs.store.comparison import MOST, Comparison, Row
+from timellm.jobs.store.listing import list_runs
+from timellm.jobs.store.run import Run
 from timellm.plots.curves import compared_rows, compared_spec
 from timellm.ui import keys
 from timellm.ui.errors import show_error
 from timellm.ui.loaders import baseline_to_beat, store
 from timellm.ui.settings import label, shown
-from timellm.ui.words import METRICS, ago, duration, memory, number, plain, state_badge
+from timellm.ui.words import ago, duration, memory, number, plain, state_badge
 
 _PICK = keys.view("compare", "runs")
 _MOST_BASELINES = 3
@@ -134,7 +135,7 @@ def _measure_name(name: str) -> str:
     metric, of, baseline = name.partition(_OF)
     if of:
         return f":gray[of {baseline}]"
-    return f"**{_MEASURES.get(metric) or 'Test ' + METRICS[metric]}**"
+    return f"**{_MEASURES.get(metric) or 'Test ' + METRICS[metric].title}**"
 
 
 def _of_baseline(row: Row | None) -> str:

@@ -18,9 +18,9 @@ import streamlit as st
 
 from timellm.config import field_of
 from timellm.forecasters.registry import REGISTRY
-from timellm.jobs.cluster_runs import MOST_WORKERS
+from timellm.forecasters.time_llm.catalog import find
+from timellm.jobs.cluster.runs import MOST_WORKERS
 from timellm.json_text import read_json
-from timellm.model.catalog import find
 from timellm.presets import PRESETS
 from timellm.ui import keys, setup
 from timellm.ui.settings import GROUPS, Form, advanced

@@ -16,7 +16,7 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from timellm.errors import TimeLLMError
-from timellm.jobs.run import RUN_ID
+from timellm.jobs.store.run import RUN_ID
 from timellm.ui.loaders import store
 
 _PLACE = "export"
@@ -41,7 +41,7 @@ def hand_out(request: Request) -> Response:
     # of this machine is another origin of the same site.
     if request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
         return PlainTextResponse("this is handed out to the workbench's own pages only", status_code=403)
-    from timellm.jobs.archive import write_archive
+    from timellm.jobs.archive.writing import write_archive
 
     run_id = request.path_params["run_id"]
     if not RUN_ID.fullmatch(run_id):

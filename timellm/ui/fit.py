@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from timellm.config import RunConfig
+from timellm.config import RunConfig, TimeLLMConfig
 from timellm.errors import TimeLLMError
-from timellm.jobs.promise import Promise
-from timellm.training.estimate import Estimate, Surroundings, estimate
-from timellm.training.machine import Budget, budget
-from timellm.training.memory import TableSize
-from timellm.training.offers import Offer, fits, largest_that_fits
-from timellm.training.trial import Trial
+from timellm.jobs.store.promise import Promise
+from timellm.sizing.estimate import Estimate, Surroundings, estimate
+from timellm.sizing.machine import Budget, budget
+from timellm.sizing.memory import TableSize
+from timellm.sizing.offers import Offer, fits, largest_that_fits
+from timellm.sizing.trial import Trial
 from timellm.ui import keys, measuring, setup
 from timellm.ui.loaders import backbone_ready
 from timellm.ui.settings import Form, label, shown
@@ -31,10 +31,10 @@ _PARTS = {
     "table": "Table and test forecasts",
     "embeddings": "Word embeddings of the backbone",
     "layers": "Layers of the backbone",
-    "adapters": "Trained adapters",
+    "adapters": "Trained weights",
     "optimizer": "Gradients and optimiser",
     "prompt": "Keys and values of the prompts",
-    "activations": "Activations",
+    "activations": "Activations, windows in work",
 }
 
 
@@ -62,7 +62,8 @@ def card(form: Form, config: RunConfig, table: Table, *, test_windows: int, here
     if not enough:
         _offers(form, largest_that_fits(config, have.free_mib, around))
     _details(found)
-    _trial(config)
+    if isinstance(config.forecaster, TimeLLMConfig):
+        _trial(config)
     return Promise.of(config, found)
 
 
@@ -71,7 +72,8 @@ def _bar(found: Estimate, have: Budget, *, enough: bool) -> None:
     needs = f"Needs about **{memory(found.memory_mib)}** of {memory(have.free_mib)} free {have.where}"
     st.progress(share, text=f"{needs}, about **{about(found.seconds)}**")
     st.caption(
-        f"Loading {about(found.loading_s)}, training {about(found.training_s)}, scoring {found.test_windows:,} test"
+        f"Loading {about(found.loading_s)}, {'training' if found.step_s else 'fitting'} {about(found.training_s)},"
+        f" scoring {found.test_windows:,} test"
         f" windows and forecasting {about(found.evaluation_s + found.forecast_s)}, if nothing else uses this machine."
     )
     if not enough:
@@ -80,7 +82,7 @@ def _bar(found: Estimate, have: Budget, *, enough: bool) -> None:
 
 def _offers(form: Form, offers: list[Offer]) -> None:
     if not offers:
-        st.markdown("No smaller setting of this run fits either. Free some memory, or choose a smaller backbone.")
+        st.markdown("No smaller setting of this run fits either. Free some memory, or choose a smaller model.")
         return
     st.markdown("These fit:")
     for offer in offers:
@@ -106,10 +108,8 @@ def _details(found: Estimate) -> None:
             if (value := getattr(found.memory, name)) >= 1
         ]
         st.dataframe(rows, hide_index=True, height="content")
-        st.caption(
-            f"A step takes about {found.step_s:.2g} s, training {duration(found.training_s)}, "
-            f"the test part {duration(found.evaluation_s)}."
-        )
+        step = f"A step takes about {found.step_s:.2g} s, training" if found.step_s else "The fit takes about"
+        st.caption(f"{step} {duration(found.training_s)}, the test part {duration(found.evaluation_s)}.")
 
 
 def _trial(config: RunConfig) -> None:

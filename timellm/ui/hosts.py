@@ -21,7 +21,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from timellm.errors import ConfigError
-from timellm.model import remote_code
+from timellm.forecasters.time_llm import remote_code
 
 VARIABLE = "TIMELLM_HOSTS"
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::\d{1,5})?", re.IGNORECASE)

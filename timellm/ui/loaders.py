@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
-from timellm.config import DataConfig, RunConfig
-from timellm.jobs.run import Run
-from timellm.jobs.store import Store
+from timellm.config import DataConfig, RunConfig, TimeLLMConfig
+from timellm.jobs.store.run import Run
+from timellm.jobs.store.run_store import Store
 from timellm.workspace import workspace
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from timellm.evaluation.scores import Scores
     from timellm.evaluation.significance import Comparison
     from timellm.explain.attention import AttentionMap
+    from timellm.forecasters.ridge import Ridge
     from timellm.forecasting.channel import RunForecasts
     from timellm.forecasting.validation import PinnedForecasts
 
@@ -105,7 +106,7 @@ def backbone_ready(name: str) -> bool:
 
 @st.cache_data(ttl=30, max_entries=64, show_spinner=False)
 def _backbone_ready(name: str) -> bool:
-    from timellm.model.catalog import is_ready
+    from timellm.forecasters.time_llm.catalog import is_ready
 
     try:
         return is_ready(name)
@@ -184,6 +185,19 @@ class Results:
         """The forecast beyond the data; columns unique_id, ds, yhat."""
         return self._read("future")
 
+    def adds_nothing(self) -> bool:
+        """Whether no step of training made the run's model better than the ridge from which it began."""
+        return self._read("adds_nothing")
+
+    @property
+    def _has_two_parts(self) -> bool:
+        forecaster = self.run.config.forecaster
+        return isinstance(forecaster, TimeLLMConfig) and forecaster.has_two_parts
+
+    def linear_path(self) -> Ridge | None:
+        """The linear path of the run's model; None if it has none, or no language model beside it."""
+        return _linear_path(str(self.run.run_dir), str(self.run.ended)) if self._has_two_parts else None
+
     def attention(self, channel: str, *, cutoff: pd.Timestamp | None) -> AttentionMap:
         """Reprogramming attention of one window, which ends at `cutoff` or with the data."""
         return _attention(str(self.run.run_dir), str(self.run.ended), channel, cutoff)
@@ -194,6 +208,13 @@ def _artefact(run_dir: str, ended: str, name: str) -> Any:
     from timellm.forecasting.artifacts import RunFolder
 
     return getattr(RunFolder(Path(run_dir)), name)()
+
+
+@st.cache_resource(max_entries=24, show_spinner=False)
+def _linear_path(run_dir: str, ended: str) -> Ridge:
+    from timellm.explain.parts import linear_path
+
+    return linear_path(Path(run_dir))
 
 
 @st.cache_resource(max_entries=32, show_spinner="Working out the attention …")

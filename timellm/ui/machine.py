@@ -6,7 +6,7 @@ from pathlib import Path
 
 import psutil
 
-from timellm.model.catalog import catalogue
+from timellm.forecasters.time_llm.catalog import catalogue
 from timellm.ui.loaders import backbone_ready
 from timellm.ui.words import memory
 

@@ -15,11 +15,11 @@ import streamlit as st
 
 from timellm.config import RunConfig
 from timellm.errors import TimeLLMError
-from timellm.jobs.history import observations, remember_trial, trials_file
-from timellm.jobs.store import Store
-from timellm.training.estimate import Observation
-from timellm.training.machine import MachineFacts, known_facts, measured_facts
-from timellm.training.trial import Trial, trial
+from timellm.jobs.store.history import observations, remember_trial, trials_file
+from timellm.jobs.store.run_store import Store
+from timellm.sizing.estimate import Observation
+from timellm.sizing.machine import MachineFacts, known_facts, measured_facts
+from timellm.sizing.trial import Trial, trial
 from timellm.ui.loaders import store
 from timellm.ui.words import plain
 

@@ -6,11 +6,11 @@ import psutil
 import streamlit as st
 
 from timellm.errors import CheckpointError, RunNotFoundError
-from timellm.jobs.cluster_runs import log_of
-from timellm.jobs.event import Artefact, Event
-from timellm.jobs.launcher import tend
-from timellm.jobs.promise import lateness
-from timellm.jobs.run import Run
+from timellm.jobs.cluster.runs import log_of
+from timellm.jobs.local.launcher import supervise
+from timellm.jobs.store.event import Artefact, Event
+from timellm.jobs.store.promise import lateness
+from timellm.jobs.store.run import Run
 from timellm.plots.curves import loss_rows, loss_spec
 from timellm.ui.errors import explained, show_error
 from timellm.ui.loaders import baseline_to_beat, store
@@ -42,7 +42,7 @@ def watch(run_id: str) -> None:
     @st.fragment(run_every=_TICK_S if before.active else None)
     def live() -> None:
         with explained("This run cannot be shown"):
-            tend(store())
+            supervise(store())
             try:
                 run = store().get(run_id)
             except RunNotFoundError:  # deleted in another tab: the whole page says so

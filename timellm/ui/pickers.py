@@ -6,9 +6,9 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from timellm.errors import RunNotFoundError
-from timellm.jobs.cluster_runs import bring
-from timellm.jobs.launcher import tend
-from timellm.jobs.run import Run
+from timellm.jobs.cluster.runs import sync_folder
+from timellm.jobs.local.launcher import supervise
+from timellm.jobs.store.run import Run
 from timellm.ui import keys
 from timellm.ui.errors import explained, nothing_here, show_error
 from timellm.ui.loaders import Results, store
@@ -25,7 +25,7 @@ def has_results(run: Run) -> bool:
 def pick_run(page: str, column: DeltaGenerator) -> Run:
     """A select box of runs, newest first, whose choice is the URL's run; without any run the page ends here."""
     with explained("The list of runs cannot be read"):
-        tend(store())
+        supervise(store())
         runs = {run.id: run for run in store().runs(_MOST_OFFERED)}
         wanted = keys.chosen("run")
         if wanted and wanted not in runs and (older := _find(wanted)) is not None:
@@ -80,7 +80,7 @@ def pick_results(page: str, column: DeltaGenerator, *, what: str) -> Results:
         _say_why_not(run, what)
         st.stop()
     with explained("The results of this run cannot be read"):
-        bring(run)
+        sync_folder(run)
     return Results(run)
 
 

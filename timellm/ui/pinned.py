@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from timellm.errors import CheckpointError, ConfigError, RunNotFoundError
-from timellm.jobs.run import Run
+from timellm.jobs.store.run import Run
 from timellm.ui import keys
 from timellm.ui.errors import show_error
 from timellm.ui.loaders import pinned_forecasts, store

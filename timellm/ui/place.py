@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import streamlit as st
 
 from timellm.errors import TimeLLMError
-from timellm.jobs.cluster import Cluster
-from timellm.jobs.cluster_runs import MOST_WORKERS, trouble
-from timellm.jobs.run import Run
+from timellm.jobs.cluster.client import Cluster
+from timellm.jobs.cluster.runs import MOST_WORKERS, trouble
+from timellm.jobs.store.run import Run
 from timellm.ui import keys
 from timellm.ui.loaders import store
 from timellm.ui.words import plain

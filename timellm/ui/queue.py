@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from timellm.jobs.run import Run
+from timellm.jobs.store.run import Run
 from timellm.ui.loaders import store
 from timellm.ui.place import of_run
 from timellm.ui.words import plain

@@ -11,11 +11,11 @@ import streamlit as st
 
 from timellm.config import RunConfig
 from timellm.errors import TimeLLMError
-from timellm.jobs import receipts
-from timellm.jobs.receipts import UnderWay
-from timellm.training.receipt import Receipt, ReceiptRow, verdict
-from timellm.training.receipt.measure import this_machine
-from timellm.training.receipt.verdict import BUSY_SHARE, NAMES
+from timellm.jobs.local import receipts
+from timellm.jobs.local.receipts import UnderWay
+from timellm.sizing.receipt import Receipt, ReceiptRow, verdict
+from timellm.sizing.receipt.measure import this_machine
+from timellm.sizing.receipt.verdict import BUSY_SHARE, NAMES
 from timellm.ui import keys
 from timellm.ui.errors import show_error
 from timellm.ui.loaders import backbone_ready, store

@@ -12,9 +12,9 @@ import streamlit as st
 from timellm.config import DataConfig, RunConfig, TimeLLMConfig
 from timellm.data.uploads import table_path, table_title
 from timellm.errors import DataError, JobError
-from timellm.jobs import queue
-from timellm.jobs.promise import Promise
-from timellm.jobs.run import Run
+from timellm.jobs.store import queue
+from timellm.jobs.store.promise import Promise
+from timellm.jobs.store.run import Run
 from timellm.ui import draft, keys, setup, tables
 from timellm.ui.errors import show_error
 from timellm.ui.loaders import store

@@ -8,13 +8,13 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from timellm.errors import TimeLLMError
-from timellm.jobs import queue
-from timellm.jobs.actions import NOTE_LETTERS, ask_to_stop, label, rename, stop_now
-from timellm.jobs.cluster_runs import bring, forget
-from timellm.jobs.launcher import start_again, start_run
-from timellm.jobs.listing import Listed
-from timellm.jobs.run import Run
-from timellm.jobs.shortage import offers_of
+from timellm.jobs.cluster.runs import forget, sync_folder
+from timellm.jobs.local.actions import NOTE_LETTERS, ask_to_stop, label, rename, stop_now
+from timellm.jobs.local.launcher import start_again, start_run
+from timellm.jobs.store import queue
+from timellm.jobs.store.listing import Listed
+from timellm.jobs.store.run import Run
+from timellm.jobs.store.shortage import offers_of
 from timellm.ui import carrying, keys, refill, usable
 from timellm.ui.errors import show_error
 from timellm.ui.fit import offer_label
@@ -39,7 +39,7 @@ def chosen_run() -> Run:
     except TimeLLMError:
         keys.choose("run", None)
         raise
-    bring(run)
+    sync_folder(run)
     return run
 
 

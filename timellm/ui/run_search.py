@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import streamlit as st
 
-from timellm.jobs.listing import Listed, Order, Search
+from timellm.jobs.store.listing import Listed, Order, Search
 from timellm.ui.keys import SEARCH, SEARCH_CHOICES, SEARCH_ORDER
 from timellm.ui.words import STATE_COLOURS
 

@@ -10,8 +10,8 @@ from collections import Counter
 import pandas as pd
 import streamlit as st
 
-from timellm.jobs.launcher import tend
-from timellm.jobs.listing import Listed, found, list_runs
+from timellm.jobs.local.launcher import supervise
+from timellm.jobs.store.listing import Listed, found, list_runs
 from timellm.ui import keys
 from timellm.ui.errors import explained
 from timellm.ui.loaders import store
@@ -74,7 +74,7 @@ def runs_table(listed: tuple[Listed, ...]) -> None:
     @st.fragment(run_every=_TICK_S if any(run.active for run in listed) else None)
     def table() -> None:
         with explained("The list of runs cannot be read"):
-            tend(store())
+            supervise(store())
             everything = first.pop() if first else list_runs(store().database)
         with st.container(horizontal=True, vertical_alignment="center"):
             search = search_bar(everything)
@@ -116,7 +116,7 @@ def _picker(everything: tuple[Listed, ...], ticked: list[str]) -> None:
         st.multiselect(
             "Runs to compare", list(names), key=_PICKED, format_func=lambda run_id: names.get(run_id, run_id),
             on_change=_picked,
-            placeholder="Write a part of a name", width=420,
+            placeholder="Write a part of a name", width=420, select_all=False,  # so that Enter picks one run, not all
         )  # fmt: skip
 
 

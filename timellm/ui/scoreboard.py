@@ -9,7 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from timellm.evaluation.leaderboard import leaderboard
-from timellm.ui.words import METRIC_HELP, METRICS, plain
+from timellm.evaluation.metrics import METRICS
+from timellm.ui.words import plain
 
 if TYPE_CHECKING:
     from timellm.evaluation.scores import Scores
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
     from timellm.evaluation.verdict import Verdict
 
 COLUMNS = {
-    name: st.column_config.NumberColumn(title, help=METRIC_HELP[name], format="%.4g") for name, title in METRICS.items()
+    name: st.column_config.NumberColumn(metric.title, help=metric.explanation, format="%.4g")
+    for name, metric in METRICS.items()
 } | {
     "rank": st.column_config.NumberColumn("", width=40),
     "model": st.column_config.TextColumn("Model", width=250),

@@ -22,7 +22,8 @@ from timellm.config import (
     setting_help,
 )
 from timellm.config import setting_label as label
-from timellm.jobs.comparison import shown_value
+from timellm.config.section import is_multiline
+from timellm.jobs.store.comparison import shown_value
 from timellm.ui import keys
 from timellm.ui.words import QUANTIZATION
 
@@ -44,7 +45,7 @@ def advanced(group: str, kind: str = "time_llm") -> tuple[str, ...]:
 
 
 _FLOAT_STEPS = {"learning_rate": 0.0005, "dropout": 0.05, "clip_norm": 0.1}
-_ROOM_SIDE_BY_SIDE = 16  # letters of all choices together; more of them are cut off in a third of the form
+_ROOM_SIDE_BY_SIDE, _EDGES = 20, 2  # letters of all choices together, and of each one's edges: more are cut off
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class Form:
             choices = list(get_args(field.annotation))
             words = QUANTIZATION if name == "quantization" else {}
             common |= {"format_func": lambda choice: words.get(choice, choice)} | options
-            if sum(len(words.get(choice, choice)) for choice in choices) <= _ROOM_SIDE_BY_SIDE:
+            if sum(len(words.get(choice, choice)) + _EDGES for choice in choices) <= _ROOM_SIDE_BY_SIDE:
                 return st.segmented_control(
                     options=choices, default=None if put else usual, required=True, width="stretch", **common
                 )
@@ -103,7 +104,8 @@ class Form:
             return st.toggle(**start | common | options)
         if field.annotation in (int, float):
             return st.number_input(**start | _limits(name, self.kind) | common | options)
-        return st.text_input(**start | common | options)
+        text = st.text_area if is_multiline(field) else st.text_input
+        return text(**start | common | options)
 
     def gathered(self, **settings: Any) -> RunConfig:
         """The configuration as the form stands; `settings` given here override the form's.

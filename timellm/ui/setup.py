@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from timellm.config import RunConfig, TimeLLMConfig, sections
+from timellm.config import RunConfig, TaskConfig, TimeLLMConfig, sections
 from timellm.data.season import step_name
+from timellm.data.told import Told
 from timellm.errors import TimeLLMError
 from timellm.forecasters.registry import REGISTRY
-from timellm.jobs.launcher import start_run
-from timellm.jobs.promise import Promise
-from timellm.model.catalog import CatalogueEntry, catalogue, find
-from timellm.model.remote_code import CONSENT, needs_consent
+from timellm.forecasters.time_llm.catalog import CatalogueEntry, catalogue, find
+from timellm.forecasters.time_llm.remote_code import CONSENT, needs_consent
+from timellm.jobs.local.launcher import start_run
+from timellm.jobs.store.promise import Promise
 from timellm.plots.series import split_strip
 from timellm.ui import charts, keys
 from timellm.ui.errors import show_error
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 OTHER = "another model"
 _NOT_IN_A_NAME = ("path", "kind", "layout", "time_column", "id_column", "value_column", "frequency", "description",
-                  "backbone", "quantization", "trust_remote_code", "device", "tracker")  # fmt: skip
+                  "dated_notes", "backbone", "quantization", "trust_remote_code", "device", "tracker")  # fmt: skip
 _MOST_IN_A_NAME = 3
 _BLOCKED = (
     "This server can be reached from other machines. Code of a backbone runs here only when its operator allows it with"
@@ -60,7 +61,7 @@ def what(form: Form, table: Table, *, advanced: bool) -> dict[str, Any]:
     if advanced:
         _group(form, "Data")
     try:
-        rows = form.gathered().task.split_rows(len(table.values))
+        rows = TaskConfig(**{name: form.value(name) for name in TaskConfig.model_fields}).split_rows(len(table.values))
         charts.draw(split_strip, table.values[first], rows, alt="How the table is split")
         st.caption(
             f"Rows of each part in time order, drawn on {plain(first)}. The model learns from the first part only."
@@ -222,15 +223,27 @@ def missing_for_start(config: RunConfig) -> list[str]:
     return [] if named else ["Name a backbone first"]
 
 
-def what_is_told(config: RunConfig, table_id: str) -> None:
+def what_is_told(config: RunConfig, table_id: str, table: Table) -> None:
     """What a language model is told in words, and whether it has to be fetched first."""
     if not isinstance(config.forecaster, TimeLLMConfig):
         return
     with st.expander("What the model is told about the data"):
         st.markdown(plain(config.data.description) or "Nothing.")
         st.page_link("data.py", label="Edit it on the data page", query_params={"table": table_id})
+        if config.forecaster.tells_time:
+            _told_of_time(config, table)
     if not backbone_ready(config.forecaster.backbone):
         st.caption("The backbone is fetched when the run starts; nothing is fetched before.")
+
+
+def _told_of_time(config: RunConfig, table: Table) -> None:
+    """What the prompt of the forecast after the table's end says of its time."""
+    try:
+        (words,) = Told(table, config.model).words([len(table.values)])
+    except TimeLLMError as error:
+        show_error("The holidays cannot be told", str(error))
+        return
+    st.caption(f"Of the time after the table's end: {plain(words.strip()) or 'nothing'}")
 
 
 def show_all() -> None:

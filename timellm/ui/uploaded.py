@@ -8,7 +8,7 @@ import streamlit as st
 
 from timellm.data.uploads import Upload, uploads
 from timellm.errors import TimeLLMError
-from timellm.jobs.tables import delete_table
+from timellm.jobs.store.tables import delete_table
 from timellm.ui import keys
 from timellm.ui.errors import show_error
 from timellm.ui.loaders import store

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from timellm.errors import TimeLLMError
-from timellm.jobs.run import Run
+from timellm.jobs.store.run import Run
 from timellm.ui import keys, loaders, setup
 from timellm.ui.settings import Form, label, shown
 from timellm.ui.words import plain

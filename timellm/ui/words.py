@@ -8,31 +8,9 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
-from timellm.jobs.listing import Listed
-from timellm.jobs.run import Run
+from timellm.jobs.store.listing import Listed
+from timellm.jobs.store.run import Run
 
-METRICS = {
-    "mae": "MAE",
-    "mse": "MSE",
-    "rmse": "RMSE",
-    "mape": "MAPE, %",
-    "mspe": "MSPE, %",
-    "smape": "SMAPE, %",
-    "mase": "MASE",
-    "mse_scaled": "MSE, z-scored",
-    "mae_scaled": "MAE, z-scored",
-}
-METRIC_HELP = {
-    "mae": "Mean absolute error, in the data's own units.",
-    "mse": "Mean squared error, in the data's units squared.",
-    "rmse": "Root of the mean squared error, in the data's own units; large misses weigh more than in MAE.",
-    "mape": "Mean absolute error as a share of the actual value; undefined where the actual value is 0.",
-    "mspe": "Mean squared error as a share of the actual value squared; undefined where the actual value is 0.",
-    "smape": "Mean absolute error as a share of actual plus forecast; 0 to 200 %.",
-    "mase": "MAE divided by the seasonal naive's MAE on the training rows; below 1 beats it.",
-    "mse_scaled": "MSE on values z-scored by the training rows, as papers report it.",
-    "mae_scaled": "MAE on values z-scored by the training rows, as papers report it.",
-}
 QUANTIZATION = {"none": "None", "8bit": "8-bit", "4bit": "4-bit"}
 STATE_COLOURS = {"queued": "gray", "running": "blue", "finished": "green", "stopped": "orange", "failed": "red"}
 CAUSE_WORDS = {
@@ -90,9 +68,9 @@ def about(seconds: float) -> str:
     return duration(round(seconds / 60) * 60).removesuffix(" 0 s")
 
 
-def ago(moment: datetime) -> str:
-    """How long ago a moment was, like 5 min ago."""
-    seconds = (datetime.now(UTC) - moment).total_seconds()
+def ago(moment: datetime, *, now: datetime | None = None) -> str:
+    """How long before `now` a moment was, like 5 min ago."""
+    seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
     if seconds < 45:
         return "just now"
     if seconds < 3600:

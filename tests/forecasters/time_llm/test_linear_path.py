@@ -1,0 +1,130 @@
+"""The ridge inside Time-LLM: training begins at it, validation decides what is added, and a forecast comes apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import timellm
+from timellm.evaluation.judge import judge
+from timellm.explain.parts import linear_path, shares
+from timellm.forecasters.ridge import MOST_LAGS, Ridge
+from timellm.forecasters.time_llm.linear_path import LinearPath
+from timellm.forecasting.artifacts import RunFolder
+from timellm.training.checkpoint import ADAPTER
+
+
+@pytest.fixture(scope="module")
+def config(hourly_csv, tiny_backbone):
+    return timellm.RunConfig.create(
+        hourly_csv, backbone=str(tiny_backbone), layers=2, context=48, horizon=12, d_model=8, d_ff=8, heads=2,
+        prototypes=20, steps=8, batch_size=8, validations=2, validation_windows=64,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def unhelpful(config, tmp_path_factory) -> RunFolder:
+    """A run whose steps are far too large, so that none of them helps."""
+    result = timellm.fit(config.updated(learning_rate=0.5), run_dir=tmp_path_factory.mktemp("runs") / "unhelpful")
+    return RunFolder(result.run_dir)
+
+
+@pytest.fixture(scope="module")
+def helpful(config, tmp_path_factory) -> RunFolder:
+    """A run whose path learns on in small steps."""
+    found = tmp_path_factory.mktemp("runs") / "helpful"
+    timellm.fit(config.updated(linear_path="trained", learning_rate=1e-3, steps=24, validations=6), run_dir=found)
+    return RunFolder(found)
+
+
+@pytest.mark.parametrize("context", [30, MOST_LAGS + 5])
+def test_path_forecasts_what_the_ridge_forecasts(context):
+    generator = np.random.default_rng(0)
+    path = LinearPath(context=context, horizon=4, trained=False)
+    weights_FH = generator.normal(size=(min(context, MOST_LAGS) + 1, 4)) / 10
+    path.start_at(weights_FH)
+    context_BT = generator.normal(size=(5, context)).cumsum(axis=1) + 1000.0
+    read_BL = context_BT[:, -MOST_LAGS:]
+    mean_B1 = read_BL.mean(axis=1, keepdims=True)
+    expected_BH = np.hstack([read_BL - mean_B1, read_BL.std(axis=1, keepdims=True)]) @ weights_FH + mean_B1
+    np.testing.assert_allclose(path(torch.tensor(context_BT, dtype=torch.float32)).double(), expected_BH, rtol=1e-5)
+
+
+def test_a_run_without_a_helpful_step_is_its_ridge(unhelpful):
+    summary = unhelpful.summary()
+    assert (summary["best_step"], summary["adds_nothing"]) == (0, True)
+    assert summary["variance_shares"]["language_model"] == pytest.approx(0.0, abs=1e-4)
+    prepared = unhelpful.prepared()
+    index, forecast_WH = unhelpful.test_windows(prepared)
+    ridge = Ridge.load(unhelpful.path, unhelpful.config().updated(kind="ridge"))
+    np.testing.assert_allclose(forecast_WH, ridge.predict(prepared, index), rtol=1e-4)
+
+
+def test_verdict_says_that_the_language_model_adds_nothing(unhelpful, helpful):
+    sentence = "The language model adds nothing on this table"
+    assert sentence in unhelpful.verdict("mae").sentence()
+    assert sentence in unhelpful.summary()["verdict"]
+    assert sentence not in judge(unhelpful.scores(), "mae").sentence()
+    assert (sentence in helpful.verdict("mae").sentence()) == (helpful.summary()["best_step"] == 0)
+
+
+def test_a_head_at_zero_needs_no_language_model(unhelpful, monkeypatch):
+    forecaster = timellm.Forecaster.load(unhelpful.path).forecaster
+    monkeypatch.setattr(forecaster.network, "reader", None)
+    prepared = unhelpful.prepared()
+    index, forecast_WH = unhelpful.test_windows(prepared)
+    np.testing.assert_allclose(forecaster.predict(prepared, index), forecast_WH, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["fixed", "trained"])
+def test_a_path_is_saved_and_learns_only_if_it_should(config, tmp_path, kind):
+    folder = RunFolder(
+        timellm.fit(config.updated(linear_path=kind, learning_rate=1e-4), run_dir=tmp_path / kind).run_dir
+    )
+    network = timellm.Forecaster.load(folder.path).forecaster.network
+    names = {name for name, _ in network.named_parameters()}
+    assert ("linear_path.weight_FH" in names) == (kind == "trained")
+    assert "linear_path.weight_FH" in load_file(folder.path / ADAPTER)
+    forecast = timellm.Forecaster.load(folder.path).forecast()["yhat"]
+    np.testing.assert_allclose(forecast, folder.future()["yhat"], rtol=1e-5)
+
+
+def test_parts_add_up_to_the_forecast(helpful):
+    prepared = helpful.prepared()
+    index, forecast_WH = helpful.test_windows(prepared)
+    found = shares(linear_path(helpful.path), prepared, index=index, forecast_WH=forecast_WH)
+    assert found.linear_path + found.language_model == pytest.approx(1.0)
+    kept = helpful.summary()["variance_shares"]
+    assert kept == {"linear_path": found.linear_path, "language_model": found.language_model}
+    mean_W1 = np.stack(
+        [prepared.values[o - 48 : o, c].mean(keepdims=True) for c, o in zip(index.channel, index.origin, strict=True)]
+    )
+    scale_W1 = prepared.scaler.scale[index.channel][:, None]
+    whole = (forecast_WH - mean_W1) / scale_W1
+    linear = (linear_path(helpful.path).predict(prepared, index) - mean_W1) / scale_W1
+    assert found.linear_path == pytest.approx((linear * whole).sum() / (whole * whole).sum())
+
+
+@pytest.mark.parametrize("kind", ["fixed", "trained"])
+def test_a_stopped_run_goes_on_to_the_same_weights(config, tmp_path, kind):
+    config = config.updated(linear_path=kind, learning_rate=1e-3)
+    whole = timellm.fit(config, run_dir=tmp_path / "whole")
+    seen: list[int] = []
+    timellm.fit(
+        config, run_dir=tmp_path / "parts", on_progress=lambda now: seen.append(now.done),
+        should_stop=lambda: bool(seen) and seen[-1] == 5,
+    )  # fmt: skip
+    parts = timellm.fit(config, run_dir=tmp_path / "parts")
+    assert parts.summary["best_step"] == whole.summary["best_step"]
+    one, other = load_file(tmp_path / "whole" / ADAPTER), load_file(tmp_path / "parts" / ADAPTER)
+    assert one.keys() == other.keys()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_a_run_stopped_at_its_first_step_keeps_the_ridge(config, tmp_path):
+    stopped = timellm.fit(config, run_dir=tmp_path / "run", should_stop=lambda: (tmp_path / "run" / ADAPTER).exists())
+    assert stopped.stopped
+    folder = RunFolder(stopped.run_dir)
+    assert folder.scores().error("Time-LLM", "mae") == pytest.approx(folder.scores().error("Ridge", "mae"), rel=1e-4)

@@ -1,0 +1,181 @@
+"""Memory and time of a run: counted, and corrected by earlier measurements on this machine.
+
+Inputs: a configuration, the backbone's shape, the table's size, the machine's facts, and `Observation`s of past runs
+and trials. Outputs: an `Estimate` that names its sources. Nothing is loaded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Literal
+
+from timellm.config import RunConfig, TimeLLMConfig
+from timellm.forecasters.time_llm.shape import BackboneShape, backbone_shape
+from timellm.sizing.arithmetic import Seconds, seconds_by_arithmetic, training_seconds
+from timellm.sizing.machine import MachineFacts
+from timellm.sizing.memory import MemoryNeed, TableSize, memory_need, test_windows
+from timellm.sizing.small_kinds import small_need
+from timellm.training.evaluation_batch import evaluated_windows
+
+_MOST = 5
+_COUNTED = "arithmetic"
+_FURTHEST = 3.0
+"""A measurement further than this from the count was of something else (a busy machine, another version)."""
+_WITHOUT_EFFECT = {"seed", "steps", "minutes", "learning_rate", "weight_decay", "schedule", "loss", "clip_norm",
+                   "validations", "validation_windows", "patience", "path", "description", "dropout"}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Memory and time of a run or a trial on this machine; None where not measured."""
+
+    config: RunConfig
+    kind: Literal["run", "trial"]
+    memory_mib: float | None
+    step_s: float | None
+    window_s: float | None
+    loading_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What an estimate needs beside the configuration."""
+
+    table: TableSize
+    facts: MachineFacts
+    past: Sequence[Observation] = ()
+    """Newest first."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Memory and time of a run."""
+
+    memory: MemoryNeed
+    memory_mib: float
+    """At the worst moment, corrected by what similar runs took."""
+    step_s: float
+    """0 for a kind that does not train step by step."""
+    loading_s: float
+    training_s: float
+    """With its validations; of a kind that does not train step by step, its fit."""
+    evaluation_s: float
+    """The windows of the test part."""
+    forecast_s: float
+    test_windows: int
+    rests_on: str
+    """"arithmetic", "a trial of these settings", "3 past runs" ..."""
+
+    @property
+    def seconds(self) -> float:
+        """The whole run, from loading to the forecast."""
+        return self.loading_s + self.training_s + self.evaluation_s + self.forecast_s
+
+
+def estimate(
+    config: RunConfig, around: Surroundings, *, shape: BackboneShape | None = None, windows: int | None = None
+) -> Estimate:
+    """Count what `config` needs; the `shape` of a backbone is looked up when not given.
+
+    The counts of kinds without a language model are not corrected by earlier measurements.
+
+    `windows` are the usable windows of the test part, where they have been counted; otherwise gaps are not known of.
+
+    Raises:
+        BackboneError: the backbone's sizes are not known here.
+        ConfigError: the split needs more rows than there are, or the need of the kind is not known from its settings.
+    """
+    if not isinstance(config.forecaster, TimeLLMConfig):
+        return _of_small_kind(config, around, windows=windows)
+    shape = shape or backbone_shape(config.model.backbone)
+    memory, counted = _counted(config, around, shape)
+    similar, rests_on = _similar(config, around.past)
+    ratios = [_ratios(one, around) for one in similar]
+    factor = Seconds(*(_middle([ratio[i] for ratio in ratios]) for i in range(3)))
+    seconds = Seconds(counted.loading * factor.loading, counted.step * factor.step, counted.window * factor.window)
+    windows = test_windows(config, around.table) if windows is None else windows
+    beyond = memory.total - memory.process
+    return Estimate(
+        memory=memory,
+        memory_mib=memory.process + beyond * _middle([ratio[3] for ratio in ratios]),
+        step_s=seconds.step,
+        loading_s=seconds.loading,
+        training_s=training_seconds(config, seconds, validation_windows=windows),
+        evaluation_s=evaluated_windows(windows) * seconds.window,
+        forecast_s=evaluated_windows(len(config.data.channels) or around.table.channels) * seconds.window,
+        test_windows=windows,
+        rests_on=rests_on,
+    )
+
+
+def _of_small_kind(config: RunConfig, around: Surroundings, *, windows: int | None) -> Estimate:
+    need = small_need(config, around.table, around.facts, windows=windows)
+    return Estimate(
+        memory=need.memory,
+        memory_mib=need.memory.total,
+        step_s=need.step_s,
+        loading_s=need.loading_s,
+        training_s=need.training_s,
+        evaluation_s=need.evaluation_s,
+        forecast_s=need.forecast_s,
+        test_windows=test_windows(config, around.table) if windows is None else windows,
+        rests_on=_COUNTED,
+    )
+
+
+def dtype_in_use(config: RunConfig, facts: MachineFacts) -> str:
+    """Arithmetic of the frozen layers on this machine."""
+    return facts.fast_dtype if config.model.backbone_dtype == "auto" else config.model.backbone_dtype
+
+
+def _counted(
+    config: RunConfig, around: Surroundings, shape: BackboneShape, *, scored: bool = True
+) -> tuple[MemoryNeed, Seconds]:
+    facts, dtype = around.facts, dtype_in_use(config, around.facts)
+    on_gpu = facts.gpu is not None and config.device != "cpu"
+    process = facts.process_mib + (facts.quantization_mib if config.model.quantization != "none" else 0)
+    memory = memory_need(
+        config, shape, around.table, process_mib=None if on_gpu else process, dtype=dtype, scored=scored
+    )
+    return memory, seconds_by_arithmetic(config, shape, facts, dtype=dtype)
+
+
+def _similar(config: RunConfig, past: Sequence[Observation]) -> tuple[list[Observation], str]:
+    """The measurements to correct by, and their name: of these settings, of this backbone, or none."""
+
+    def differing(one: Observation) -> set[str]:
+        return config.differences(one.config).keys() - _WITHOUT_EFFECT
+
+    tried = [one for one in past if one.kind == "trial" and not differing(one)]
+    if tried:
+        return tried[:1], "a trial of these settings"
+    kind = {"backbone", "quantization", "backbone_dtype", "device"}
+    alike = [one for one in past if not differing(one) & kind][:_MOST]
+    runs, trials = (sum(one.kind == kind for one in alike) for kind in ("run", "trial"))
+    named = [f"{count} past {word}{'s' * (count > 1)}" for count, word in ((runs, "run"), (trials, "trial")) if count]
+    return alike, " and ".join(named) or _COUNTED
+
+
+def _ratios(one: Observation, around: Surroundings) -> tuple[float, float, float, float]:
+    """Measured to counted: loading, step, window without gradient, memory beyond the process; NaN if not measured."""
+    memory, counted = _counted(one.config, around, backbone_shape(one.config.model.backbone), scored=one.kind == "run")
+    beyond = None if one.memory_mib is None else one.memory_mib - memory.process
+    return (
+        _ratio(one.loading_s, counted.loading),
+        _ratio(one.step_s, counted.step),
+        _ratio(one.window_s, counted.window),
+        _ratio(beyond, memory.total - memory.process),
+    )
+
+
+def _ratio(measured: float | None, counted: float) -> float:
+    return math.nan if measured is None or measured <= 0 else measured / counted
+
+
+def _middle(ratios: list[float]) -> float:
+    """The median of what was measured; 1 where nothing was."""
+    usable = [ratio for ratio in ratios if 1 / _FURTHEST <= ratio <= _FURTHEST]
+    return median(usable) if usable else 1.0

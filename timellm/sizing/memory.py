@@ -1,0 +1,225 @@
+"""How much memory a run will need, counted part by part without loading anything.
+
+Inputs: a configuration, the backbone's shape, the table's size and what the program itself takes on this machine.
+Outputs: `MemoryNeed`, the worst of four moments: the prototypes are made, a training step, a forward pass without
+gradient, and the scoring of all test windows.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+
+from timellm.config import ModelConfig, RunConfig
+from timellm.config.notes import parse_notes
+from timellm.forecasters.time_llm.shape import BackboneShape
+from timellm.forecasters.time_llm.wording import LAGS, digits, shared_words, statistic_words
+from timellm.sizing.activations import PassCount
+from timellm.training.evaluation_batch import EVALUATION_BATCH
+
+_MIB = 2**20
+_TOKENIZER = {"llama": 1000, "gpt2": 1000, "bert": 500}
+"""Bytes that a tokenizer takes for each word: those that merge pairs keep the pairs, too."""
+_BETWEEN_BLOCKS = 1.45
+"""The C library keeps freed blocks of up to 32 MiB, and new ones do not always fit between them: 1.37 and 1.6 times
+what their blocks took in two runs (docs/measurements.md)."""
+_SCORED_PART, _SCORED_WINDOW = 32 * 2**20, 1_100
+"""Bytes that scoring holds at its peak, for a part of the windows, and for every window: the errors of each model in
+each window, while they are compared (docs/measurements.md)."""
+_USUAL_HOLIDAY = "New Year's Day (observed)"
+_BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
+
+
+@dataclass(frozen=True)
+class TableSize:
+    """What of a table decides memory and time."""
+
+    rows: int
+    channels: int
+
+
+@dataclass(frozen=True)
+class MemoryNeed:
+    """Parts in MiB, all of which are held at the worst moment."""
+
+    process: float
+    """Interpreter and libraries."""
+    table: float
+    """The table, and while its test part is scored what that holds."""
+    embeddings: float
+    """Word embeddings and position table of the backbone, and its tokenizer."""
+    layers: float
+    """Frozen layers in use, as they are stored."""
+    adapters: float
+    """Trained weights, prototypes or the paper's map among them, and the embeddings that the map multiplies."""
+    optimizer: float
+    """Gradients, and two moments for each trained weight."""
+    prompt: float
+    """Keys and values of the prompts in one pass."""
+    activations: float
+    """What one pass holds at its worst moment beside that."""
+
+    @property
+    def total(self) -> float:
+        """MiB at the worst moment."""
+        return sum(getattr(self, name) for name in self.__dataclass_fields__)
+
+
+def memory_need(
+    config: RunConfig,
+    shape: BackboneShape,
+    table: TableSize,
+    *,
+    process_mib: float | None,
+    dtype: str,
+    scored: bool = True,
+) -> MemoryNeed:
+    """Count the memory of a run whose frozen layers calculate in `dtype`.
+
+    `process_mib` is what the program itself takes; None counts a GPU's memory, where neither program nor table is.
+    A trial ends before the test part is `scored`.
+    """
+    model, training = config.model, config.trained
+    trained, number_bytes = trained_weights(model, shape), _BYTES[dtype]
+    count = PassCount(model, shape, number_bytes, *prompt_tokens(config, shape))
+    batch = min(training.batch_size, training_windows(config, table) or training.batch_size)
+    part = math.ceil(batch / min(training.accumulation, batch))
+    persistent = {
+        "process": process_mib or 0.0,
+        "embeddings": (shape.embedding_weights * number_bytes + _TOKENIZER[shape.family] * shape.vocabulary) / _MIB,
+        "layers": (model.layers_run or 1) * _layer_bytes(model, shape, number_bytes) / _MIB,
+    }
+    adapters = 4 * (trained + (shape.vocabulary * shape.width if model.prototype_source == "map" else 0)) / _MIB
+    adapters += 4 * (_linear_weights(model) if model.linear_path == "fixed" else 0) / _MIB
+    # The map that direct prototypes start from, and the float32 embeddings it multiplies; both are let go at once.
+    direct = model.prototype_source == "direct" and model.reprogramming == "prototypes"
+    start = 4 * shape.vocabulary * (shape.width + model.prototypes) / _MIB if direct else 0
+    # Gradients, two moments, and for a moment a copy of the largest weight, which the prototypes are.
+    largest = model.prototypes * (shape.vocabulary if model.prototype_source == "map" else shape.width)
+    optimizer = 4 * (3 * trained + largest) / _MIB
+    kept = count.kept(part, checkpointed=training.gradient_checkpointing)
+    read = 0.0 if process_mib is None else table_bytes(table) / _MIB
+    moments = [
+        {"table": read, "optimizer": 0.0, "prompt": 0.0, "activations": start},
+        {
+            "table": read,
+            "optimizer": optimizer,
+            "prompt": count.prompt_cache(part),
+            "activations": _BETWEEN_BLOCKS * (kept + count.alive(part)),
+        },
+        {
+            "table": read,
+            "optimizer": optimizer,
+            "prompt": count.prompt_cache(EVALUATION_BATCH),
+            "activations": _BETWEEN_BLOCKS * count.alive(EVALUATION_BATCH),
+        },
+    ]
+    if scored and process_mib is not None:  # what the optimiser has freed is used again; the last gradients stay
+        moments.append(
+            {
+                "table": read + scoring_bytes(config, table) / _MIB,
+                "optimizer": 4 * trained / _MIB,
+                "prompt": count.prompt_cache(EVALUATION_BATCH),
+                "activations": _BETWEEN_BLOCKS * count.alive(EVALUATION_BATCH),
+            }
+        )
+    return MemoryNeed(**persistent, adapters=adapters, **max(moments, key=lambda moment: sum(moment.values())))
+
+
+def trained_weights(model: ModelConfig, shape: BackboneShape) -> int:
+    """Weights that train."""
+    keys = model.heads * model.d_ff
+    prototypes = model.prototypes * (shape.vocabulary + 1 if model.prototype_source == "map" else shape.width)
+    attention = keys * (model.d_model + 3 * shape.width + 3) + shape.width
+    sharpness = model.heads if model.attention_scores == "cosine" else 0
+    if model.reprogramming == "linear":
+        prototypes, attention, sharpness = 0, (model.d_model + 1) * shape.width, 0
+    head = (min(model.d_ff, shape.width) * model.patches + 1) * model.horizon
+    linear = _linear_weights(model) if model.linear_path == "trained" else 0
+    own = prototypes + attention + sharpness + head + linear + 3 * model.patch_length * model.d_model
+    return own + _body_weights(model, shape.width)
+
+
+def _body_weights(model: ModelConfig, width: int) -> int:
+    """Those of a trained layer in place of the language model."""
+    attention = 4 * width * (width + 1) + 4 * width
+    return {"attention": attention, "transformer_block": attention + width * (8 * width + 7)}.get(model.body, 0)
+
+
+def _linear_weights(model: ModelConfig) -> int:
+    return (min(model.context, 2048) + 1) * model.horizon
+
+
+def prompt_tokens(config: RunConfig, shape: BackboneShape) -> tuple[int, int]:
+    """Tokens (shared by all prompts, of one window) of the prompt, from the wording; tokenizers differ by some."""
+    model = config.model
+    if not model.has_prompt:
+        return 0, 0
+    shared = shared_words(config.data.description, context=model.context, horizon=model.horizon)
+    kept = model.statistic_digits or 17
+    own = statistic_words(
+        model.prompt_style,
+        [digits(value, kept) for value in (-1.2345678901234567, 2.2345678901234567, -0.12345678901234567)],
+        upward=True,
+        lags=[max(10, model.context // 3)] * LAGS,
+    )
+    return _tokens(shared, shape), _tokens(own, shape) + _tokens(_told_words(model), shape)
+
+
+def _told_words(model: ModelConfig) -> str:
+    """Words on a window's time as long as any; holidays by a usual name, because their package may be missing here."""
+    from timellm.data.told import MOST_AHEAD, MOST_PAST, example_words  # here, because it loads pandas
+
+    notes = [note.text for note in parse_notes(model.dated_notes)]
+    usual = [_USUAL_HOLIDAY] * (MOST_AHEAD + MOST_PAST) if model.holiday_country else []
+    return max(example_words(model, sorted([*notes, *usual], key=len, reverse=True)), key=len)
+
+
+def _tokens(text: str, shape: BackboneShape) -> int:
+    """Words by their length, other signs in runs, and digits: one by one in newer tokenizers, in runs in older ones."""
+    words = re.findall(r"[^\W\d_]+", text)
+    signs = re.findall(r"[^\w\s]+|_", text)
+    numerals = re.findall(r"\d" if shape.family == "llama" else r"\d{1,2}", text)
+    return sum(1 + (len(word) - 1) // 9 for word in words) + len(numerals) + len(signs)
+
+
+def _layer_bytes(model: ModelConfig, shape: BackboneShape, plain_bytes: int) -> float:
+    """One layer as it is stored: int8 with a scale for each row, NF4 with doubly quantised scales, or plain."""
+    if model.quantization == "8bit":
+        return shape.layer_weights + 4 * shape.layer_rows
+    if model.quantization == "4bit":  # a scale for 64 weights in 8 bits, and a float32 for 256 of those
+        return shape.layer_weights * (1 / 2 + 1 / 64 + 4 / (64 * 256))
+    return shape.layer_weights * plain_bytes
+
+
+def table_bytes(table: TableSize) -> float:
+    """The table as read, scaled, and cut on the device."""
+    return 8 * table.rows * table.channels * 4
+
+
+def scoring_bytes(config: RunConfig, table: TableSize) -> float:
+    """What the scoring of all test windows holds at its peak, beside the table."""
+    return _SCORED_PART + _SCORED_WINDOW * test_windows(config, table)
+
+
+def training_windows(config: RunConfig, table: TableSize) -> int:
+    """Windows of the training part; 0 when it is too short for one, or nothing is known of the table."""
+    return _windows(config, table, part=0, before=config.task.context)
+
+
+def validation_windows(config: RunConfig, table: TableSize) -> int:
+    """Windows of the validation part; 0 when it is too short for one, or nothing is known of the table."""
+    return _windows(config, table, part=1, before=0)
+
+
+def test_windows(config: RunConfig, table: TableSize) -> int:
+    """Windows of the test part; 0 when it is too short for one, or nothing is known of the table."""
+    return _windows(config, table, part=2, before=0)
+
+
+def _windows(config: RunConfig, table: TableSize, *, part: int, before: int) -> int:
+    if not table.rows:
+        return 0
+    channels = len(config.data.channels) or table.channels
+    return channels * max(0, config.task.split_rows(table.rows)[part] - before - config.task.horizon + 1)

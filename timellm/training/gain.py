@@ -1,0 +1,31 @@
+"""Whether a step is better than the forecaster that training began with, or only lucky on the validation windows.
+
+The lowest of many validation errors is partly luck. A network that begins as a good forecaster (Time-LLM begins as a
+ridge) would be given up for a worse one on most tables where training finds nothing. So a step takes its place only if
+its error is lower by more than one standard error of the difference (the rule by which Breiman et al., 1984, choose a
+tree; section 3.4.3).
+
+Shapes: W windows, K blocks.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def is_surely_lower(loss_W: np.ndarray, start_W: np.ndarray, *, origin_W: np.ndarray, horizon: int) -> bool:
+    """Whether the mean of `loss_W` is below that of `start_W` by more than a standard error of the difference.
+
+    Windows that begin within one horizon of each other share actual values and count as one block. With fewer than two
+    blocks the standard error is not known, and a lower mean is enough.
+    """
+    difference_W = np.asarray(loss_W, np.float64) - np.asarray(start_W, np.float64)
+    _, block_W = np.unique((origin_W - origin_W.min()) // horizon, return_inverse=True)
+    windows_K = np.bincount(block_W)
+    mean = difference_W.mean()
+    if len(windows_K) < 2:
+        return bool(mean < 0)
+    # By blocks of unequal sizes: the variance of a ratio (Cochran 1977, section 2.11).
+    left_K = np.bincount(block_W, weights=difference_W - mean) / windows_K.mean()
+    error = np.sqrt(np.square(left_K).sum() / (len(left_K) * (len(left_K) - 1)))
+    return bool(mean < -error)
