@@ -92,6 +92,11 @@ class NetworkForecaster(OneRow):
         """
         return False
 
+    @classmethod
+    def has_language_model(cls, config: RunConfig) -> bool:
+        """Whether training adds a language model to what `begin` solved; then the report says if it added nothing."""
+        return False
+
     def write_extras(self, folder: Path) -> None:
         """Write what this kind keeps beside its weights, after training; the main process alone calls it."""
 
@@ -148,7 +153,7 @@ class NetworkForecaster(OneRow):
         fitted = cls(network, job.config, accelerator=accelerator)
         from_main(accelerator, lambda: fitted.write_extras(job.folder))
         report = _report(trained, seconds=time.monotonic() - started)
-        if begun:
+        if begun and cls.has_language_model(job.config):
             report.facts["adds_nothing"] = trained.best_step == 0
         return fitted, report
 

@@ -7,7 +7,6 @@ backbone.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
 
 import torch
 from torch import nn
@@ -17,7 +16,7 @@ from timellm.data.events import event_names
 from timellm.data.prepared import PreparedData
 from timellm.files.sealed import write_sealed_json
 from timellm.files.tensorfile import write_tensors
-from timellm.forecasters.protocol import FitJob, FitReport
+from timellm.forecasters.protocol import FitJob
 from timellm.forecasters.ridge import FILE as RIDGE
 from timellm.forecasters.ridge import Ridge
 from timellm.forecasters.time_llm.backbone import load_backbone
@@ -60,12 +59,9 @@ class TimeLLMForecaster(NetworkForecaster):
         return TimeLLM(model, backbone=backbone, description=job.config.data.description, first=job.first)
 
     @classmethod
-    def fit(cls, prepared: PreparedData, job: FitJob) -> tuple[Self | None, FitReport]:
-        """As of every network; that nothing was added to the ridge is said of a language model alone."""
-        fitted, report = super().fit(prepared, job)
-        if job.config.model.body != "language_model":
-            report.facts.pop("adds_nothing", None)
-        return fitted, report
+    def has_language_model(cls, config: RunConfig) -> bool:
+        """Whether the run has the trained language model, and not a layer or random weights in its place."""
+        return config.model.body == "language_model"
 
     @classmethod
     def begin(cls, network: nn.Module, prepared: PreparedData, job: FitJob) -> bool:
