@@ -25,6 +25,9 @@ import sqlalchemy as sa
 from timellm.config import RunConfig, TimeLLMConfig
 from timellm.data.uploads import adopt_upload
 from timellm.errors import CheckpointError
+from timellm.files.sealed import read_sealed_json
+from timellm.forecasters.registry import REGISTRY
+from timellm.forecasters.saved import reading
 from timellm.jobs.archive.unpacking import unpack
 from timellm.jobs.archive.writing import FILES, MOST_POINTS, ROW, TABLE, Manifest, Row
 from timellm.jobs.store.event import add_event, files_in, replace_artefacts
@@ -107,6 +110,8 @@ def _config(staged: Path, row: Row, manifest: Manifest) -> tuple[RunConfig, list
 
 def _check(folder: Path) -> None:
     """Read every file that has a format, so that an imported run can be used."""
+    from timellm.evaluation.comparisons import COMPARISONS
+    from timellm.evaluation.window_errors import WINDOW_ERRORS, read_window_errors
     from timellm.files.tensorfile import read_tensors
     from timellm.forecasting.artifacts import RunFolder
     from timellm.forecasting.validation import BASELINES, PinnedForecasts, read_baselines
@@ -120,6 +125,7 @@ def _check(folder: Path) -> None:
         "table.parquet": run.table, "scaler.json": run.scaler, "scores.json": run.scores, "future.parquet": run.future,
         "test_forecasts.parquet": lambda: run.test_windows(run.prepared()) if (folder / CONFIG).is_file() else None,
         "prototypes.safetensors": run.prototypes, "words.json": run.words, "summary.json": run.summary,
+        WINDOW_ERRORS: lambda: read_window_errors(folder / WINDOW_ERRORS, "mae"), COMPARISONS: run.comparisons,
         PINNED: lambda: PinnedForecasts.read(folder),
         BASELINES: lambda: read_baselines(folder),
         STATE: lambda: read_tensors(folder / STATE, remedy="export the run again"),
@@ -129,6 +135,19 @@ def _check(folder: Path) -> None:
     for name, read in readers.items():
         if (folder / name).is_file():
             read()
+    if (folder / CONFIG).is_file():
+        _check_forecasters(folder, run.config())
+
+
+def _check_forecasters(folder: Path, config: RunConfig) -> None:
+    """Load the quick forecasters, which lie in every run's folder; read the file of another kind, which needs more."""
+    for kind in REGISTRY.values():
+        path = folder / kind.file
+        if kind.quick and path.is_file():
+            kind.load().load(folder, config.updated(kind=kind.name))
+        elif path.suffix == ".json" and path.is_file():
+            with reading(path):
+                read_sealed_json(path)
 
 
 def _check_size(path: Path) -> None:

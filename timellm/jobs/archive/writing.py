@@ -198,7 +198,8 @@ def write_archive(store: Store, run_id: str, out: BinaryIO, *, with_table: bool)
         )
     entries: dict[str, Entry] = {}
     with zipfile.ZipFile(out, "w") as archive:
-        row = _row(run, store).model_dump_json(indent=1).encode()
+        # A summary has what its kind of forecaster reports, and no steps where nothing trains step by step.
+        row = _row(run, store).model_dump_json(indent=1, exclude_unset=True).encode()
         entries[ROW] = _add(archive, ROW, row)
         for name in held.files:
             entries[FILES + name] = _add(archive, FILES + name, run.run_dir / name)
