@@ -4,6 +4,9 @@ import sys
 
 import pytest
 
+from timellm.forecasters.registry import REGISTRY
+from timellm.ui import keys
+
 
 @pytest.fixture
 def launched(monkeypatch):
@@ -150,3 +153,13 @@ def test_missing_holidays_are_told_before_the_start(open_page, table_id, monkeyp
     app.text_input(key=f"setting/{table_id}/holiday_country").set_value("AU").run()
     assert not app.exception
     assert any("needs the package holidays" in error.value for error in app.error)
+
+
+@pytest.mark.parametrize("face", keys.FACES)
+def test_every_forecaster_can_be_chosen(open_page, table_id, face):
+    app = open_page("finetune", table=table_id, face=face)
+    assert next(one for one in app.segmented_control if one.label == "Settings").value == face
+    for kind in REGISTRY:
+        app.selectbox(key=f"setting/{table_id}/kind").set_value(kind).run()
+        assert not app.exception, kind
+        assert not start_button(app).disabled or REGISTRY[kind].extra, kind

@@ -65,6 +65,10 @@ class Form:
         """The settings suggested for the chosen forecaster."""
         return self.defaults if self.kind == self.defaults.kind else _of_kind(self.defaults, self.kind)
 
+    def has(self, name: str) -> bool:
+        """Whether the chosen forecaster has a setting."""
+        return any(name in fields.model_fields for fields in sections(self.kind).values())
+
     def default(self, name: str) -> Any:
         """What a setting is when nobody changes it."""
         return getattr(getattr(self.usual, section_of(name, self.kind)), name)

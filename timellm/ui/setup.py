@@ -54,7 +54,8 @@ def what(form: Form, table: Table, *, advanced: bool) -> dict[str, Any]:
         st.caption(f"The rows to forecast. One row is one {step_name(table.frequency)}.")
     with right:
         # A shorter one than a patch would contradict a setting that the simple face does not show.
-        least = 1 if advanced else min(form.value("patch_length"), form.value("context"))
+        hidden = not advanced and form.has("patch_length")
+        least = min(form.value("patch_length"), form.value("context")) if hidden else 1
         context = form.widget("context", min_value=least)
         st.caption("The rows before it that the model sees.")
     first = channels[0] if channels else table.channels[0]
