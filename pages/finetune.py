@@ -68,7 +68,10 @@ with summary, st.container(border=True):
     if config is not None:
         setup.what_is_told(config, table_id, table)
     waiting = refill.edited_run(table_id)
-    where = place.Place(waiting.on_cluster, waiting.workers) if waiting else place.choose(table_id)
+    if waiting:
+        where = place.Place(waiting.on_cluster, waiting.workers)
+    else:
+        where = place.choose(table_id, several=REGISTRY[form.kind].trains)
     promise = None
     if counts is not None:
         usable.said(form, counts)

@@ -42,6 +42,16 @@ def test_cluster_is_offered_and_says_that_it_needs_a_shared_store(open_page, tab
     assert store.runs() == ()
 
 
+def test_workers_are_asked_for_where_several_can_train_the_kind(open_page, table_id, cluster):
+    app = open_page("finetune", table=table_id)
+    where(app, table_id)[0].set_value("Cluster").run()
+    for kind, asked in (("ridge", False), ("dlinear", True)):
+        app.session_state[f"setting/{table_id}/kind"] = kind
+        app.run()
+        assert not app.exception
+        assert any(one.key == f"setting/{table_id}/workers" for one in app.number_input) == asked
+
+
 def test_address_that_is_none_is_said_and_runs_start_here(open_page, table_id, monkeypatch):
     monkeypatch.setenv("TIMELLM_RAY", "head")
     app = open_page("finetune", table=table_id)

@@ -25,8 +25,8 @@ class Place:
     workers: int = 1
 
 
-def choose(table_id: str) -> Place:
-    """Ask where the run will work; draw nothing when no cluster is set."""
+def choose(table_id: str, *, several: bool) -> Place:
+    """Ask where the run will work, and with how many workers if `several` can; draw nothing when no cluster is set."""
     try:
         cluster = Cluster.configured()
     except TimeLLMError as error:
@@ -51,6 +51,8 @@ def choose(table_id: str) -> Place:
             ":material/block: Runs on a cluster need a store that its nodes can reach: set TIMELLM_STORE to a"
             " PostgreSQL server, on this machine and on the nodes."
         )
+    if not several:
+        return Place(True)
     workers = st.number_input(
         "Workers",
         min_value=1,

@@ -21,8 +21,10 @@ pytest.importorskip("ray", reason="Ray is not installed; tests/run.sh installs r
 import timellm
 from tests.jobs.postgresql import PASSWORD
 from tests.jobs.ray_head import ray_head
+from timellm.config import RunConfig
 from timellm.errors import JobError
 from timellm.forecasting.artifacts import RunFolder
+from timellm.forecasting.fitted import FittedRun
 from timellm.jobs.cluster import runs as cluster_runs
 from timellm.jobs.cluster.client import Cluster
 from timellm.jobs.cluster.runs import log_of, trouble
@@ -107,6 +109,31 @@ def test_run_is_sent_watched_and_finished_and_no_secret_travels(store, small_con
     everywhere = f"{job} {Cluster(head.dashboard).log(done.job)} {log_tail(done.log_file)} {done}"
     assert head.token not in everywhere
     assert PASSWORD not in everywhere
+
+
+@pytest.mark.parametrize("kind", ["ridge", "dlinear"])
+def test_run_of_another_kind_is_finished_on_the_cluster_as_in_one_process(store, hourly_csv, tmp_path, kind):
+    config = RunConfig.create(hourly_csv, kind=kind, context=48, horizon=12)
+    if kind == "dlinear":
+        config = config.updated(moving_average=5, steps=6, batch_size=8, validations=2, validation_windows=20)
+    alone = timellm.fit(config, run_dir=tmp_path / "alone")
+    run = start_run(config, name=f"a {kind}", store=store, on_cluster=True)
+    done = ended(store, run.id)
+    assert (done.state, done.error, done.fraction) == ("finished", None, 1.0), log_of(done)
+    assert done.summary["test"] == pytest.approx(alone.summary["test"], rel=1e-6)
+    there, here = RunFolder(done.run_dir), RunFolder(alone.run_dir)
+    assert there.scores().models == here.scores().models
+    assert there.scores().own == {"ridge": "Ridge", "dlinear": "DLinear"}[kind]
+    pd.testing.assert_frame_equal(there.future(), here.future(), rtol=1e-6)
+    pd.testing.assert_frame_equal(FittedRun.load(done.run_dir).forecast(), there.future(), rtol=1e-6)
+    assert store.curve(run.id)["validation_loss"].notna().sum() == (2 if kind == "dlinear" else 0)
+
+
+def test_several_workers_for_a_kind_that_one_process_fits_are_refused_before_the_run_is_sent(store, hourly_csv):
+    config = RunConfig.create(hourly_csv, kind="ridge", context=48, horizon=12)
+    with pytest.raises(JobError, match="'ridge' is fitted by one process; set the number of workers to 1, not 2"):
+        start_run(config, store=store, on_cluster=True, workers=2)
+    assert store.runs() == ()
 
 
 def test_two_workers_learn_what_one_process_does(store, small_config, tmp_path):

@@ -40,7 +40,8 @@ def check_cluster(database: Database, config: RunConfig, *, workers: int) -> Clu
     """The cluster that runs can be sent to; no request is made.
 
     Raises:
-        JobError: no cluster is set, its nodes cannot reach the store, or a setting has no meaning.
+        JobError: no cluster is set, its nodes cannot reach the store, a setting has no meaning, or one process fits
+            this kind of forecaster and several are asked for.
     """
     cluster = Cluster.configured()
     if cluster is None:
@@ -54,6 +55,8 @@ def check_cluster(database: Database, config: RunConfig, *, workers: int) -> Clu
         )
     if not 1 <= workers <= MOST_WORKERS:
         raise JobError(f"{workers} workers are not possible; give a number from 1 to {MOST_WORKERS}")
+    if workers > 1 and config.training is None:
+        raise JobError(f"'{config.kind}' is fitted by one process; set the number of workers to 1, not {workers}")
     Room.of(config)
     return cluster
 
