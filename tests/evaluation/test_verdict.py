@@ -43,14 +43,14 @@ CASES = {
         board({OWN: {"mae": 93.4, "mse": 110.0, "rmse": 110.0, "mspe": 120.0}, WEEKLY: 100.0}),
         "mae", [comparison(WEEKLY, p=0.03)],
         "Time-LLM is the better of 2 models: its mean absolute error is 6.6% lower than that of Seasonal naive "
-        "(week) (93.4 against 100, 100 test windows). The difference is unlikely to be luck (p = 0.03). But "
-        "metrics disagree: by MSE, RMSE and MSPE, Seasonal naive (week) is the best.",
+        "(week) (93.4 against 100, 100 test windows). The difference is unlikely to be luck (p = 0.03). Metrics "
+        "disagree: by MSE, RMSE and MSPE, Seasonal naive (week) is the best.",
     ),
     "two others are the best by other metrics": (
         board({OWN: 90.0, RIDGE: {"mae": 100.0, "mse": 80.0}, DLINEAR: {"mae": 100.0, "smape": 70.0, "mape": 70.0}}),
         "mae", [comparison(RIDGE)],
         "Time-LLM is the best of 3 models: its mean absolute error is 10.0% lower than that of Ridge, the second "
-        "(90 against 100, 100 test windows). The difference is very unlikely to be luck (p < 0.001). But metrics "
+        "(90 against 100, 100 test windows). The difference is very unlikely to be luck (p < 0.001). Metrics "
         "disagree: by MSE, Ridge is the best; by MAPE and SMAPE, DLinear is the best.",
     ),
     "about as good as the best": (
@@ -63,6 +63,11 @@ CASES = {
         "Time-LLM is the best of 3 models, but Ridge is about as good: the mean absolute error of Time-LLM is "
         "0.5% lower (4 against 4.02, 100 test windows). Either will do.",
     ),
+    "as good but for rounding": (
+        board({OWN: 4.0, RIDGE: 4.000001, LAST: 9.0}), "mae", [comparison(RIDGE)],
+        "Time-LLM is the best of 3 models, but Ridge is about as good: the mean absolute error of Time-LLM is "
+        "the same within 0.1% (4 against 4, 100 test windows). Either will do.",
+    ),
     "exactly as good": (
         board({OWN: 4.0, LAST: 4.0}), "mae",
         [comparison(LAST, p=None, reason="the errors are the same in every window")],
@@ -73,6 +78,11 @@ CASES = {
         board({OWN: 4.2, RIDGE: 4.0, LAST: 9.0}), "mae", [comparison(RIDGE, p=0.11)],
         "Ridge has the lowest mean absolute error of 3 models: that of Time-LLM is 5.0% higher (4.2 against 4, "
         "100 test windows). But the difference may be luck (p = 0.22). Either will do.",
+    ),
+    "luck, and metrics disagree": (
+        board({OWN: {"mae": 4.2, "mse": 3.0}, RIDGE: 4.0}), "mae", [comparison(RIDGE, p=0.11)],
+        "Ridge has the lower mean absolute error: that of Time-LLM is 5.0% higher (4.2 against 4, 100 test windows). "
+        "But the difference may be luck (p = 0.11). Metrics disagree: by MSE, Time-LLM is the best. Either will do.",
     ),
     "own may be first by luck": (
         board({OWN: 4.0, RIDGE: 4.2}), "mae", [comparison(RIDGE, p=0.11)],

@@ -144,6 +144,30 @@ def test_advised_model_of_another_run_is_that_run_and_no_new_one(open_page, fini
     assert not any(one.label.startswith("Use ") for one in app.button)
 
 
+def test_copy_of_a_run_is_not_compared_with_it(open_page, finished, store):
+    for name in ("One", "A copy"):
+        run = store.create_run(finished.config.updated(kind="ridge"), name=name)
+        timellm.fit(run.config, run_dir=run.run_dir)
+        store.finish(run.id, "finished", summary=RunFolder(run.run_dir).summary())
+    app = open_page("metrics", run=run.id)
+    assert not app.exception
+    assert [name for name in app.dataframe[0].value["model"] if "Ridge" in name] == ["Ridge (this run)"]
+    assert "exactly as good" not in next(box.value for box in (*app.success, *app.warning, *app.info))
+
+
+def test_ridge_that_equals_the_run_but_for_rounding_shows_no_minus(open_page, finished):
+    scores = RunFolder(finished.run_dir).scores()
+    rows = scores.overall.set_index("model")
+    rows.loc["Ridge"] = rows.loc[scores.own]
+    rows.loc["Ridge", "mae"] *= 1 - 1e-7
+    RunFolder(finished.run_dir).save_scores(replace(scores, overall=rows.reset_index()))
+    app = open_page("metrics", run=finished.id)
+    assert not app.exception
+    board = app.dataframe[0].value.set_index("model")
+    shown = board.loc["Ridge", "to_own"]
+    assert shown == 0 and not np.signbit(shown)
+
+
 def test_page_of_a_ridge_run_has_no_attention_and_says_so(open_page, finished, store):
     run = store.create_run(finished.config.updated(kind="ridge"), name="A ridge")
     timellm.fit(run.config, run_dir=run.run_dir)

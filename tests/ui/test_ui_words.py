@@ -1,5 +1,6 @@
 """Words for numbers and states: short, with units, and never at the end before the end."""
 
+import math
 import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -10,7 +11,17 @@ import pytest
 from timellm.config import RunConfig
 from timellm.jobs.store.run import Run
 from timellm.training.progress import PHASES
-from timellm.ui.words import ago, duration, memory, number, overall_share, phase_line, plain, skill_words
+from timellm.ui.words import (
+    ago,
+    duration,
+    memory,
+    number,
+    overall_share,
+    phase_line,
+    plain,
+    skill_words,
+    without_minus_zero,
+)
 
 
 def run(**values) -> Run:
@@ -108,3 +119,11 @@ def test_plain_line_is_no_list_heading_or_code():
 def test_number_that_is_none_is_a_dash_and_no_share(odd):
     assert memory(odd) == "–"
     assert overall_share(run(phase="training", fraction=odd)) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"), [(-4.9e-5, 0.0), (-0.0, 0.0), (0.0, 0.0), (-5.1e-5, -5.1e-5), (0.25, 0.25), (-0.25, -0.25)]
+)
+def test_share_that_is_shown_as_zero_has_no_minus(share, shown):
+    found = without_minus_zero(share, decimals=4)
+    assert (found, math.copysign(1, found)) == (shown, math.copysign(1, shown))

@@ -89,7 +89,7 @@ def _shown(found: TwinsReport, *, finished: bool) -> list[str]:
             row.title,
             row.mse,
             row.mae,
-            None if row.change is None else f"{row.change:+.2%}",
+            None if row.change is None else f"{row.change:+z.2%}",
             None if row.p_value is None else f"{row.p_value:.2g}",
             words[in_set(row)],
             None if row.seconds is None else f"{row.seconds:,.1f}",

@@ -15,6 +15,8 @@ from timellm.errors import CheckpointError
 from timellm.evaluation.metrics import METRICS
 
 VERSION = 1
+_SMALLEST = 0.001
+"""A smaller change would be said as 0.0 % or 0.1 %: it comes from rounding as often as from the models."""
 
 _ADDED = {"adds_nothing": False}
 """Fields that earlier verdicts do not have, and what stands for them there."""
@@ -126,6 +128,8 @@ def _result(verdict: Verdict) -> str:
     if verdict.change is None:
         return f"{rival} is {place} and makes no error here; {own} makes one ({name} {span})."
     change = f"{abs(verdict.change):.1%} {'lower' if verdict.change < 0 else 'higher'}"
+    if abs(verdict.change) < _SMALLEST:
+        change = f"the same within {_SMALLEST:.1%}"
     if verdict.outcome == "equal":
         about = f"{own} is {place}, but {rival} is about as good"
         about = about if best_is_own else f"{own} is about as good as {rival}, {place}"
@@ -205,7 +209,7 @@ def _disagreeing(verdict: Verdict) -> str:
     parts = [
         f"by {listed([METRICS[one].short for one in d.metrics])}, {d.model} is the best" for d in verdict.disagreeing
     ]
-    return f"But metrics disagree: {'; '.join(parts)}."
+    return f"Metrics disagree: {'; '.join(parts)}."
 
 
 def _unfit(verdict: Verdict) -> str:

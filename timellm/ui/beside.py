@@ -51,7 +51,7 @@ def others_of(results: Results) -> tuple[OtherRun, ...]:
             scores = Results(run).scores()
         except TimeLLMError:  # its own page says what is wrong with it
             continue
-        if scores.own in own.models and _same_errors(scores, own):  # one fit of a quick forecaster, made twice
+        if scores.own in own.models and _same_errors(scores, own):  # one fit made twice, or a copy of this run
             continue
         name = scores.own if scores.own not in taken else f"{scores.own}: {run.name}"
         name = name if name not in taken else f"{name} ({run.id[-5:]})"
@@ -74,7 +74,7 @@ def _same_windows(run: Run, scores: Scores) -> bool:
 
 def _same_errors(one: Scores, other: Scores) -> bool:
     mine, theirs = one.error(one.own, "mse"), other.error(one.own, "mse")
-    return one.own != other.own and math.isclose(mine, theirs, rel_tol=1e-9)
+    return math.isclose(mine, theirs, rel_tol=1e-9)
 
 
 def forecasts_of_others(

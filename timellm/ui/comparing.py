@@ -159,5 +159,5 @@ def _in_words(name: str, value: Any) -> str:
     if name == "memory_mib":
         return memory(value)
     if name == "skill":
-        return f"{value:+.1%}"
+        return f"{value:+z.1%}"
     return f"{value:,}" if isinstance(value, int) else number(value)

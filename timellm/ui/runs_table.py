@@ -16,7 +16,7 @@ from timellm.ui import keys
 from timellm.ui.errors import explained
 from timellm.ui.loaders import store
 from timellm.ui.run_search import clear_search, in_words, search_bar
-from timellm.ui.words import QUANTIZATION, ago, duration, overall_share, plain
+from timellm.ui.words import QUANTIZATION, ago, duration, overall_share, plain, without_minus_zero
 
 _TICKED = keys.view("runs", "ticked")
 _PICKED = keys.view("runs", "picked")
@@ -47,7 +47,7 @@ def runs_frame(listed: tuple[Listed, ...]) -> pd.DataFrame:
             "Progress": [overall_share(run) if run.active or run.state == "finished" else None for run in listed],
             "Time left": [duration(run.eta_s) if run.state == "running" else "" for run in listed],
             "Best validation MSE": [run.best_validation_loss for run in listed],
-            "Skill": [None if run.skill is None else 100 * run.skill for run in listed],
+            "Skill": [None if run.skill is None else 100 * without_minus_zero(run.skill, decimals=2) for run in listed],
             "Data": [run.table for run in listed],
             "Forecaster": [run.forecaster or "unreadable" for run in listed],
             "Backbone": [run.backbone for run in listed],

@@ -10,7 +10,7 @@ import streamlit as st
 
 from timellm.evaluation.leaderboard import leaderboard
 from timellm.evaluation.metrics import METRICS
-from timellm.ui.words import plain
+from timellm.ui.words import plain, without_minus_zero
 
 if TYPE_CHECKING:
     from timellm.evaluation.scores import Scores
@@ -58,7 +58,7 @@ def board(scores: Scores, metric: str, comparisons: Mapping[str, Comparison]) ->
             "rank": row.rank,
             "model": f"{row.model} (this run)" if row.own else row.model,
             metric: row.error,
-            "to_own": None if row.own else row.to_own,
+            "to_own": None if row.own else without_minus_zero(row.to_own, decimals=4),
             "won": None if row.own else row.won,
             "p_value": row.p_value,
             "coverage": row.coverage,

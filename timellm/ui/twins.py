@@ -20,7 +20,7 @@ from timellm.jobs.store.run import Run
 from timellm.ui import keys
 from timellm.ui.errors import show_error, without_server_paths
 from timellm.ui.loaders import Results, store
-from timellm.ui.words import about, plain
+from timellm.ui.words import about, plain, without_minus_zero
 
 _TICK_S = 3.0
 _FAILURE = keys.view("metrics", "twins-failure")
@@ -147,7 +147,7 @@ def _frame(found: TwinsReport) -> pd.DataFrame:
         {
             "twin": row.title,
             "mse": row.mse,
-            "change": row.change,
+            "change": None if row.change is None else without_minus_zero(row.change, decimals=4),
             "mae": row.mae,
             "p": row.p_value,
             "best": words[in_set(row)],

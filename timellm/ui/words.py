@@ -90,6 +90,11 @@ def number(value: float | None, digits: int = 4) -> str:
     return f"{value:,.{min(decimals, 8)}f}"
 
 
+def without_minus_zero(share: float, *, decimals: int) -> float:
+    """A share as a percentage column takes it: 0 where its `decimals` are zeros, so that none shows as -0 %."""
+    return 0.0 if abs(share) < 0.5 * 10**-decimals else share
+
+
 def skill_words(skill: float | None, rival: str | None = None) -> str:
     """How the test MAE compares with that of the best other model; a skill of 0.1 is an error a tenth lower.
 
