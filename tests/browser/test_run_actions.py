@@ -127,6 +127,49 @@ def test_run_is_exported_and_imported_on_the_page(watched, server, ended, tmp_pa
     assert [run.id for run in server.store().runs() if run.name == ended.name] == [ended.id]
 
 
+@pytest.fixture
+def ridge(server):
+    """A finished ridge run on a bundled table."""
+    store = server.store()
+    run = start_run(RunConfig.create(samples()[0].path, kind="ridge", horizon=24), name="A ridge", store=store)
+    yield wait_for(store, run.id, lambda run: not run.active)
+    for one in store.runs():
+        if one.name == run.name:
+            store.delete(one.id)
+
+
+def test_finished_ridge_is_exported_imported_and_shows_the_same_results(watched, server, ridge, tmp_path, shoot):
+    assert ridge.state == "finished", log_tail(ridge.log_file)
+    page = watched.open(f"runs?run={ridge.id}")
+    shoot("ridge-run")
+    page.get_by_role("button", name="More").click()
+    with page.expect_download() as download:
+        page.get_by_role("link", name=re.compile("Export, about")).click()
+    archive = tmp_path / "ridge.zip"
+    download.value.save_as(archive)
+    assert {"files/ridge.safetensors", "files/scores.json"} <= set(zipfile.ZipFile(archive).namelist())
+
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Import a run").click()
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(str(archive))
+    page.get_by_role("button", name="Import", exact=True).click()
+    expect(page.get_by_text("A ridge was imported.")).to_be_visible(timeout=_SOON_MS)
+    shoot("ridge-imported")
+    (imported,) = (run for run in server.store().runs() if run.name == ridge.name and run.id != ridge.id)
+    for screen in ("forecast", "metrics"):
+        shown = []
+        for run in (ridge, imported):
+            watched.open(f"{screen}?run={run.id}")
+            expect(page.get_by_test_id("stVegaLiteChart").or_(page.locator(".js-plotly-plot")).first).to_be_visible(
+                timeout=_SOON_MS
+            )
+            watched.settled()
+            watched.assert_no_trouble_shown()
+            shown.append(page.get_by_test_id("stMain").inner_text().replace(imported.id, ridge.id))
+        assert shown[0] == shown[1]
+        shoot(f"ridge-{screen}")
+
+
 @pytest.mark.parametrize("width", [1440, 800, 390])
 def test_tools_of_the_table_cover_no_button(watched, ended, width):
     page = watched.open(f"runs?run={ended.id}")

@@ -34,7 +34,7 @@ def test_running_run_shows_phase_bar_time_left_and_curves(open_page, queued, sto
     assert 0 < app.progress[0].value < 100
     assert app.progress[0].text == "Training, step 10 of 20 · 1 min 30 s left"
     assert app.get("vega_lite_chart")
-    assert {metric.label: metric.value for metric in app.metric}["Throughput"] == "12.5 windows/s"
+    assert {metric.label: metric.value for metric in app.metric}["Windows a second"] == "12.5"
 
 
 def test_bar_stays_below_the_end_until_the_run_has_ended(open_page, queued, store):

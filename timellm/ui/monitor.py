@@ -135,8 +135,6 @@ def _numbers(run: Run) -> None:
         )
         st.metric("Best validation", number(run.best_validation_loss, 3), help="The checkpoint that is kept.")
         st.metric(
-            "Throughput",
-            f"{number(run.windows_per_s, 3)} windows/s" if run.windows_per_s is not None else "–",
-            help="Windows trained on, or evaluated, in a second.",
+            "Windows a second", number(run.windows_per_s, 3), help="Windows trained on, or evaluated, in a second."
         )
         st.metric("Memory", memory(run.memory_mib), help="Peak of the process, or what is allocated on the GPU.")
