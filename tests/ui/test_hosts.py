@@ -2,12 +2,20 @@
 
 import asyncio
 import os
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import streamlit as st
 
 from timellm.errors import ConfigError
 from timellm.ui.hosts import HostCheck, listed_hosts, tell_who_reaches_this_server
+
+
+def finish(work: Coroutine) -> None:
+    """Run it in a thread of its own: the main one has a running loop for good once a test has used a browser."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, work).result()
 
 
 def answer(host: str | None, *, kind: str = "http", origin: str | None = None, listed=(), came_to="127.0.0.1"):
@@ -24,7 +32,7 @@ def answer(host: str | None, *, kind: str = "http", origin: str | None = None, l
     async def send(message):
         sent.append(message)
 
-    asyncio.run(HostCheck(app, listed=listed)(scope, None, send))
+    finish(HostCheck(app, listed=listed)(scope, None, send))
     return sent[0]["status"], b"".join(message.get("body", b"") for message in sent).decode()
 
 
@@ -68,7 +76,7 @@ def test_two_hosts_in_one_request_are_refused():
     async def send(message):
         sent.append(message)
 
-    asyncio.run(HostCheck(None)(twice, None, send))
+    finish(HostCheck(None)(twice, None, send))
     assert sent[0]["status"] == 400
 
 
