@@ -7,7 +7,7 @@ import pytest
 from timellm.config import RunConfig, section_of
 from timellm.errors import ConfigError
 from timellm.forecasters.time_llm.catalog import find
-from timellm.presets import GOVERNED, PRESETS, find_preset
+from timellm.presets import PRESETS, find_preset
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
@@ -15,7 +15,8 @@ def test_preset_is_a_valid_configuration_of_a_known_backbone(preset):
     config = preset.over(RunConfig.create("a.csv"))
     entry = find(config.model.backbone)
     assert entry is not None and config.model.layers <= entry.layers
-    assert set(preset.settings) <= set(GOVERNED), "a preset decides nothing that it would not undo"
+    assert set(preset.settings) <= set(preset.governed), "a preset decides nothing that it would not undo"
+    assert len(set(preset.governed)) == len(preset.governed)
     assert find_preset(preset.name) is preset
     assert preset.purpose.endswith(".") and preset.title
 
@@ -26,8 +27,15 @@ def test_laptop_is_the_defaults_and_the_others_are_not():
 
 
 def test_no_preset_decides_what_is_asked_or_what_the_data_is():
-    assert not {"horizon", "seed", "device"} & set(GOVERNED)
-    assert {section_of(name) for name in GOVERNED} == {"task", "forecaster", "training"}
+    for preset in PRESETS:
+        assert not {"horizon", "seed", "device", "deepspeed"} & set(preset.governed)
+        assert {section_of(name) for name in preset.governed} == {"task", "forecaster", "training"}
+
+
+def test_what_the_user_knows_of_the_data_is_decided_by_the_paper_alone():
+    known = {"holiday_country", "dated_notes"}
+    assert [preset.name for preset in PRESETS if known & set(preset.governed)] == ["paper"]
+    assert all("prompt_calendar" in preset.governed for preset in PRESETS)
 
 
 def test_paper_undoes_every_departure_of_the_defaults_from_the_publication():

@@ -39,13 +39,13 @@ from typing import Any
 from timellm.config import RunConfig, names_affecting
 from timellm.errors import ConfigError
 
-GOVERNED = (
+_OF_THE_USER = ("holiday_country", "dated_notes", "seed", "deepspeed")
+"""What the user knows of the data, and what is asked of a run."""
+_GOVERNED = (
     "context",
-    *names_affecting("weights", "speed", section="forecaster"),
-    *(name for name in names_affecting("weights", "speed", section="training") if name not in ("seed", "deepspeed")),
+    *(name for name in names_affecting("weights", "speed", section="forecaster") if name not in _OF_THE_USER),
+    *(name for name in names_affecting("weights", "speed", section="training") if name not in _OF_THE_USER),
 )
-"""Settings that choosing a preset decides: as it names them, or as they usually are. No preset touches what the data
-is, what is asked of a run (horizon, seed), nor where it works."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,15 @@ class Preset:
     """For whom and why, in a sentence."""
     settings: Mapping[str, Any]
     """The settings that differ from the defaults."""
+
+    @property
+    def governed(self) -> tuple[str, ...]:
+        """Settings that choosing it decides: as it names them, or as they usually are.
+
+        No preset touches what the data is, what is asked of a run (horizon, seed), nor where it works. What the user
+        knows of the data (holidays, dated notes) stays, too, unless the preset names it.
+        """
+        return (*_GOVERNED, *(name for name in self.settings if name not in _GOVERNED))
 
     def over(self, usual: RunConfig) -> RunConfig:
         """`usual` with this preset's settings.
@@ -102,7 +111,8 @@ PRESETS = (
     Preset(
         name="paper",
         title="Paper",
-        purpose="To repeat the published recipe, oddities included. For a GPU of 24 GB or more, and hours.",
+        purpose="To repeat the published recipe, oddities included. For a GPU of 24 GB or more, and hours. It clears "
+        "holidays and dated notes.",
         settings={
             "backbone": "huggyllama/llama-7b",
             "layers": 32,

@@ -82,6 +82,22 @@ def test_what_is_asked_stays_whatever_the_preset(form, table_id):
     assert form.multiselect(key=f"setting/{table_id}/channels").value == ["load"]
 
 
+def test_holidays_and_notes_stay_unless_the_paper_is_repeated(form, table_id):
+    typed = {"holiday_country": "AU-VIC", "dated_notes": "2024-01-26 a works holiday"}
+    country, notes = (f"setting/{table_id}/{name}" for name in typed)
+    form.text_input(key=country).set_value(typed["holiday_country"])
+    form.text_area(key=notes).set_value(typed["dated_notes"])
+    form.toggle(key=f"setting/{table_id}/prompt_calendar").set_value(True).run()
+    assert state(form) == "Laptop CPU, 1 changed", "what is known of the data is no change of a preset"
+    choose(form, "6gb")
+    assert (form.text_input(key=country).value, form.text_area(key=notes).value) == tuple(typed.values())
+    assert not form.toggle(key=f"setting/{table_id}/prompt_calendar").value
+    choose(form, "paper")
+    assert (form.text_input(key=country).value, form.text_area(key=notes).value) == ("", "")
+    form.text_input(key=country).set_value("AU").run()
+    assert changes(form) == [{"Setting": "Holiday country", "This run": "AU", "Preset": "not set"}]
+
+
 def test_settings_out_of_sight_are_set_and_started_too(open_page, table_id, store, monkeypatch):
     monkeypatch.setattr("timellm.jobs.local.launcher.launch", lambda run, *, store: 0)
     app = open_page("finetune", table=table_id)

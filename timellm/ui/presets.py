@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from timellm.config import RunConfig
-from timellm.presets import GOVERNED, PRESETS, Preset, find_preset
+from timellm.presets import PRESETS, Preset, find_preset
 from timellm.ui import keys, setup
 from timellm.ui.settings import Form, label, shown
 
@@ -17,13 +17,14 @@ def current(form: Form) -> Preset:
 
 def changes(form: Form, config: RunConfig) -> list[dict[str, str]]:
     """Settings that choosing the preset again would undo, as table rows."""
-    changed = config.differences(current(form).over(form.defaults))
+    preset = current(form)
+    changed = config.differences(preset.over(form.defaults))
     if "minutes" in changed:  # a time budget lifts the limit on steps; that is one change, not two
         changed.pop("steps", None)
     return [
         {"Setting": label(name), "This run": shown(name, mine), "Preset": shown(name, usual)}
         for name, (mine, usual) in changed.items()
-        if name in GOVERNED
+        if name in preset.governed
     ]
 
 
@@ -34,7 +35,8 @@ def picker(form: Form, config: RunConfig | None) -> None:
     state = f"Preset: {preset.title}" + (f", {len(changed)} changed" if changed else "")
     with st.popover(state, icon=":material/tune:", width="stretch", key=keys.view("finetune", "presets")):
         st.caption(
-            "A preset sets everything but data, horizon, seed and device. Choosing it again undoes your changes."
+            "A preset sets everything but data, holidays, dated notes, horizon, seed and device. Choosing it again"
+            " undoes your changes."
         )
         for one in PRESETS:
             st.button(
@@ -52,7 +54,7 @@ def picker(form: Form, config: RunConfig | None) -> None:
 
 def _choose(form: Form, preset: Preset) -> None:
     settings = preset.over(form.defaults).settings()
-    setup.put(form, {name: settings[name] for name in GOVERNED})
+    setup.put(form, {name: settings[name] for name in preset.governed})
     st.session_state[_key(form)] = preset.name
 
 
