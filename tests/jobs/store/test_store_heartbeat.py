@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from timellm.errors import JobError, StoreError
 from timellm.jobs.local.actions import go_on
 from timellm.jobs.store import heartbeat
-from timellm.jobs.store.heartbeat import SILENT_S, HeartbeatThread, beat, database_clock
+from timellm.jobs.store.heartbeat import BEAT_EVERY_S, CONFIRM_S, SILENT_S, HeartbeatThread, beat, database_clock
 from timellm.jobs.store.process import this_process
 from timellm.jobs.store.run_store import Store
 from timellm.jobs.store.schema import runs
@@ -42,6 +42,20 @@ def silent_for(store, run, seconds):
     changed(store, run, heartbeat=database_clock() - seconds)
 
 
+def step_the_clock(store, seconds):
+    """As after a step of the database's clock: everything that was written by it lies further in the past."""
+    values = {"heartbeat": runs.c.heartbeat - seconds, "doubted": runs.c.doubted - seconds}
+    with store.database.writing() as connection:
+        connection.execute(sa.update(runs).values(values))
+
+
+def time_passes(store, seconds, *beating):
+    """As after so many seconds, in which the workers of the runs `beating` wrote their heartbeats."""
+    step_the_clock(store, seconds)
+    for run in beating:
+        assert beat(store.database, run.id, attempt=1)
+
+
 def test_clock_of_the_database_is_a_clock(store):
     query, millisecond = sa.select(database_clock()), 0.001
     with store.database.reading() as connection:
@@ -55,10 +69,38 @@ def test_run_of_a_machine_that_is_silent_is_lost(store, elsewhere):
     silent_for(store, elsewhere, SILENT_S - 60)
     assert store.reconcile() == ()
     silent_for(store, elsewhere, SILENT_S + 1)
+    assert store.reconcile() == (), "it is looked at again"
+    time_passes(store, CONFIRM_S - 60)
+    assert store.reconcile() == ()
+    time_passes(store, 61)
     (lost,) = store.reconcile()
     assert (lost.id, lost.state, lost.cause) == (elsewhere.id, "failed", "lost")
     assert "the machine 'another machine' has sent no heartbeat for 15 minutes" in lost.error
     assert store.events(lost.id)[-1].kind == "failed"
+
+
+@pytest.mark.parametrize("seconds", [SILENT_S + 1, 86_400.0, -SILENT_S - 1, -86_400.0])
+def test_step_of_the_clock_makes_no_living_run_lost(store, elsewhere, seconds):
+    for _ in range(3):  # set by hand, and corrected, and again
+        step_the_clock(store, seconds)
+        assert store.reconcile() == ()
+        time_passes(store, BEAT_EVERY_S, elsewhere)
+        for _ in range(2):
+            assert store.reconcile() == ()
+            time_passes(store, CONFIRM_S + 1, elsewhere)
+    assert store.get(elsewhere.id).state == "running"
+    time_passes(store, SILENT_S + 1)
+    assert store.reconcile() == ()
+    time_passes(store, CONFIRM_S + 1)
+    assert [run.id for run in store.reconcile()] == [elsewhere.id], "a machine that vanishes later is still found"
+
+
+def test_server_that_was_away_for_long_loses_no_living_run(store, elsewhere):
+    time_passes(store, 3600)  # no heartbeat could be written, and no look be taken
+    assert store.reconcile() == ()
+    time_passes(store, BEAT_EVERY_S, elsewhere)
+    time_passes(store, CONFIRM_S)
+    assert store.reconcile() == ()
 
 
 def test_run_of_an_earlier_version_that_gives_no_signs_is_left_alone(store, elsewhere):
@@ -76,6 +118,8 @@ def test_run_of_this_machine_is_known_by_its_process_alone(store, config):
 
 def test_sign_of_life_that_comes_at_the_last_moment_counts(store, elsewhere, monkeypatch):
     silent_for(store, elsewhere, SILENT_S + 1)
+    assert store.reconcile() == ()
+    time_passes(store, CONFIRM_S + 1)
     get = Store.get
 
     def and_then_it_beats(self, run_id):

@@ -2,6 +2,10 @@
 
 Inputs: the store's database. Outputs: heartbeats, and the runs of other machines without a recent one. On its own
 machine a worker is checked by its process; a machine that was switched off is found only by its missing heartbeats.
+
+One look is not enough. When the database's clock is set forward, or its server was away, every run is without a recent
+heartbeat until its worker writes the next one. So the first look only writes down its time (`doubted`), and a run is
+lost if a later look still finds no newer heartbeat.
 """
 
 from __future__ import annotations
@@ -20,7 +24,9 @@ from timellm.jobs.store.schema import runs
 
 BEAT_EVERY_S = 20.0
 SILENT_S = 15 * 60.0
-"""After so long a silence a run counts as lost; long enough for a server that restarts or a network that is mended."""
+"""After so long a silence a run is doubted; long enough for a server that restarts or a network that is mended."""
+CONFIRM_S = 180.0
+"""A doubted run is lost if no heartbeat comes for so long: several are due, also over a connection that was cut."""
 
 log = logging.getLogger(__name__)
 
@@ -54,13 +60,30 @@ def beat(database: Database, run_id: str, *, attempt: int) -> bool:
 
 
 def silent_runs(connection: sa.Connection, machine: str) -> list[sa.Row]:
-    """Runs at work on other machines than `machine` without a recent heartbeat: id, attempt, machine.
+    """Runs at work on other machines than `machine` without a recent heartbeat: id, attempt, machine, doubted, lost.
 
-    Runs without any heartbeat are left out, because workers of earlier versions write none.
+    `doubted` says whether an earlier look doubted this heartbeat, and `lost` whether that is long enough ago. Runs
+    without any heartbeat are left out, because workers of earlier versions write none.
     """
-    columns = sa.select(runs.c.id, runs.c.attempt, runs.c.machine)
+    lost = _doubted() & (runs.c.doubted < database_clock() - CONFIRM_S)
+    columns = sa.select(runs.c.id, runs.c.attempt, runs.c.machine, _doubted().label("doubted"), lost.label("lost"))
+    return list(connection.execute(columns.where(_silent(machine))).all())
+
+
+def doubt_silent_runs(connection: sa.Connection, machine: str) -> None:
+    """Write down when the heartbeats of other machines' runs were first found too old."""
+    new = _silent(machine) & ~_doubted()
+    connection.execute(sa.update(runs).where(new).values(doubted=database_clock()))
+
+
+def _silent(machine: str) -> sa.ColumnElement[bool]:
     elsewhere = (runs.c.state == "running") & (runs.c.machine != machine)
-    return list(connection.execute(columns.where(elsewhere, runs.c.heartbeat < database_clock() - SILENT_S)).all())
+    return elsewhere & (runs.c.heartbeat < database_clock() - SILENT_S)
+
+
+def _doubted() -> sa.ColumnElement[bool]:
+    """Whether the doubt is of the last heartbeat: a newer one ends it."""
+    return sa.func.coalesce(runs.c.doubted, 0.0) > runs.c.heartbeat
 
 
 class HeartbeatThread:

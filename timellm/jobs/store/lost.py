@@ -1,10 +1,10 @@
 """Lost runs: their worker is gone and wrote no ending. They are failed with the most likely cause.
 
 Inputs: the store's database. Outputs: the runs that were failed. A worker of this machine is gone when its process is
-gone. A worker of another machine is gone when it has sent no heartbeat for long (timellm.jobs.store.heartbeat). Its
-machine may only have slept. Then the worker finds at its next check for a stop request, which it makes before each
-step, that the run was taken from it, and ends without writing to the store. A process that resumed the run meanwhile
-works in another attempt.
+gone. A worker of another machine is gone when it has sent no heartbeat for long, on two looks some minutes apart
+(timellm.jobs.store.heartbeat). Its machine may only have slept. Then the worker finds at its next check for a stop
+request, which it makes before each step, that the run was taken from it, and ends without writing to the store. A
+process that resumed the run meanwhile works in another attempt.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from timellm.jobs.store.database import Database
 from timellm.jobs.store.event import add_event, files_in, replace_artefacts
-from timellm.jobs.store.heartbeat import SILENT_S, silent_runs
+from timellm.jobs.store.heartbeat import SILENT_S, doubt_silent_runs, silent_runs
 from timellm.jobs.store.process import ProcessIdentity
 from timellm.jobs.store.run import Run
 from timellm.jobs.store.schema import runs
@@ -44,7 +44,12 @@ def fail_lost_runs(database: Database, get: Callable[[str], Run]) -> tuple[Run, 
             run = get(row.id)
             if _fail_if_unchanged(database, row, _ending(run), folder=run.run_dir):
                 failed.append(run.id)
+    if not all(row.doubted for row in silent):
+        with database.writing(alone=False) as connection:
+            doubt_silent_runs(connection, database.machine)
     for row in silent:
+        if not row.lost:
+            continue
         run, ending = get(row.id), _silence(row.machine)
         if _fail_if_unchanged(database, row, ending, folder=run.run_dir, if_silent=True):
             failed.append(run.id)
@@ -73,7 +78,7 @@ def _fail_if_unchanged(
     ending |= {"state": "failed", "ended": datetime.now(UTC), "eta_s": None}
     left = files_in(folder)
     with database.writing() as connection:
-        if if_silent and row.id not in [one.id for one in silent_runs(connection, database.machine)]:
+        if if_silent and row.id not in [one.id for one in silent_runs(connection, database.machine) if one.lost]:
             return False
         changed = connection.execute(sa.update(runs).where(seen).values(ending)).rowcount == 1
         if changed:

@@ -149,7 +149,7 @@ class Run:
 def run_of(row: sa.RowMapping, folders: Path) -> Run:
     """The run of a row of the store; its folder is one of `folders` and has its id as name."""
     values = dict(row)
-    del values["pid_started"], values["heartbeat"]
+    del values["pid_started"], values["heartbeat"], values["doubted"]
     values["config_text"] = values.pop("config")
     values["summary"] = _outcome(values["summary"])
     values["tags"] = tuple(values["tags"].split("\n")) if values["tags"] else ()

@@ -69,6 +69,7 @@ runs = Table(
     Column("attempt", Integer, nullable=False, server_default="0"),
     Column("worked_s", Float, nullable=False, server_default="0"),  # in earlier attempts
     Column("heartbeat", Float),  # seconds since 1970 by the database's clock; timellm.jobs.store.heartbeat
+    Column("doubted", Float),  # by the same clock: when another machine first found the heartbeat too old
     # The process that works on the run: a pid alone may be given to another process later.
     Column("pid", Integer),
     Column("pid_started", Float),  # timellm.jobs.store.process
