@@ -28,7 +28,7 @@ from timellm.forecasters.registry import kind_of
 
 ROWS: dict[str, dict[str, Any]] = {
     "ridge": {"kind": "ridge"},
-    "ridge, calendar": {"kind": "ridge", "calendar": True},
+    "ridge, calendar": {"kind": "ridge", "linear_features": "calendar"},
     "Time-LLM": {},
     "Time-LLM, calendar": {"prompt_calendar": True},
     "language model alone": {"linear_path": "none"},

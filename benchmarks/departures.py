@@ -112,7 +112,9 @@ def measure(trial: Trial, base: RunConfig, *, windows: int) -> dict[str, Any]:
         "mae": float(np.mean(np.abs(error_WH))),
         "validation_mse": trained.best_validation_loss,
         "best_step": trained.best_step,
-        "prompt_tokens": prompt_tokens(network, context_WT[:200], *source.told(test.origin[:200])),
+        "prompt_tokens": prompt_tokens(
+            network, context_WT[:200], source.beside(test.channel[:200], origin=test.origin[:200]).get("told")
+        ),
         "cpu_seconds_per_step": float(np.median(np.diff(step_ends))),
         "seconds": seconds,
     }

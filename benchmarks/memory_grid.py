@@ -16,7 +16,7 @@ from timellm.data.samples import find_sample
 from timellm.data.table import load_table
 from timellm.sizing.estimate import Surroundings, estimate
 from timellm.sizing.machine import measured_facts
-from timellm.sizing.memory import TableSize
+from timellm.sizing.table import TableSize
 from timellm.sizing.trial import Trial, trial
 
 _TABLE = find_sample("melbourne-pedestrians").path

@@ -13,9 +13,10 @@ from timellm.data.prepared import PreparedData
 from timellm.data.table import load_table
 from timellm.data.windows import WindowIndex
 from timellm.errors import CheckpointError
-from timellm.forecasters import ridge
 from timellm.forecasters.protocol import FitJob
-from timellm.forecasters.ridge import PENALTIES, Ridge
+from timellm.forecasters.ridge import limits
+from timellm.forecasters.ridge.forecaster import Ridge
+from timellm.forecasters.ridge.solve import PENALTIES
 
 CONTEXT, HORIZON = 24, 6
 
@@ -55,7 +56,7 @@ def textbook(context, target, penalty: float) -> np.ndarray:
 def test_map_is_the_weighted_ridge_of_the_textbook(prepared, tmp_path):
     found = fitted(prepared, tmp_path)
     expected = textbook(*scaled(prepared, "training"), found.penalty)
-    np.testing.assert_allclose(found.weights_FH, expected, rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(found.weights_MFH[0], expected, rtol=1e-6, atol=1e-8)
 
 
 def test_penalty_is_the_best_on_the_validation_windows(prepared, tmp_path):
@@ -102,8 +103,8 @@ def test_forecasts_do_not_depend_on_how_windows_are_asked_for(prepared, tmp_path
 
 def test_map_does_not_depend_on_the_batches_it_is_summed_over(prepared, tmp_path, monkeypatch):
     whole = fitted(prepared, tmp_path)
-    monkeypatch.setattr(ridge, "BATCH_VALUES", 500)
-    np.testing.assert_allclose(fitted(prepared, tmp_path).weights_FH, whole.weights_FH, rtol=1e-6, atol=1e-9)
+    monkeypatch.setattr(limits, "BATCH_VALUES", 500)
+    np.testing.assert_allclose(fitted(prepared, tmp_path).weights_MFH, whole.weights_MFH, rtol=1e-6, atol=1e-9)
 
 
 def test_saved_map_loads_to_the_same_forecasts(prepared, tmp_path):
@@ -117,7 +118,7 @@ def test_missing_or_unfit_map_is_refused(prepared, tmp_path):
     with pytest.raises(CheckpointError, match=r"holds no ridge\.safetensors"):
         Ridge.load(tmp_path, prepared.config)
     fitted(prepared, tmp_path)
-    with pytest.raises(CheckpointError, match=r"has weights \(25, 6\) and not \(25, 7\)"):
+    with pytest.raises(CheckpointError, match=r"has weights \(1, 25, 6\) and not \(1, 25, 7\)"):
         Ridge.load(tmp_path, prepared.config.updated(horizon=7))
 
 
@@ -127,9 +128,9 @@ def test_stop_leaves_nothing(prepared, tmp_path):
 
 
 def test_long_context_is_read_at_its_end_and_said(prepared, tmp_path, monkeypatch):
-    monkeypatch.setattr(ridge, "MOST_LAGS", 10)
+    monkeypatch.setattr(limits, "MOST_LAGS", 10)
     found, report = Ridge.fit(prepared, FitJob(prepared.config, tmp_path))
-    assert len(found.weights_FH) == 11
+    assert len(found.weights_MFH[0]) == 11
     assert report.notes == ("The ridge reads the last 10 of 24 context rows.",)
     assert np.isfinite(found.predict(prepared, prepared.windows("test"))).all()
 
@@ -156,7 +157,7 @@ def test_constant_windows_are_forecast_as_they_are(tmp_path):
 def test_weights_by_lag_give_the_same_forecast(prepared, tmp_path):
     found, index = fitted(prepared, tmp_path), prepared.windows("test")
     context, _ = scaled(prepared, "test")
-    by_hand = context @ found.by_lag() + context.std(axis=1, keepdims=True) * found.weights_FH[-1]
+    by_hand = context @ found.by_lag() + context.std(axis=1, keepdims=True) * found.weights_MFH[0][-1]
     np.testing.assert_allclose(
         prepared.scaler.restore(by_hand, channel=index.channel), found.predict(prepared, index), rtol=1e-9
     )
@@ -175,29 +176,30 @@ def of_calendar(folder, **settings) -> PreparedData:
 def test_calendar_tells_what_no_context_shows(tmp_path):
     errors = {}
     for asked in (False, True):
-        found = fitted(of_calendar(tmp_path, calendar=asked, split="50%/25%/25%"), tmp_path)
+        features = "calendar" if asked else "plain"
+        found = fitted(of_calendar(tmp_path, linear_features=features, split="50%/25%/25%"), tmp_path)
         errors[asked] = found.validation_loss
-        assert found.calendar == (180 if asked else 0) and found.lags == CONTEXT
+        assert found.weights_MFH.shape[1] == CONTEXT + 1 + (180 if asked else 0) and found.lags == CONTEXT
     assert errors[True] < 0.5 * errors[False]
 
 
 def test_calendar_columns_are_intercepts_of_their_own_in_the_textbook(tmp_path):
-    prepared = of_calendar(tmp_path, calendar=True)
+    prepared = of_calendar(tmp_path, linear_features="calendar")
     found, index = fitted(prepared, tmp_path), prepared.windows("validation")
     context, _ = scaled(prepared, "validation")
     stamps = prepared.table.values.index[index.origin]
-    hour, month = found.weights_FH[CONTEXT : CONTEXT + 168], found.weights_FH[CONTEXT + 168 : -1]
-    intercept = found.weights_FH[-1] + hour[stamps.day_of_week * 24 + stamps.hour] + month[stamps.month - 1]
+    hour, month = found.weights_MFH[0][CONTEXT : CONTEXT + 168], found.weights_MFH[0][CONTEXT + 168 : -1]
+    intercept = found.weights_MFH[0][-1] + hour[stamps.day_of_week * 24 + stamps.hour] + month[stamps.month - 1]
     by_hand = context @ found.by_lag() + context.std(axis=1, keepdims=True) * intercept
     forecast = found.predict(prepared, index)
     np.testing.assert_allclose(prepared.scaler.restore(by_hand, channel=index.channel), forecast, rtol=1e-9)
 
 
 def test_ridge_with_a_calendar_is_saved_and_forecasts_beyond_the_table(tmp_path):
-    prepared = of_calendar(tmp_path, calendar=True)
+    prepared = of_calendar(tmp_path, linear_features="calendar")
     found = fitted(prepared, tmp_path)
     loaded = Ridge.load(tmp_path, prepared.config)
-    assert (loaded.calendar, loaded.lags) == (180, CONTEXT)
+    assert (loaded.features, loaded.lags) == ("calendar", CONTEXT)
     end = len(prepared.values) - 50
     index = WindowIndex(np.array([0, 1]), np.array([end, end]), 0)
     expected = found.predict(prepared, index)
@@ -212,6 +214,6 @@ def test_yearly_rows_have_no_calendar_and_say_so(tmp_path):
     years = pd.date_range("1700-01-01", periods=300, freq="YS")
     frame = pd.DataFrame({"date": years, "spots": np.random.default_rng(0).normal(size=300).cumsum()})
     frame.to_csv(tmp_path / "years.csv", index=False)
-    prepared = of_table(tmp_path / "years.csv", calendar=True)
+    prepared = of_table(tmp_path / "years.csv", linear_features="calendar")
     found, report = Ridge.fit(prepared, FitJob(prepared.config, tmp_path))
-    assert found.calendar == 0 and "the calendar: it tells nothing" in report.notes[0]
+    assert found.weights_MFH.shape[1] == CONTEXT + 1 and "the calendar: it tells nothing" in report.notes[0]

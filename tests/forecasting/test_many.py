@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -170,3 +172,27 @@ def test_damaged_and_missing_files_are_refused(run_dir, tmp_path):
         list(chunks(str(tmp_path / "damaged.parquet"), READING))
     with pytest.raises(DataError, match=r"holds no \.parquet and no \.csv file"):
         forecast_many(run_dir, tmp_path / "nowhere", tmp_path / "out")
+
+
+@pytest.mark.parametrize("settings", [{"kind": "ridge", "linear_features": "calendar"}, {"prompt_calendar": True}])
+def test_series_that_end_at_other_moments_are_told_their_own_calendar(tmp_path, hourly_csv, tiny_backbone, settings):
+    own = {} if "kind" in settings else {"backbone": str(tiny_backbone), **(SMALL | {"layers": 1})}
+    config = timellm.RunConfig.create(hourly_csv, **({"context": CONTEXT, "horizon": 12} | own | settings))
+    run_dir = timellm.fit(config, run_dir=tmp_path / "run").run_dir
+    whole = RunFolder(run_dir).table()
+    ends = {"load": 390, "price": 383}  # other hours, and other days
+    parts = [
+        whole.values[[name]].iloc[:end].reset_index().melt("ds", var_name="unique_id", value_name="y")
+        for name, end in ends.items()
+    ]
+    pd.concat(parts).to_parquet(tmp_path / "long.parquet")
+    forecast_many(run_dir, tmp_path / "long.parquet", tmp_path / "out")
+    found = read(tmp_path / "out")
+    run = timellm.Forecaster.load(run_dir)
+    for name, end in ends.items():
+        alone = run.forecast(replace(whole, values=whole.values.iloc[:end]))
+        pd.testing.assert_frame_equal(
+            found[found["unique_id"] == name].reset_index(drop=True),
+            alone[alone["unique_id"] == name].reset_index(drop=True),
+            check_dtype=False, check_index_type=False, rtol=1e-6,
+        )  # fmt: skip

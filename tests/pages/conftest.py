@@ -20,9 +20,9 @@ from timellm.data.uploads import save_upload
 from timellm.data.windows import WindowIndex
 from timellm.files.sealed import write_sealed_json
 from timellm.files.tensorfile import write_tensors
-from timellm.forecasters.protocol import ignore_batch
-from timellm.forecasters.time_llm.kept import PROTOTYPES, WORDS
-from timellm.forecasters.time_llm.linear_path import LinearPath
+from timellm.forecasters.protocol import FitJob, ignore_batch
+from timellm.forecasters.ridge.forecaster import Ridge
+from timellm.forecasters.time_llm.kept import LINEAR_PATH, PROTOTYPES, WORDS, path_config
 from timellm.forecasters.time_llm.patching import PatchEmbedding
 from timellm.forecasters.time_llm.reprogramming import Reprogramming
 from timellm.forecasting.artifacts import RunFolder
@@ -166,6 +166,7 @@ def fill(folder: RunFolder, config: RunConfig) -> None:
         pd.DataFrame({"unique_id": name, "ds": ahead, "yhat": 1.0 + np.arange(len(ahead))}) for name in table.channels
     ]
     folder.save_future(pd.concat(future, ignore_index=True))
+    Ridge.fit(prepared, FitJob(path_config(config), folder.path), file=LINEAR_PATH)
     _write_adapter(folder, config)
 
 
@@ -181,10 +182,8 @@ def _write_adapter(folder: RunFolder, config: RunConfig) -> None:
         dropout=0.0,
         cosine=model.attention_scores == "cosine",
     )
-    path = LinearPath(context=model.context, horizon=model.horizon, trained=False)
     tensors = {f"patch_embedding.{name}": tensor for name, tensor in embedding.state_dict().items()}
     tensors |= {f"reprogramming.{name}": tensor for name, tensor in attention.state_dict().items()}
-    tensors |= {f"linear_path.{name}": tensor for name, tensor in path.state_dict().items()}
     save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder.path / "adapter.safetensors")
     facts = {"of": "prototypes"}
     write_tensors(folder.path / PROTOTYPES, {"prototypes": torch.randn(_PROTOTYPES, _WIDTH)}, facts=facts)

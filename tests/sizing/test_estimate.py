@@ -7,8 +7,8 @@ import pytest
 from timellm.config import RunConfig
 from timellm.sizing.estimate import Observation, Surroundings, estimate
 from timellm.sizing.machine import MachineFacts
-from timellm.sizing.memory import TableSize
 from timellm.sizing.offers import fits, largest_that_fits
+from timellm.sizing.table import TableSize
 
 FACTS = MachineFacts(
     processor="one", gpu=None, fast_dtype="bfloat16", gflops={"float32": 170.0, "bfloat16": 900.0},

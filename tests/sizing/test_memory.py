@@ -12,8 +12,9 @@ from timellm.forecasters.time_llm.catalog import is_ready
 from timellm.forecasters.time_llm.network import TimeLLM
 from timellm.forecasters.time_llm.shape import backbone_shape
 from timellm.sizing.activations import PassCount
-from timellm.sizing.memory import TableSize, memory_need, prompt_tokens, scoring_bytes, trained_weights
-from timellm.sizing.memory import test_windows as count_test_windows
+from timellm.sizing.memory import memory_need, prompt_tokens, trained_weights
+from timellm.sizing.table import TableSize, scoring_bytes
+from timellm.sizing.table import test_windows as count_test_windows
 from timellm.workspace import PROJECT
 
 ARCHITECTURES = ("llama", "qwen2", "gpt2", "bert")

@@ -153,13 +153,13 @@ def test_cancelled_measurement_gives_nothing_and_leaves_no_process(hourly_csv, t
 def test_comparison_is_the_same_network_but_for_the_backbone(small_config, tmp_path):
     network, context, target = network_and_windows(small_config, "float32")
     reader = network.reader
-    first = compare(network, (context,), target, reference=tmp_path / "r.safetensors")
-    again = compare(network, (context,), target, reference=tmp_path / "r.safetensors")
+    first = compare(network, context, target, reference=tmp_path / "r.safetensors")
+    again = compare(network, context, target, reference=tmp_path / "r.safetensors")
     assert network.reader is reader
     for found in (first, again):
         assert (found["hidden_error"], found["gradient_error"]) == (0, 0)
     network.head.linear.weight.data.mul_(-1)  # another head sends back another gradient, from the same hidden states
-    turned = compare(network, (context,), target, reference=tmp_path / "r.safetensors")
+    turned = compare(network, context, target, reference=tmp_path / "r.safetensors")
     assert turned["hidden_error"] == 0
     assert turned["gradient_error"] > 0.1
 

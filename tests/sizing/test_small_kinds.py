@@ -15,8 +15,8 @@ from timellm.errors import ConfigError
 from timellm.jobs.store.promise import Promise
 from timellm.sizing.estimate import Surroundings, estimate
 from timellm.sizing.machine import MachineFacts, measured_facts
-from timellm.sizing.memory import TableSize
 from timellm.sizing.offers import largest_that_fits
+from timellm.sizing.table import TableSize
 
 PROJECT = Path(__file__).resolve().parents[2]
 FACTS = MachineFacts(

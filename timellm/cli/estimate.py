@@ -32,8 +32,8 @@ def estimate(arguments: argparse.Namespace) -> Answer:
     from timellm.jobs.store.run_store import Store
     from timellm.sizing import estimate as counting
     from timellm.sizing.machine import budget, measured_facts
-    from timellm.sizing.memory import TableSize
     from timellm.sizing.offers import fits, largest_that_fits
+    from timellm.sizing.table import TableSize
 
     config = _configuration(arguments)
     if arguments.trial and not kind_of(config.kind).language_model:

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field
 
+from timellm.config.linear import AskedFeatures, AskedMaps
 from timellm.config.section import ForecasterConfig, setting
 from timellm.config.time_llm import TimeLLMConfig
 
@@ -23,9 +24,13 @@ class RidgeConfig(ForecasterConfig):
 
     kind: Literal["ridge"] = "ridge"
     """Ridge regression: one linear map for all channels, found at once."""
-    calendar: bool = False
-    """Let the map know the hour of the week, the day of the week and the month at which the forecast begins, as far as
-    they fit the step between rows. It pays where days differ by more than the context shows, and costs seconds."""
+    linear_features: AskedFeatures = "plain"
+    """What the map knows beside the shape of the context. plain: nothing; level: how high the context lies; calendar:
+    the hour of the week, the day of the week and the month at which the forecast begins, as far as they fit the step
+    between rows; auto: what is surely better on later stretches of the training part and on the validation part."""
+    linear_maps: AskedMaps = "shared"
+    """shared: one map for all channels; by_channel: each channel has a map of its own, drawn to the shared one; auto:
+    what is surely better, as above."""
 
 
 class DLinearConfig(ForecasterConfig):

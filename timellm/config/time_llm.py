@@ -7,6 +7,7 @@ from typing import Literal, Self
 
 from pydantic import field_validator, model_validator
 
+from timellm.config.linear import AskedFeatures, AskedMaps
 from timellm.config.notes import parse_notes
 from timellm.config.section import ForecasterConfig, setting
 
@@ -67,6 +68,12 @@ class TimeLLMConfig(ForecasterConfig):
     linear_path: Literal["none", "fixed", "trained"] = "fixed"
     """A ridge regression beside the language model, solved before training, so that the language model has to add only
     what a linear map cannot say. fixed: it stays as it was solved; trained: it learns on; none: as in the paper."""
+    linear_features: AskedFeatures = "auto"
+    """What the linear path knows beside the shape of the context. plain: nothing; level: how high the context lies;
+    calendar: hour of the week, day of the week and month; auto: what is surely better before the test part."""
+    linear_maps: AskedMaps = "auto"
+    """shared: the linear path has one map for all channels; by_channel: each channel has a map of its own, drawn to the
+    shared one; auto: what is surely better before the test part."""
     prompt_style: Literal["compact", "paper", "none"] = "compact"
     """Wording of the prompt. paper: the published one; compact: the same facts in fewer words, because the statistics
     are read anew for every window and most of a short window's time goes into them; none: no prompt, for comparison."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
@@ -113,8 +114,10 @@ class PreparedData:
         """Parts that were asked for: each forecaster of a run asks again, and the list of a long table takes time."""
         return {}
 
-    def source(self, device: torch.device | str = "cpu") -> WindowSource:
-        """The scaled values on a device, with the words on their time that the settings ask for.
+    def source(
+        self, device: torch.device | str = "cpu", *, base: Callable[[WindowIndex], np.ndarray] | None = None
+    ) -> WindowSource:
+        """The scaled values on a device, with the words on their time that the settings ask for, and with `base`.
 
         Raises:
             ConfigError: the package holidays is needed and missing, or knows no such country.
@@ -128,4 +131,5 @@ class PreparedData:
             device=device,
             missing=self.config.task.missing,
             told=Told(self.table, self.config.model) if tells_time else None,
+            base=base,
         )

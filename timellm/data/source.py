@@ -5,12 +5,16 @@ Shapes: R rows, N channels, B batch, T context, H horizon.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from timellm.data.gaps import Missing, Past
 from timellm.data.told import Told
+from timellm.data.windows import WindowIndex
 
 
 class WindowSource:
@@ -28,15 +32,19 @@ class WindowSource:
         device: torch.device | str = "cpu",
         missing: Missing = "skip",
         told: Told | None = None,
+        base: Callable[[WindowIndex], np.ndarray] | None = None,
     ):
-        """`told` tells in words where windows lie in time, for networks that read them."""
+        """For networks that read them, `told` says in words where windows lie in time, and `base` forecasts windows.
+
+        The forecasts [B, H] of `base` are z-scored.
+        """
         past = Past.of(scaled_RN, missing)
         # Channel-major, so that a window is one contiguous read.
         values_NR = torch.tensor(past.values_NR, dtype=torch.float32, device=device)
         self._past = Past(values_NR, None if past.last_NR is None else torch.tensor(past.last_NR, device=device))
         self._steps = torch.arange(-context, horizon, device=device)
         self._context, self.horizon = context, horizon
-        self._told = told
+        self._told, self._base = told, base
 
     def gather(self, channel: np.ndarray, *, origin: np.ndarray) -> tuple[Tensor, Tensor]:
         """Contexts [B, T] and targets [B, H] of the windows named by `channel` [B] and `origin` [B].
@@ -57,9 +65,16 @@ class WindowSource:
         rows_BT = origin_B[:, None] + self._steps[: self._context]
         return self._past.before(origin_B, channel=channel_B, rows_WK=rows_BT)
 
-    def told(self, origin: np.ndarray) -> tuple[list[str], ...]:
-        """What a network is given beside the contexts of windows with these origins: their words, or nothing."""
-        return (self._told.words(origin),) if self._told else ()
+    def beside(self, channel: np.ndarray, *, origin: np.ndarray) -> dict[str, Any]:
+        """What a network is given beside the contexts of these windows, by the name of its argument.
+
+        `told`: their words; `base_BH`: the forecasts [B, H] to which the network adds. Nothing for most networks.
+        """
+        found: dict[str, Any] = {"told": self._told.words(origin)} if self._told else {}
+        if self._base:
+            forecast_BH = self._base(WindowIndex(channel, origin, 0)).astype(np.float32)
+            found["base_BH"] = torch.as_tensor(forecast_BH, device=self._steps.device)
+        return found
 
     def _on_device(self, numbers: np.ndarray) -> Tensor:
         return torch.as_tensor(numbers, device=self._steps.device)

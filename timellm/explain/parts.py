@@ -18,10 +18,11 @@ import numpy as np
 from timellm.data.prepared import PreparedData
 from timellm.data.windows import WindowIndex
 from timellm.errors import CheckpointError
-from timellm.forecasters.ridge import Ridge
-from timellm.training.checkpoint import ADAPTER, read_adapter
+from timellm.forecasters.ridge.forecaster import Ridge
+from timellm.forecasters.time_llm.kept import LINEAR_PATH, path_config
+from timellm.training.checkpoint import load_config, read_adapter
 
-_WEIGHTS = "linear_path.weight_FH"
+_LEARNED = "linear_path.weight_FH"
 _BATCH = 512
 
 
@@ -31,11 +32,12 @@ def linear_path(run_dir: Path) -> Ridge:
     Raises:
         CheckpointError: the run has none, or its weights are missing or damaged.
     """
+    config = load_config(run_dir)
+    if config.model.linear_path == "none":
+        raise CheckpointError(f"{run_dir} has no linear path; its run was trained without one")
+    path = Ridge.load(run_dir, path_config(config), file=LINEAR_PATH)
     tensors = read_adapter(run_dir)
-    if _WEIGHTS not in tensors:
-        raise CheckpointError(f"{run_dir / ADAPTER} holds no linear path; its run was trained without one")
-    # It has no penalty of its own any more: it may have been trained on.
-    return Ridge(tensors[_WEIGHTS].double().numpy(), penalty=math.nan, validation_loss=math.nan)
+    return path.corrected(tensors[_LEARNED].double().numpy()) if _LEARNED in tensors else path
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,15 @@ def shares(path: Ridge, prepared: PreparedData, *, index: WindowIndex, forecast_
     contexts' means.
     """
     whole = added = 0.0
+    linear = path.on(prepared)
     for begin in range(0, len(index), _BATCH):
         part = index.part(begin, begin + _BATCH)
         scale_W1 = prepared.scaler.scale[part.channel][:, None]
         rows_WT = part.origin[:, None] + np.arange(-prepared.context, 0)
         mean_W1 = prepared.past.before(part.origin, channel=part.channel, rows_WK=rows_WT).mean(axis=1, keepdims=True)
         whole_WH = (forecast_WH[begin : begin + len(part)] - mean_W1) / scale_W1
-        added_WH = (forecast_WH[begin : begin + len(part)] - path.predict(prepared, part)) / scale_W1
+        linear_WH = prepared.scaler.restore(linear(part), channel=part.channel)
+        added_WH = (forecast_WH[begin : begin + len(part)] - linear_WH) / scale_W1
         whole += float(np.square(whole_WH).sum())
         added += float((added_WH * whole_WH).sum())
     share = added / whole if whole else math.nan

@@ -74,6 +74,11 @@ class Naive:
         """Rows that the chosen rule reads."""
         return self.chosen.rule.past_rows
 
+    @property
+    def reads_time(self) -> bool:
+        """Never: a season is counted in rows."""
+        return False
+
     def rows(self) -> dict[str, Forecaster]:
         """A row for the last value, the seasonal naive of every season, and the rules that did best in validation.
 

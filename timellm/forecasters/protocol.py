@@ -85,6 +85,11 @@ class OneRow(ABC):
         """Never more than the context."""
         return 0
 
+    @property
+    def reads_time(self) -> bool:
+        """Whether a forecast depends on when it begins, beside the values before it."""
+        return False
+
     def rows(self) -> dict[str, Self]:
         """Itself."""
         return {self.name: self}
@@ -101,6 +106,11 @@ class Forecaster(Protocol):
     @property
     def past_rows(self) -> int:
         """Rows before an origin that it reads at most; 0 if never more than the context."""
+        ...
+
+    @property
+    def reads_time(self) -> bool:
+        """Whether a forecast depends on when it begins, beside the values before it."""
         ...
 
     def rows(self) -> Mapping[str, Forecaster]:

@@ -66,7 +66,7 @@ _ALL = (
         "ridge",
         "Ridge",
         "One linear map from what was to what comes, solved at once. Hard to beat, and done in seconds.",
-        "ridge:Ridge",
+        "ridge.forecaster:Ridge",
         file="ridge.safetensors",
         quick=True,
     ),

@@ -17,9 +17,10 @@ from __future__ import annotations
 import math
 import time
 from abc import abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -60,6 +61,29 @@ class BuildJob:
     """Whether training begins with the network's weights; others are put in their place otherwise."""
 
 
+class Base(Protocol):
+    """A forecaster that was solved at once, to whose forecasts a network adds."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a run's summary says of it, by name: JSON values."""
+        ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the reader of the results should know."""
+        ...
+
+    @property
+    def reads_time(self) -> bool:
+        """Whether a forecast depends on when it begins, beside the values before it."""
+        ...
+
+    def on(self, prepared: PreparedData) -> Callable[[WindowIndex], np.ndarray]:
+        """What forecasts windows [W] of one table, [W, H], z-scored by channel."""
+        ...
+
+
 class BuildStoppedError(Exception):
     """`build` found that the user had stopped the run."""
 
@@ -67,8 +91,16 @@ class BuildStoppedError(Exception):
 class NetworkForecaster(OneRow):
     """A trained network, and the configuration that it was trained with."""
 
-    def __init__(self, network: nn.Module, config: RunConfig, *, accelerator: Accelerator | None = None) -> None:
-        self.network, self.config = network, config
+    def __init__(
+        self,
+        network: nn.Module,
+        config: RunConfig,
+        *,
+        base: Base | None = None,
+        accelerator: Accelerator | None = None,
+    ) -> None:
+        """`base` is what the network adds to."""
+        self.network, self.config, self.base = network, config, base
         self._accelerator = accelerator
         self._cut: tuple[PreparedData, WindowSource] | None = None
 
@@ -85,12 +117,25 @@ class NetworkForecaster(OneRow):
         """
 
     @classmethod
-    def begin(cls, network: nn.Module, prepared: PreparedData, job: FitJob) -> bool:
-        """Put into place what is solved before training, in the main process; whether it already forecasts.
+    def find_base(cls, network: nn.Module, prepared: PreparedData, job: FitJob) -> Base | None:
+        """What the network adds to, solved before training and kept in the run's folder; the main process calls it.
 
-        A network that forecasts is validated before its first step, and is kept as it is if no step makes it better.
+        A network with a base adds nothing at first. It is validated before its first step, and is kept as it is if no
+        step makes it surely better.
+
+        Raises:
+            BuildStoppedError: the user stopped the run meanwhile.
         """
-        return False
+        return None
+
+    @classmethod
+    def load_base(cls, folder: Path, config: RunConfig) -> Base | None:
+        """The base that a finished run's folder keeps.
+
+        Raises:
+            CheckpointError: it is missing or damaged.
+        """
+        return None
 
     @classmethod
     def has_language_model(cls, config: RunConfig) -> bool:
@@ -129,13 +174,13 @@ class NetworkForecaster(OneRow):
         building = BuildJob(job.config, prepared.context, prepared.horizon, device, job.on_progress, job.should_stop)
         try:
             network = main_first(accelerator, lambda: cls._first_network(building))
+            base = from_main(accelerator, lambda: cls.find_base(network, prepared, job))
         except BuildStoppedError:
             return None, FitReport(time.monotonic() - started, stopped=True)
-        begun = from_main(accelerator, lambda: cls.begin(network, prepared, job))
         pinned = pinned_windows(prepared, job.folder) if training.pinned_windows else None
         trained = train(
             network,
-            TrainingWindows(prepared.source(device), index["training"], index["validation"]),
+            TrainingWindows(_source(prepared, base, device), index["training"], index["validation"]),
             training,
             save_best=lambda: save_adapter(job.folder, network),
             on_progress=job.on_progress,
@@ -144,16 +189,18 @@ class NetworkForecaster(OneRow):
             pinned=pinned if accelerator.is_main_process else None,
             accelerator=accelerator,
             remedy=cls.remedy_of_divergence(job.config),
-            validate_first=begun,
+            validate_first=base is not None,
         )
         if math.isnan(trained.best_validation_loss):
             return None, FitReport(time.monotonic() - started, stopped=True)
         from_main(accelerator, lambda: load_adapter(job.folder, network))
         weights_from_main(accelerator, network)
-        fitted = cls(network, job.config, accelerator=accelerator)
+        fitted = cls(network, job.config, base=base, accelerator=accelerator)
         from_main(accelerator, lambda: fitted.write_extras(job.folder))
         report = _report(trained, seconds=time.monotonic() - started)
-        if begun and cls.has_language_model(job.config):
+        if base is not None:
+            report = replace(report, facts=report.facts | base.facts, notes=(*report.notes, *base.notes))
+        if base is not None and cls.has_language_model(job.config):
             report.facts["adds_nothing"] = trained.best_step == 0
         return fitted, report
 
@@ -187,7 +234,7 @@ class NetworkForecaster(OneRow):
         device = device_of(config.device)
         network = cls.build(BuildJob(config, config.task.context, config.task.horizon, device, first=False))
         load_adapter(folder, network.to(device))
-        return cls(network, config)
+        return cls(network, config, base=cls.load_base(folder, config))
 
     @classmethod
     def _first_network(cls, job: BuildJob) -> nn.Module:
@@ -204,8 +251,12 @@ class NetworkForecaster(OneRow):
         """The windows' source, kept for the next call: forecasts are asked for in many small parts of one table."""
         if self._cut is None or self._cut[0] is not prepared:
             device = next(self.network.parameters()).device
-            self._cut = prepared, prepared.source(device)
+            self._cut = prepared, _source(prepared, self.base, device)
         return self._cut[1]
+
+
+def _source(prepared: PreparedData, base: Base | None, device: torch.device) -> WindowSource:
+    return prepared.source(device, base=base.on(prepared) if base else None)
 
 
 def pinned_windows(prepared: PreparedData, folder: Path) -> PinnedWindows:

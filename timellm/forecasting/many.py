@@ -30,6 +30,7 @@ import pyarrow.parquet as pq
 
 from timellm.data.exported import safe_cell
 from timellm.data.longtable import Chunk, Reading, chunks, grid, long_files
+from timellm.data.prepared import PreparedData
 from timellm.data.windows import Scaler, WindowIndex
 from timellm.errors import DataError
 from timellm.forecasters.registry import kind_of
@@ -187,7 +188,7 @@ class Worker:
 
 def forecast_chunk(run: FittedRun, chunk: Chunk) -> pa.Table:
     """The forecast of a chunk: unique_id, ds, yhat in original units, H rows a series."""
-    context, horizon = len(chunk.contexts[0]), run.config.task.horizon
+    horizon = run.config.task.horizon
     mean_S, scale_S = np.array(chunk.means), np.array(chunk.scales)
     number = {name: i for i, name in enumerate(run.table.channels)}
     for place, name in enumerate(chunk.ids):
@@ -196,10 +197,16 @@ def forecast_chunk(run: FittedRun, chunk: Chunk) -> pa.Table:
                 run.prepared.scaler.mean[number[name]],
                 run.prepared.scaler.scale[number[name]],
             )
-    contexts_TS = np.ascontiguousarray(np.stack(chunk.contexts).T)
-    prepared = replace(run.prepared, values=contexts_TS, scaler=Scaler(mean_S, scale_S))
-    every = WindowIndex(np.arange(len(chunk.ids)), np.full(len(chunk.ids), context, np.int64), 0)
-    forecast_SH = run.forecaster.predict(prepared, every)
+    contexts_ST, end_S = np.stack(chunk.contexts), np.array(chunk.ends)
+    forecast_SH = np.empty((len(chunk.ids), horizon))
+    # A table ends at one moment. It matters to a forecaster that reads the calendar; most series end together.
+    ends = np.unique(end_S) if run.forecaster.reads_time else end_S[:1]
+    for end in ends:
+        mine = np.flatnonzero(end_S == end) if run.forecaster.reads_time else np.arange(len(end_S))
+        scaler = Scaler(mean_S[mine], scale_S[mine])
+        prepared = _table_of(run, contexts_ST[mine], [chunk.ids[place] for place in mine], end=end, scaler=scaler)
+        every = WindowIndex(np.arange(len(mine)), np.full(len(mine), contexts_ST.shape[1], np.int64), 0)
+        forecast_SH[mine] = run.forecaster.predict(prepared, every)
     steps = [grid(end, run.table.frequency, -horizon) for end in chunk.ends]
     return pa.table(
         {
@@ -208,6 +215,16 @@ def forecast_chunk(run: FittedRun, chunk: Chunk) -> pa.Table:
             "yhat": pa.array(forecast_SH.ravel(), pa.float64()),
         }
     )
+
+
+def _table_of(
+    run: FittedRun, contexts_ST: np.ndarray, names: list[str], *, end: np.datetime64, scaler: Scaler
+) -> PreparedData:
+    """Contexts that end at one moment as a table, whose channels are the series."""
+    values_TS = np.ascontiguousarray(contexts_ST.T)
+    index = pd.DatetimeIndex(grid(end, run.table.frequency, len(values_TS)), name="ds")
+    table = replace(run.table, values=pd.DataFrame(values_TS, index=index, columns=names))
+    return replace(run.prepared, table=table, values=values_TS, scaler=scaler)
 
 
 def _claim_folder(out: str, about: dict) -> None:

@@ -16,8 +16,10 @@ from timellm.config import RunConfig, TimeLLMConfig
 from timellm.forecasters.time_llm.shape import BackboneShape, backbone_shape
 from timellm.sizing.arithmetic import Seconds, seconds_by_arithmetic, training_seconds
 from timellm.sizing.machine import MachineFacts
-from timellm.sizing.memory import MemoryNeed, TableSize, memory_need, test_windows
+from timellm.sizing.memory import MemoryNeed, memory_need
+from timellm.sizing.ridge import ridges_of
 from timellm.sizing.small_kinds import small_need
+from timellm.sizing.table import TableSize, test_windows
 from timellm.training.evaluation_batch import evaluated_windows
 
 _MOST = 5
@@ -60,6 +62,7 @@ class Estimate:
     step_s: float
     """0 for a kind that does not train step by step."""
     loading_s: float
+    """With the ridges that a run of Time-LLM solves before it trains."""
     training_s: float
     """With its validations; of a kind that does not train step by step, its fit."""
     evaluation_s: float
@@ -102,7 +105,7 @@ def estimate(
         memory=memory,
         memory_mib=memory.process + beyond * _middle([ratio[3] for ratio in ratios]),
         step_s=seconds.step,
-        loading_s=seconds.loading,
+        loading_s=seconds.loading + _ridge_seconds(config, around),
         training_s=training_seconds(config, seconds, validation_windows=windows),
         evaluation_s=evaluated_windows(windows) * seconds.window,
         forecast_s=evaluated_windows(len(config.data.channels) or around.table.channels) * seconds.window,
@@ -164,11 +167,17 @@ def _ratios(one: Observation, around: Surroundings) -> tuple[float, float, float
     memory, counted = _counted(one.config, around, backbone_shape(one.config.model.backbone), scored=one.kind == "run")
     beyond = None if one.memory_mib is None else one.memory_mib - memory.process
     return (
-        _ratio(one.loading_s, counted.loading),
+        _ratio(one.loading_s, counted.loading + (_ridge_seconds(one.config, around) if one.kind == "run" else 0.0)),
         _ratio(one.step_s, counted.step),
         _ratio(one.window_s, counted.window),
         _ratio(beyond, memory.total - memory.process),
     )
+
+
+def _ridge_seconds(config: RunConfig, around: Surroundings) -> float:
+    """Seconds of the ridges, which a run solves before it trains; unknown where only a graphics card was measured."""
+    facts = around.facts
+    return 0.0 if facts.gpu is not None else sum(need.seconds(facts) for need in ridges_of(config, around.table))
 
 
 def _ratio(measured: float | None, counted: float) -> float:

@@ -13,9 +13,12 @@ from dataclasses import dataclass
 
 from timellm.config import ModelConfig, RunConfig
 from timellm.config.notes import parse_notes
+from timellm.forecasters.ridge.limits import MOST_LAGS
 from timellm.forecasters.time_llm.shape import BackboneShape
 from timellm.forecasters.time_llm.wording import LAGS, digits, shared_words, statistic_words
 from timellm.sizing.activations import PassCount
+from timellm.sizing.ridge import RidgeNeed, ridges_of
+from timellm.sizing.table import TableSize, scoring_bytes, table_bytes, training_windows
 from timellm.training.evaluation_batch import EVALUATION_BATCH
 
 _MIB = 2**20
@@ -24,19 +27,8 @@ _TOKENIZER = {"llama": 1000, "gpt2": 1000, "bert": 500}
 _BETWEEN_BLOCKS = 1.45
 """The C library keeps freed blocks of up to 32 MiB, and new ones do not always fit between them: 1.37 and 1.6 times
 what their blocks took in two runs (docs/measurements.md)."""
-_SCORED_PART, _SCORED_WINDOW = 32 * 2**20, 1_100
-"""Bytes that scoring holds at its peak, for a part of the windows, and for every window: the errors of each model in
-each window, while they are compared (docs/measurements.md)."""
 _USUAL_HOLIDAY = "New Year's Day (observed)"
 _BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
-
-
-@dataclass(frozen=True)
-class TableSize:
-    """What of a table decides memory and time."""
-
-    rows: int
-    channels: int
 
 
 @dataclass(frozen=True)
@@ -91,7 +83,9 @@ def memory_need(
         "layers": (model.layers_run or 1) * _layer_bytes(model, shape, number_bytes) / _MIB,
     }
     adapters = 4 * (trained + (shape.vocabulary * shape.width if model.prototype_source == "map" else 0)) / _MIB
-    adapters += 4 * (_linear_weights(model) if model.linear_path == "fixed" else 0) / _MIB
+    # The linear path is solved, held and asked by the processor.
+    ridge = 0.0 if process_mib is None else max(need.bytes for need in ridges_of(config, table)) / _MIB
+    adapters += 0.0 if process_mib is None else _path_bytes(config, table) / _MIB
     # The map that direct prototypes start from, and the float32 embeddings it multiplies; both are let go at once.
     direct = model.prototype_source == "direct" and model.reprogramming == "prototypes"
     start = 4 * shape.vocabulary * (shape.width + model.prototypes) / _MIB if direct else 0
@@ -102,6 +96,7 @@ def memory_need(
     read = 0.0 if process_mib is None else table_bytes(table) / _MIB
     moments = [
         {"table": read, "optimizer": 0.0, "prompt": 0.0, "activations": start},
+        {"table": read, "optimizer": 0.0, "prompt": 0.0, "activations": ridge},
         {
             "table": read,
             "optimizer": optimizer,
@@ -136,7 +131,7 @@ def trained_weights(model: ModelConfig, shape: BackboneShape) -> int:
     if model.reprogramming == "linear":
         prototypes, attention, sharpness = 0, (model.d_model + 1) * shape.width, 0
     head = (min(model.d_ff, shape.width) * model.patches + 1) * model.horizon
-    linear = _linear_weights(model) if model.linear_path == "trained" else 0
+    linear = (min(model.context, MOST_LAGS) + 1) * model.horizon if model.linear_path == "trained" else 0
     own = prototypes + attention + sharpness + head + linear + 3 * model.patch_length * model.d_model
     return own + _body_weights(model, shape.width)
 
@@ -147,8 +142,12 @@ def _body_weights(model: ModelConfig, width: int) -> int:
     return {"attention": attention, "transformer_block": attention + width * (8 * width + 7)}.get(model.body, 0)
 
 
-def _linear_weights(model: ModelConfig) -> int:
-    return (min(model.context, 2048) + 1) * model.horizon
+def _path_bytes(config: RunConfig, table: TableSize) -> float:
+    """The maps of the linear path, which a processor holds."""
+    model = config.model
+    if model.linear_path == "none":
+        return 0.0
+    return RidgeNeed(config, table, features=model.linear_features, maps=model.linear_maps).map_bytes
 
 
 def prompt_tokens(config: RunConfig, shape: BackboneShape) -> tuple[int, int]:
@@ -191,35 +190,3 @@ def _layer_bytes(model: ModelConfig, shape: BackboneShape, plain_bytes: int) -> 
     if model.quantization == "4bit":  # a scale for 64 weights in 8 bits, and a float32 for 256 of those
         return shape.layer_weights * (1 / 2 + 1 / 64 + 4 / (64 * 256))
     return shape.layer_weights * plain_bytes
-
-
-def table_bytes(table: TableSize) -> float:
-    """The table as read, scaled, and cut on the device."""
-    return 8 * table.rows * table.channels * 4
-
-
-def scoring_bytes(config: RunConfig, table: TableSize) -> float:
-    """What the scoring of all test windows holds at its peak, beside the table."""
-    return _SCORED_PART + _SCORED_WINDOW * test_windows(config, table)
-
-
-def training_windows(config: RunConfig, table: TableSize) -> int:
-    """Windows of the training part; 0 when it is too short for one, or nothing is known of the table."""
-    return _windows(config, table, part=0, before=config.task.context)
-
-
-def validation_windows(config: RunConfig, table: TableSize) -> int:
-    """Windows of the validation part; 0 when it is too short for one, or nothing is known of the table."""
-    return _windows(config, table, part=1, before=0)
-
-
-def test_windows(config: RunConfig, table: TableSize) -> int:
-    """Windows of the test part; 0 when it is too short for one, or nothing is known of the table."""
-    return _windows(config, table, part=2, before=0)
-
-
-def _windows(config: RunConfig, table: TableSize, *, part: int, before: int) -> int:
-    if not table.rows:
-        return 0
-    channels = len(config.data.channels) or table.channels
-    return channels * max(0, config.task.split_rows(table.rows)[part] - before - config.task.horizon + 1)

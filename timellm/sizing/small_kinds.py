@@ -12,15 +12,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from timellm.config import AutoformerConfig, DLinearConfig, PatchTSTConfig, RidgeConfig, RunConfig
+from timellm.config import AutoformerConfig, DLinearConfig, PatchTSTConfig, RunConfig
 from timellm.config.forecasters import BudgetConfig
 from timellm.errors import ConfigError
 from timellm.forecasters.registry import kind_of
-from timellm.forecasters.ridge_limits import BATCH_VALUES, MOST_CALENDAR, MOST_LAGS
 from timellm.sizing.arithmetic import Seconds, training_seconds
 from timellm.sizing.machine import MachineFacts
-from timellm.sizing.memory import (
-    MemoryNeed,
+from timellm.sizing.memory import MemoryNeed
+from timellm.sizing.ridge import ridges_of
+from timellm.sizing.table import (
     TableSize,
     scoring_bytes,
     table_bytes,
@@ -38,12 +38,8 @@ _STATISTICS_MIB, _OPTIMISER_MIB = 40.0, 60.0
 _LOADING_S, _TRANSFORMERS_S, _OPTIMISER_S = 4.0, 4.0, 2.0
 _SCORING_S, _SCORED_WINDOW_S = 2.0, 2e-4
 _RULES_S = 0.3
-_REACHED_64 = 0.4
-"""Share of the float32 rate of a large product that the ridge's float64 products reach."""
 _REACHED = 0.43
 """Share of the rates of a large product and of the main memory that small layers reach together."""
-_RIDGE_COPIES = 3
-"""Arrays as large as a batch's windows that the ridge holds at once."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +82,8 @@ def small_need(config: RunConfig, table: TableSize, facts: MachineFacts, *, wind
     network = _NETWORKS[config.kind](config) if config.kind in _NETWORKS else None
     step_s, window_s = (0.0, 0.0) if network is None else _network_seconds(network, config, facts)
     windows = test_windows(config, table) if windows is None else windows
-    loading_s, training_s = _LOADING_S, _RULES_S + _ridge_s(config, table, facts)
+    loading_s = _LOADING_S
+    training_s = _RULES_S + sum(need.seconds(facts) for need in ridges_of(config, table))
     if network is not None:
         loading_s += _OPTIMISER_S + (_TRANSFORMERS_S if _loads_transformers(config) else 0.0)
         seconds = Seconds(loading=loading_s, step=step_s, window=window_s)
@@ -117,7 +114,7 @@ def _memory(network: _Network | None, config: RunConfig, table: TableSize, facts
     process += (0.0 if _loads_transformers(config) else -_TRANSFORMERS_MIB) + (
         0.0 if network is None else _OPTIMISER_MIB
     )
-    moments = [_ridge_bytes(config, table), scoring_bytes(config, table)]
+    moments = [*(need.bytes for need in ridges_of(config, table)), scoring_bytes(config, table)]
     if network is not None:
         training = config.trained
         batch = min(training.batch_size, training_windows(config, table) or training.batch_size)
@@ -137,26 +134,6 @@ def _memory(network: _Network | None, config: RunConfig, table: TableSize, facts
 
 def _loads_transformers(config: RunConfig) -> bool:
     return isinstance(config.forecaster, PatchTSTConfig)
-
-
-def _ridge_bytes(config: RunConfig, table: TableSize) -> float:
-    features = _ridge_features(config)
-    values = min(BATCH_VALUES, training_windows(config, table) * (features - 1 + config.task.horizon))
-    return 8 * (_RIDGE_COPIES * values + 4 * features**2)
-
-
-def _ridge_features(config: RunConfig) -> int:
-    told = isinstance(config.forecaster, RidgeConfig) and config.forecaster.calendar
-    return min(config.task.context, MOST_LAGS) + 1 + (MOST_CALENDAR if told else 0)
-
-
-def _ridge_s(config: RunConfig, table: TableSize, facts: MachineFacts) -> float:
-    features, horizon = _ridge_features(config), config.task.horizon
-    windows = training_windows(config, table) + validation_windows(config, table)
-    # Sums over windows, then one decomposition and the products with it.
-    operations = 2 * windows * features * (features + horizon) + 14 * features**3
-    moved = 6 * 8 * windows * (features + horizon)
-    return operations / (_REACHED_64 * 1e9 * facts.gflops["float32"]) + moved / (facts.gib_per_s * 2**30)
 
 
 def _network_seconds(network: _Network, config: RunConfig, facts: MachineFacts) -> tuple[float, float]:

@@ -53,9 +53,9 @@ def forecast_windows(
     for begin in range(0, count, EVALUATION_BATCH):
         end = min(begin + EVALUATION_BATCH, count)
         chosen = mine[np.arange(begin, begin + EVALUATION_BATCH).clip(max=count - 1)]
-        origin = index.origin[chosen]
-        contexts_BT = source.contexts(index.channel[chosen], origin=origin)
-        forecast_BH = network(contexts_BT, *source.told(origin))
+        channel, origin = index.channel[chosen], index.origin[chosen]
+        contexts_BT = source.contexts(channel, origin=origin)
+        forecast_BH = network(contexts_BT, **source.beside(channel, origin=origin))
         forecast_WH[begin:end] = forecast_BH.float().cpu().numpy()[: end - begin]
         on_batch(min(end * processes, len(index)))
     if processes == 1:

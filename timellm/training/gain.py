@@ -13,8 +13,15 @@ from __future__ import annotations
 import numpy as np
 
 
-def is_surely_lower(loss_W: np.ndarray, start_W: np.ndarray, *, origin_W: np.ndarray, horizon: int) -> bool:
-    """Whether the mean of `loss_W` is below that of `start_W` by more than a standard error of the difference.
+def blocks(origin_W: np.ndarray, horizon: int) -> int:
+    """Blocks of windows that share no actual value with another block."""
+    return len(np.unique((origin_W - origin_W.min()) // horizon)) if len(origin_W) else 0
+
+
+def is_surely_lower(
+    loss_W: np.ndarray, start_W: np.ndarray, *, origin_W: np.ndarray, horizon: int, errors: float = 1.0
+) -> bool:
+    """Whether the mean of `loss_W` is below that of `start_W` by more than some standard errors of the difference.
 
     Windows that begin within one horizon of each other share actual values and count as one block. With fewer than two
     blocks the standard error is not known, and a lower mean is enough.
@@ -28,4 +35,4 @@ def is_surely_lower(loss_W: np.ndarray, start_W: np.ndarray, *, origin_W: np.nda
     # By blocks of unequal sizes: the variance of a ratio (Cochran 1977, section 2.11).
     left_K = np.bincount(block_W, weights=difference_W - mean) / windows_K.mean()
     error = np.sqrt(np.square(left_K).sum() / (len(left_K) * (len(left_K) - 1)))
-    return bool(mean < -error)
+    return bool(mean < -errors * error)

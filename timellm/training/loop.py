@@ -239,9 +239,9 @@ def _accumulate(
     for number, part in enumerate(parts, start=1):
         share = len(part) / len(chosen)
         drawn = part if len(part) else chosen[:1]  # counts nothing, by its share
-        origin = windows.training.origin[drawn]
-        context_BT, target_BH = windows.source.gather(windows.training.channel[drawn], origin=origin)
-        forecast_BH = network(context_BT, *windows.source.told(origin))
+        channel, origin = windows.training.channel[drawn], windows.training.origin[drawn]
+        context_BT, target_BH = windows.source.gather(channel, origin=origin)
+        forecast_BH = network(context_BT, **windows.source.beside(channel, origin=origin))
         loss = _LOSSES[config.loss](forecast_BH, target_BH) * share
         accelerator.sync_gradients = number == count
         accelerator.backward(loss * averaged)

@@ -15,8 +15,8 @@ from timellm.errors import TimeLLMError
 from timellm.jobs.store.promise import Promise
 from timellm.sizing.estimate import Estimate, Surroundings, estimate
 from timellm.sizing.machine import Budget, budget
-from timellm.sizing.memory import TableSize
 from timellm.sizing.offers import Offer, fits, largest_that_fits
+from timellm.sizing.table import TableSize
 from timellm.sizing.trial import Trial
 from timellm.ui import keys, measuring, setup
 from timellm.ui.loaders import backbone_ready

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from timellm.evaluation.scores import Scores
     from timellm.evaluation.significance import Comparison
     from timellm.explain.attention import AttentionMap
-    from timellm.forecasters.ridge import Ridge
+    from timellm.forecasters.ridge.forecaster import Ridge
     from timellm.forecasting.channel import RunForecasts
     from timellm.forecasting.validation import PinnedForecasts
 
@@ -186,7 +186,7 @@ class Results:
         return self._read("future")
 
     def adds_nothing(self) -> bool:
-        """Whether no step of training made the run's model better than the ridge from which it began."""
+        """Whether no step of training made the run's model better than the linear path from which it began."""
         return self._read("adds_nothing")
 
     @property

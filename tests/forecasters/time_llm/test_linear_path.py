@@ -10,7 +10,9 @@ from safetensors.torch import load_file
 import timellm
 from timellm.evaluation.judge import judge
 from timellm.explain.parts import linear_path, shares
-from timellm.forecasters.ridge import MOST_LAGS, Ridge
+from timellm.forecasters.ridge.forecaster import Ridge
+from timellm.forecasters.ridge.limits import MOST_LAGS
+from timellm.forecasters.time_llm.kept import LINEAR_PATH, path_config
 from timellm.forecasters.time_llm.linear_path import LinearPath
 from timellm.forecasting.artifacts import RunFolder
 from timellm.training.checkpoint import ADAPTER
@@ -40,16 +42,18 @@ def helpful(config, tmp_path_factory) -> RunFolder:
 
 
 @pytest.mark.parametrize("context", [30, MOST_LAGS + 5])
-def test_path_forecasts_what_the_ridge_forecasts(context):
+def test_what_is_learned_on_reads_what_every_ridge_reads(context):
     generator = np.random.default_rng(0)
-    path = LinearPath(context=context, horizon=4, trained=False)
+    path = LinearPath(context=context, horizon=4)
+    assert not path.weight_FH.any()
     weights_FH = generator.normal(size=(min(context, MOST_LAGS) + 1, 4)) / 10
-    path.start_at(weights_FH)
+    path.weight_FH.data.copy_(torch.from_numpy(weights_FH))
     context_BT = generator.normal(size=(5, context)).cumsum(axis=1) + 1000.0
     read_BL = context_BT[:, -MOST_LAGS:]
-    mean_B1 = read_BL.mean(axis=1, keepdims=True)
-    expected_BH = np.hstack([read_BL - mean_B1, read_BL.std(axis=1, keepdims=True)]) @ weights_FH + mean_B1
-    np.testing.assert_allclose(path(torch.tensor(context_BT, dtype=torch.float32)).double(), expected_BH, rtol=1e-5)
+    centred_BL = read_BL - read_BL.mean(axis=1, keepdims=True)
+    expected_BH = np.hstack([centred_BL, read_BL.std(axis=1, keepdims=True)]) @ weights_FH
+    found_BH = path(torch.tensor(context_BT, dtype=torch.float32)).double().detach()
+    np.testing.assert_allclose(found_BH, expected_BH, rtol=1e-3, atol=1e-3)
 
 
 def test_a_run_without_a_helpful_step_is_its_ridge(unhelpful):
@@ -58,7 +62,7 @@ def test_a_run_without_a_helpful_step_is_its_ridge(unhelpful):
     assert summary["variance_shares"]["language_model"] == pytest.approx(0.0, abs=1e-4)
     prepared = unhelpful.prepared()
     index, forecast_WH = unhelpful.test_windows(prepared)
-    ridge = Ridge.load(unhelpful.path, unhelpful.config().updated(kind="ridge"))
+    ridge = Ridge.load(unhelpful.path, path_config(unhelpful.config()), file=LINEAR_PATH)
     np.testing.assert_allclose(forecast_WH, ridge.predict(prepared, index), rtol=1e-4)
 
 
@@ -86,7 +90,8 @@ def test_a_path_is_saved_and_learns_only_if_it_should(config, tmp_path, kind):
     network = timellm.Forecaster.load(folder.path).forecaster.network
     names = {name for name, _ in network.named_parameters()}
     assert ("linear_path.weight_FH" in names) == (kind == "trained")
-    assert "linear_path.weight_FH" in load_file(folder.path / ADAPTER)
+    assert ("linear_path.weight_FH" in load_file(folder.path / ADAPTER)) == (kind == "trained")
+    assert (folder.path / LINEAR_PATH).is_file()
     forecast = timellm.Forecaster.load(folder.path).forecast()["yhat"]
     np.testing.assert_allclose(forecast, folder.future()["yhat"], rtol=1e-5)
 

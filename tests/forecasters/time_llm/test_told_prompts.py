@@ -113,7 +113,12 @@ def test_forecast_does_not_depend_on_the_batch(prepared, tmp_path, dtype):
     for chosen in (rng.permutation(len(index))[:70], np.array([3]), np.arange(len(index) - 5, len(index))):
         some = WindowIndex(index.channel[chosen], index.origin[chosen], 0)
         np.testing.assert_array_equal(found.predict(prepared, some), together[chosen])
-    lengths = {len(ids) for ids in found.network.reader.backbone.token_ids(prepared.source().told(index.origin)[0])}
+    lengths = {
+        len(ids)
+        for ids in found.network.reader.backbone.token_ids(
+            prepared.source().beside(index.channel, origin=index.origin)["told"]
+        )
+    }
     assert len(lengths) > 5, "words of one length would not test the padding"
 
 
@@ -122,7 +127,9 @@ def test_every_prompt_begins_with_the_tokens_that_are_computed_once(prepared, tm
     template = PromptTemplate(prepared.config.data.description, prepared.config.model)
     source = prepared.source()
     contexts = source.contexts(index.channel, origin=index.origin)
-    ids = reader.backbone.token_ids(template.texts(instance_norm(contexts)[0], *source.told(index.origin)))
+    ids = reader.backbone.token_ids(
+        template.texts(instance_norm(contexts)[0], source.beside(index.channel, origin=index.origin)["told"])
+    )
     assert len(reader.shared_ids) > 20 and all(one[: len(reader.shared_ids)] == reader.shared_ids for one in ids)
     assert max(map(len, ids)) <= reader.longest
 

@@ -75,11 +75,19 @@ def test_twins_of_a_run_with_a_time_budget_make_its_steps():
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
-    [({}, False), ({"prompt_calendar": True}, True), ({"prompt_calendar": True, "prompt_style": "none"}, False)],
+    ("settings", "features"),
+    [
+        ({}, "auto"),
+        ({"linear_features": "level", "linear_maps": "by_channel"}, "level"),
+        ({"linear_features": "plain"}, "plain"),
+        ({"linear_features": "plain", "prompt_calendar": True}, "calendar"),
+        ({"linear_features": "plain", "prompt_calendar": True, "prompt_style": "none"}, "plain"),
+    ],
 )
-def test_ridge_is_told_the_calendar_if_the_prompt_is(settings, told):
-    assert twin_configs(RunConfig.create("a.csv", **settings))["linear-path"].forecaster.calendar == told
+def test_linear_twin_is_the_run_s_linear_path_and_is_told_the_calendar_if_the_prompt_is(settings, features):
+    config = RunConfig.create("a.csv", **settings)
+    ridge = twin_configs(config)["linear-path"].forecaster
+    assert (ridge.linear_features, ridge.linear_maps) == (features, config.model.linear_maps)
 
 
 @pytest.mark.parametrize(

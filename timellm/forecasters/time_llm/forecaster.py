@@ -6,6 +6,7 @@ backbone.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -17,10 +18,9 @@ from timellm.data.prepared import PreparedData
 from timellm.files.sealed import write_sealed_json
 from timellm.files.tensorfile import write_tensors
 from timellm.forecasters.protocol import FitJob
-from timellm.forecasters.ridge import FILE as RIDGE
-from timellm.forecasters.ridge import Ridge
+from timellm.forecasters.ridge.forecaster import Ridge
 from timellm.forecasters.time_llm.backbone import load_backbone
-from timellm.forecasters.time_llm.kept import PROTOTYPES, WORDS
+from timellm.forecasters.time_llm.kept import LINEAR_PATH, PROTOTYPES, WORDS, path_config
 from timellm.forecasters.time_llm.network import TimeLLM
 from timellm.forecasters.time_llm.vocabulary import nearest_words
 from timellm.forecasters.trained import BuildJob, BuildStoppedError, NetworkForecaster
@@ -64,20 +64,32 @@ class TimeLLMForecaster(NetworkForecaster):
         return config.model.body == "language_model"
 
     @classmethod
-    def begin(cls, network: nn.Module, prepared: PreparedData, job: FitJob) -> bool:
-        """Start the linear path at the ridge of this table: the one that the run has beside it, or one solved now."""
+    def find_base(cls, network: nn.Module, prepared: PreparedData, job: FitJob) -> Ridge | None:
+        """The linear path: a ridge of this table, solved now unless the run had solved it before it was cut off."""
         assert isinstance(network, TimeLLM)
-        if network.linear_path is None:
-            return False
-        settings = job.config.updated(kind="ridge")
-        if (job.folder / RIDGE).is_file():
-            ridge = Ridge.load(job.folder, settings)
-        else:
-            solved, _ = Ridge.fit(prepared, FitJob(settings, job.folder))
-            assert solved is not None  # nobody can stop it
-            ridge = solved
-        network.start_at_ridge(ridge.weights_FH)
-        return True
+        if job.config.model.linear_path == "none":
+            return None
+        # Not at construction: whoever measures a network's memory or gradients wants a head that passes some on.
+        network.head.start_at_zero()
+        if (job.folder / LINEAR_PATH).is_file():
+            return cls.load_base(job.folder, job.config)
+        solving = replace(job, config=path_config(job.config))
+        ridge, _ = Ridge.fit(prepared, solving, file=LINEAR_PATH)
+        if ridge is None:
+            raise BuildStoppedError
+        return ridge
+
+    @classmethod
+    def load_base(cls, folder: Path, config: RunConfig) -> Ridge | None:
+        """The linear path, without what training added to it."""
+        if config.model.linear_path == "none":
+            return None
+        return Ridge.load(folder, path_config(config), file=LINEAR_PATH)
+
+    @property
+    def reads_time(self) -> bool:
+        """Whether prompts say when a forecast begins, or the linear path is told."""
+        return self.config.model.tells_time or (self.base is not None and self.base.reads_time)
 
     @classmethod
     def remedy_of_divergence(cls, config: RunConfig) -> str:

@@ -1,6 +1,17 @@
-"""Names of the files that a run of Time-LLM keeps beside its weights.
+"""What a run of Time-LLM keeps beside its weights: the names of the files, and the settings of its linear path.
 
-They stand in a module that imports nothing: who reads them needs no language model, nor the libraries of one.
+Who reads them needs no language model, nor the libraries of one.
 """
 
+from __future__ import annotations
+
+from timellm.config import RunConfig
+
 PROTOTYPES, WORDS = "prototypes.safetensors", "words.json"
+LINEAR_PATH = "linear_path.safetensors"
+
+
+def path_config(config: RunConfig) -> RunConfig:
+    """The linear path of a run as a run of its own."""
+    model = config.model
+    return config.updated(kind="ridge", linear_features=model.linear_features, linear_maps=model.linear_maps)

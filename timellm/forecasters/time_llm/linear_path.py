@@ -1,46 +1,32 @@
-"""The linear path: a ridge beside the language model, which then only has to add what a linear map cannot say.
+"""The linear path, where it trains: a linear map that learns on beside the language model.
 
-A forecast is the path's plus what the language model adds. Training begins with the ridge solved in closed form
-(timellm.forecasters.ridge) and a head at zero, so at the ridge's error. This is a departure from the paper.
+The path itself is a ridge that was solved before training (timellm.forecasters.ridge); its forecasts are given to the
+network, which then only has to add what a linear map cannot say. With a head at zero, training begins at the ridge's
+error. This is a departure from the paper.
 
 Shapes: B batch, T context, L lags read (T at most), H horizon, F features (L + 1).
 """
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from timellm.forecasters.ridge import MOST_LAGS
+from timellm.forecasters.ridge.limits import MOST_LAGS
 
 
 class LinearPath(nn.Module):
-    """One linear map from the end of a context, without its mean, and the context's deviation to the horizon."""
+    """What is learned on top of the ridge: one map for all channels, of the features that every ridge has."""
 
-    weight_FH: Tensor
-
-    def __init__(self, *, context: int, horizon: int, trained: bool):
-        """`trained` maps learn with the rest; others are kept as they start, and are saved all the same."""
+    def __init__(self, *, context: int, horizon: int):
         super().__init__()
         self.lags = min(context, MOST_LAGS)
-        start_FH = torch.zeros(self.lags + 1, horizon)
-        if trained:
-            self.weight_FH = nn.Parameter(start_FH)
-        else:
-            self.register_buffer("weight_FH", start_FH)
-
-    @torch.no_grad()
-    def start_at(self, weights_FH: np.ndarray) -> None:
-        """Become the map of a fitted ridge."""
-        self.weight_FH.copy_(torch.from_numpy(weights_FH))
+        self.weight_FH = nn.Parameter(torch.zeros(self.lags + 1, horizon))
 
     def forward(self, context_BT: Tensor) -> Tensor:
-        """[B, T] -> [B, H], in the units of the context."""
+        """[B, T] -> what is added to the ridge's forecast, [B, H], in the units of the context."""
         # The mean in float64, as in instance_norm: a float32 sum depends on the size of its batch.
         read_BL = context_BT[:, -self.lags :].double()
-        mean_B1 = read_BL.mean(dim=1, keepdim=True)
-        centred_BL = read_BL - mean_B1
+        centred_BL = read_BL - read_BL.mean(dim=1, keepdim=True)
         deviation_B1 = centred_BL.square().mean(dim=1, keepdim=True).sqrt()
-        features_BF = torch.cat([centred_BL, deviation_B1], dim=1).to(context_BT.dtype)
-        return features_BF @ self.weight_FH + mean_B1.to(context_BT.dtype)
+        return torch.cat([centred_BL, deviation_B1], dim=1).to(context_BT.dtype) @ self.weight_FH

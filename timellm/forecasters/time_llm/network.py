@@ -17,7 +17,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import DynamicCache
@@ -78,23 +77,28 @@ class TimeLLM(nn.Module):
             patches=config.patches, channels=self.kept, horizon=config.horizon, dropout=config.dropout
         )
         self.linear_path: LinearPath | None = None
-        if config.linear_path != "none":
-            self.linear_path = LinearPath(
-                context=config.context, horizon=config.horizon, trained=config.linear_path == "trained"
-            )
+        if config.linear_path == "trained":
+            self.linear_path = LinearPath(context=config.context, horizon=config.horizon)
         examples = self.template.examples(_told_examples(config, backbone)) if config.has_prompt else []
         self.reader = reader_of(config, backbone, examples=examples)
         backbone.check_length(self.reader.longest, patches=config.patches)  # before anything trains, not at some batch
         self.to(backbone.device)
 
-    def forward(self, context_BT: Tensor, told: Sequence[str] | None = None) -> Tensor:
-        """[B, T] -> [B, H]; `told` says in words where each window lies in time, if the settings ask for it.
+    def forward(
+        self, context_BT: Tensor, told: Sequence[str] | None = None, *, base_BH: Tensor | None = None
+    ) -> Tensor:
+        """[B, T] -> [B, H].
+
+        `told` says in words where each window lies in time, if the settings ask for it. `base_BH` is the forecast of
+        the ridge, to which this network adds; without one it adds to the mean of the context, as in the paper.
 
         Raises:
             BackboneError: prompt and patches together exceed the backbone's positions.
         """
-        if self.linear_path is not None and not self.training and self.head.is_zero():
-            return self.linear_path(context_BT)  # no step was kept: nothing would be added, at the cost of a pass
+        if base_BH is not None and self.linear_path is not None:
+            base_BH = base_BH + self.linear_path(context_BT)
+        if base_BH is not None and not self.training and self.head.is_zero():
+            return base_BH  # no step was kept: nothing would be added, at the cost of a pass
         normed_BT, mean_B1, deviation_B1 = instance_norm(context_BT, as_published=self.config.statistic_digits == 0)
         prompts: list[list[int]] = [[]] * len(normed_BT)
         if self.config.has_prompt:
@@ -104,16 +108,7 @@ class TimeLLM(nn.Module):
         reprogrammed_BPD = self.reprogramming(patches_BPM, **given)
         hidden_BPD = self.reader(prompts, patches_BPD=reprogrammed_BPD, settled=not self.training)
         added_BH = self.head(hidden_BPD[..., : self.kept]) * deviation_B1
-        return added_BH + (mean_B1 if self.linear_path is None else self.linear_path(context_BT))
-
-    def start_at_ridge(self, weights_FH: np.ndarray) -> None:
-        """Let the linear path be this map and the head forecast nothing, so that training begins at the ridge's error.
-
-        Not at construction: whoever measures a network's memory or gradients wants a head that passes some on.
-        """
-        assert self.linear_path is not None
-        self.linear_path.start_at(weights_FH)
-        self.head.start_at_zero()
+        return added_BH + (mean_B1 if base_BH is None else base_BH)
 
     def checkpoint_gradients(self) -> None:
         """Keep only each backbone layer's input from now on, and run the layer again for its gradient.

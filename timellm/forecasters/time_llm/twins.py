@@ -12,6 +12,7 @@ from typing import Any
 
 from timellm.config import RunConfig, TimeLLMConfig
 from timellm.errors import ConfigError
+from timellm.forecasters.time_llm.kept import path_config
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,13 @@ class Twin:
         changed = dict(self.settings)
         if changed.get("body") == "random_weights":
             changed["quantization"] = "none"  # random weights are not stored in fewer bits
-        if changed.get("kind") == "ridge":
+        if changed.get("kind") != "ridge":
+            return config.updated(**changed)
+        path = path_config(config)
+        if config.model.has_prompt and config.model.prompt_calendar and config.model.linear_features == "plain":
             # The language model must not be the better one because it alone was told the weekday.
-            changed["calendar"] = config.model.has_prompt and config.model.prompt_calendar
-        return config.updated(**changed)
+            path = path.updated(linear_features="calendar")
+        return path
 
 
 TWINS = (
@@ -77,7 +81,7 @@ TWINS = (
     Twin(
         "linear-path",
         "Linear path alone",
-        "A ridge like the one from which the run's linear path begins, told the calendar if the run's prompt is.",
+        "The ridge from which the run's linear path begins, told the calendar if the run's prompt is.",
         False,
         {"kind": "ridge"},
     ),

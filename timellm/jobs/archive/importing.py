@@ -112,7 +112,9 @@ def _check(folder: Path) -> None:
     """Read every file that has a format, so that an imported run can be used."""
     from timellm.evaluation.comparisons import COMPARISONS
     from timellm.evaluation.window_errors import WINDOW_ERRORS, read_window_errors
+    from timellm.explain.parts import linear_path
     from timellm.files.tensorfile import read_tensors
+    from timellm.forecasters.time_llm.kept import LINEAR_PATH
     from timellm.forecasting.artifacts import RunFolder
     from timellm.forecasting.validation import BASELINES, PinnedForecasts, read_baselines
     from timellm.training.checkpoint import ADAPTER, CONFIG, read_adapter
@@ -125,6 +127,7 @@ def _check(folder: Path) -> None:
         "table.parquet": run.table, "scaler.json": run.scaler, "scores.json": run.scores, "future.parquet": run.future,
         "test_forecasts.parquet": lambda: run.test_windows(run.prepared()) if (folder / CONFIG).is_file() else None,
         "prototypes.safetensors": run.prototypes, "words.json": run.words, "summary.json": run.summary,
+        LINEAR_PATH: lambda: linear_path(folder) if (folder / CONFIG).is_file() else None,
         WINDOW_ERRORS: lambda: read_window_errors(folder / WINDOW_ERRORS, "mae"), COMPARISONS: run.comparisons,
         PINNED: lambda: PinnedForecasts.read(folder),
         BASELINES: lambda: read_baselines(folder),

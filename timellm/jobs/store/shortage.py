@@ -18,8 +18,8 @@ from timellm.jobs.store.cause import out_of_memory
 from timellm.jobs.store.run import Run
 from timellm.sizing.estimate import Surroundings, estimate
 from timellm.sizing.machine import Budget, budget, known_facts, measured_facts, oom_kills
-from timellm.sizing.memory import TableSize
 from timellm.sizing.offers import Offer, largest_that_fits
+from timellm.sizing.table import TableSize
 
 KILLS_BEFORE = "oom_kills_before"
 """In a working run's summary: processes that the kernel had killed for want of memory when it began."""

@@ -80,8 +80,8 @@ def measure(config: RunConfig, folder: Path) -> dict[str, Any]:
     network.load_state_dict(load_file(folder / _ADAPTERS))
     probed = training.evenly(min(_PROBED, config.trained.batch_size))
     context_BT, target_BH = windows.source.gather(probed.channel, origin=probed.origin)
-    told = windows.source.told(probed.origin)
-    errors = compare(network, (context_BT, *told), target_BH, reference=folder / _REFERENCE)
+    told = windows.source.beside(probed.channel, origin=probed.origin).get("told")
+    errors = compare(network, context_BT, target_BH, told=told, reference=folder / _REFERENCE)
     row = {
         "arithmetic": str(backbone.dtype).removeprefix("torch."),
         "weights_mib": weights,
@@ -117,20 +117,20 @@ def _timed_steps(network: nn.Module, windows: TrainingWindows, config: RunConfig
 
 
 def compare(
-    network: TimeLLM, given: tuple[Tensor] | tuple[Tensor, list[str]], target_BH: Tensor, *, reference: Path
+    network: TimeLLM, context_BT: Tensor, target_BH: Tensor, *, reference: Path, told: list[str] | None = None
 ) -> dict[str, float]:
     """Compare hidden states and the gradient at the patches with those in `reference`; write it if it is missing.
 
-    `given` are the contexts [B, T], and what the prompts say of their time, if anything. The reprogrammed patches are
-    the reference's own, so that a difference is the backbone's and not that of prototypes made from rounded word
-    embeddings. The gradient is that of the mean squared error on the z-scored targets.
+    `told` is what the prompts say of the windows' time, if anything. The reprogrammed patches are the reference's own,
+    so that a difference is the backbone's and not that of prototypes made from rounded word embeddings. The gradient is
+    that of the mean squared error on the z-scored targets.
     """
     known = load_file(reference) if reference.exists() else {}
     tap = _Tap(network.reader, known.get("patches"))
     network.eval()  # no dropout; gradients flow all the same
     network.reader = cast(Any, tap)
     try:
-        F.mse_loss(network(*given), target_BH).backward()
+        F.mse_loss(network(context_BT, told), target_BH).backward()
     finally:
         network.reader = tap.reader
     found = {"patches": tap.patches_BPD, "hidden": tap.hidden_BPD, "gradient": tap.patches_BPD.grad}

@@ -1,0 +1,197 @@
+"""What a ridge's maps should know: chosen where it surely helps, left out where it misleads, without the test part."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from timellm.config import RunConfig
+from timellm.data.prepared import PreparedData
+from timellm.data.table import load_table
+from timellm.errors import CheckpointError
+from timellm.forecasters.protocol import FitJob
+from timellm.forecasters.ridge import limits
+from timellm.forecasters.ridge.choice import moments_of, of_channel
+from timellm.forecasters.ridge.features import RidgeWindows
+from timellm.forecasters.ridge.forecaster import Ridge
+from timellm.forecasters.ridge.solve import OWN_PENALTIES, solve, solve_near
+
+CONTEXT, HORIZON = 24, 6
+OPEN = {"linear_features": "auto", "linear_maps": "auto"}
+STAMPS = pd.date_range("2024-01-01", periods=2000, freq="h")
+
+
+def prepared_of(folder, channels: dict[str, np.ndarray], **settings) -> PreparedData:
+    rows = len(next(iter(channels.values())))
+    pd.DataFrame({"date": STAMPS[:rows]} | channels).to_csv(folder / "table.csv", index=False)
+    defaults = {"context": CONTEXT, "horizon": HORIZON} | OPEN
+    config = RunConfig.create(folder / "table.csv", kind="ridge", **(defaults | settings))
+    return PreparedData.of(load_table(config.data), config)
+
+
+def fitted(prepared, folder, **watch):
+    return Ridge.fit(prepared, FitJob(prepared.config, folder, **watch))
+
+
+def noise(*shape: int) -> np.ndarray:
+    return np.random.default_rng(3).normal(size=shape)
+
+
+def autoregression(weights: list[float], *, seed: int) -> np.ndarray:
+    values, steps = np.zeros(len(STAMPS)), np.random.default_rng(seed).normal(size=len(STAMPS))
+    for row in range(len(weights), len(STAMPS)):
+        values[row] = steps[row] + sum(weight * values[row - lag] for lag, weight in enumerate(weights, start=1))
+    return values
+
+
+def of_two_kinds(folder, **settings) -> PreparedData:
+    """Two channels that contradict each other: what rises goes on in one and turns in the other."""
+    return prepared_of(
+        folder, {"on": autoregression([0.9], seed=1), "back": autoregression([-0.9], seed=2)}, **settings
+    )
+
+
+def test_channels_that_contradict_each_other_get_maps_of_their_own(tmp_path):
+    found, report = fitted(of_two_kinds(tmp_path), tmp_path)
+    assert found.series == ("on", "back") and len(found.weights_MFH) == 3
+    assert report.facts["linear_maps"] == "by_channel"
+    assert report.facts["tried_maps"]["plain by_channel"] < 0.9
+    assert "Each channel has a linear map of its own" in report.notes[0]
+    shared, _ = fitted(of_two_kinds(tmp_path, linear_maps="shared", linear_features="plain"), tmp_path)
+    assert found.validation_loss < 0.9 * shared.validation_loss
+
+
+def test_level_is_told_of_series_that_return_to_it_and_not_of_random_walks(tmp_path):
+    returning, _ = fitted(prepared_of(tmp_path, {"load": autoregression([0.9], seed=1)}, horizon=24), tmp_path)
+    assert returning.features == "level"
+    walk, report = fitted(prepared_of(tmp_path, {"price": noise(2000).cumsum()}, horizon=24), tmp_path)
+    assert (walk.features, walk.series) == ("plain", ())
+    assert report.notes == ()
+
+
+def test_calendar_is_told_where_the_context_does_not_show_it(tmp_path):
+    bump = 20.0 * ((STAMPS.day_of_week == 5) & (STAMPS.hour == 15))
+    found, report = fitted(prepared_of(tmp_path, {"load": noise(2000) + bump}), tmp_path)
+    assert found.features == "calendar" and found.reads_time
+    assert "is told where in the calendar the forecast begins" in report.notes[0]
+
+
+def test_choice_and_maps_know_nothing_of_the_test_part(tmp_path):
+    prepared = of_two_kinds(tmp_path)
+    found, _ = fitted(prepared, tmp_path)
+    scrambled = prepared.values.copy()
+    scrambled[prepared.split.bounds("test")[0] :] = 1e6
+    other, _ = fitted(replace(prepared, values=scrambled), tmp_path)
+    assert (found.features, found.series, dict(found.tried)) == (other.features, other.series, dict(other.tried))
+    np.testing.assert_array_equal(found.weights_MFH, other.weights_MFH)
+
+
+def test_own_map_is_the_ridge_of_what_the_shared_map_leaves(tmp_path):
+    windows = RidgeWindows(prepared := of_two_kinds(tmp_path), ("plain",))
+    sides = [prepared.windows("training"), prepared.windows("validation")]
+    both = [moments_of(windows, side, lambda _: True) for side in sides]
+    shared_FH = solve(*both).weights_FH
+    own = [moments_of(windows, of_channel(side, 1), lambda _: True) for side in sides]
+    found_FH = solve_near(shared_FH, *own)
+    features, target = windows.features_and_targets(of_channel(sides[0], 1))
+    seen, wanted = windows.features_and_targets(of_channel(sides[1], 1))
+    gram = features.T @ features
+    textbook = [
+        shared_FH
+        + np.linalg.solve(
+            gram + penalty * np.linalg.eigvalsh(gram)[-1] * np.eye(len(gram)),
+            features.T @ (target - features @ shared_FH),
+        )
+        for penalty in OWN_PENALTIES
+    ]
+    best = min(textbook, key=lambda weights: np.square(seen @ weights - wanted).sum())
+    np.testing.assert_allclose(found_FH, best, rtol=1e-6, atol=1e-8)
+
+
+def test_shared_map_stays_where_a_channel_has_no_windows_or_gains_nothing(tmp_path):
+    windows = RidgeWindows(prepared := of_two_kinds(tmp_path), ("plain",))
+    training, validation = (
+        moments_of(windows, prepared.windows(part), lambda _: True) for part in ("training", "validation")
+    )
+    empty = moments_of(windows, prepared.windows("training").part(0, 0), lambda _: True)
+    best = solve(training, validation).weights_FH
+    assert solve_near(best, empty, validation) is best
+    assert solve_near(best, training, empty) is best
+    least = np.linalg.lstsq(validation.features_FF, validation.both_FH)[0]
+    assert solve_near(least, training, validation) is least
+
+
+def test_series_without_a_map_of_its_own_is_forecast_by_the_shared_one(tmp_path):
+    prepared = of_two_kinds(tmp_path)
+    found, _ = fitted(prepared, tmp_path)
+    index = prepared.windows("test")
+    shared = replace(found, weights_MFH=found.weights_MFH[:1], series=())
+    renamed = replace(prepared.table, values=prepared.table.values.rename(columns={"back": "other"}))
+    mixed = found.predict(replace(prepared, table=renamed), index)
+    known = index.channel == 0
+    np.testing.assert_array_equal(mixed[known], found.predict(prepared, index)[known])
+    np.testing.assert_array_equal(mixed[~known], shared.predict(prepared, index)[~known])
+    assert not np.allclose(mixed[~known], found.predict(prepared, index)[~known])
+
+
+def test_maps_of_channels_load_to_the_same_forecasts_and_a_damaged_file_is_refused(tmp_path):
+    prepared = of_two_kinds(tmp_path)
+    found, report = fitted(prepared, tmp_path)
+    loaded = Ridge.load(tmp_path, prepared.config)
+    index = prepared.windows("test")
+    np.testing.assert_array_equal(loaded.predict(prepared, index), found.predict(prepared, index))
+    assert (loaded.notes, loaded.facts) == (report.notes, found.facts)
+    replace(found, series=("on",)).save(tmp_path)
+    with pytest.raises(CheckpointError, match=r"has weights \(3, 27, 6\) and not \(2, 27, 6\)|\(3, 25, 6\) and not"):
+        Ridge.load(tmp_path, prepared.config)
+    replace(found, features="moon").save(tmp_path)
+    with pytest.raises(CheckpointError, match="its features are 'moon'"):
+        Ridge.load(tmp_path, prepared.config)
+
+
+def test_forecasts_do_not_depend_on_the_windows_beside_them(tmp_path):
+    prepared = of_two_kinds(tmp_path)
+    found, _ = fitted(prepared, tmp_path)
+    index = prepared.windows("test")
+    together = found.predict(prepared, index)
+    order = np.random.default_rng(0).permutation(len(index))[:70]
+    some = replace(index, channel=index.channel[order], origin=index.origin[order])
+    np.testing.assert_array_equal(found.predict(prepared, some), together[order])
+
+
+def test_short_table_keeps_the_plain_map_and_says_so(tmp_path):
+    found, report = fitted(prepared_of(tmp_path, {"load": noise(110), "price": noise(110)}), tmp_path)
+    assert (found.features, found.series) == ("plain", ())
+    assert report.notes == ("The linear map is the simplest one: the table is too short to choose another.",)
+
+
+def test_many_channels_share_a_map_unless_own_ones_are_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(limits, "MOST_OWN_WORK", 1.0)
+    found, report = fitted(of_two_kinds(tmp_path), tmp_path)
+    assert found.series == () and "linear_maps=by_channel asks for them" in report.notes[0]
+    asked, _ = fitted(of_two_kinds(tmp_path, linear_maps="by_channel"), tmp_path)
+    assert asked.series == ("on", "back")
+
+
+def test_thinned_windows_lead_to_the_same_choice(tmp_path, monkeypatch):
+    whole, _ = fitted(of_two_kinds(tmp_path), tmp_path)
+    monkeypatch.setattr("timellm.forecasters.ridge.choice.MOST_TRIED_WINDOWS", 1000)
+    thinned, _ = fitted(of_two_kinds(tmp_path), tmp_path)
+    assert (thinned.features, thinned.series) == (whole.features, whole.series)
+    np.testing.assert_array_equal(thinned.weights_MFH, whole.weights_MFH)
+
+
+@pytest.mark.parametrize("after", [0, 3, 20])
+def test_stop_leaves_nothing(tmp_path, after):
+    prepared, calls = of_two_kinds(tmp_path), []
+
+    def stop() -> bool:
+        calls.append(1)
+        return len(calls) > after
+
+    found, report = fitted(prepared, tmp_path, should_stop=stop)
+    assert found is None and report.stopped and len(calls) == after + 1
+    assert [path.name for path in tmp_path.iterdir()] == ["table.csv"]

@@ -1,0 +1,10 @@
+"""What the settings of linear maps can be; the ridge has them, and Time-LLM for its linear path."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+LinearFeatures = Literal["plain", "level", "calendar"]
+LinearMaps = Literal["shared", "by_channel"]
+AskedFeatures = Literal["plain", "level", "calendar", "auto"]
+AskedMaps = Literal["shared", "by_channel", "auto"]

@@ -1,0 +1,166 @@
+"""Which features a map should have, and whether channels should have maps of their own.
+
+More is not better: the level of a price misleads, and a map of its own can be wrong about a channel with few windows.
+The lowest validation error is partly luck, too, with a validation part that is often no longer than a few horizons. So
+three trials decide. The training part is cut in time into five stretches. Each trial fits on some of them, finds its
+penalty on the next stretch, and is judged on a later one; the last trial is the fit that the run would use:
+
+    fit on 1 2 3, penalty on 4, judged on 5
+    fit on 1 2 3 4, penalty on 5, judged on validation
+    fit on 1 2 3 4 5, penalty on validation, judged on validation
+
+The simplest map (the plain one of all channels) stays, unless another is surely better: its error over all judged
+windows is lower at the level of 95 %, one-sided, by blocks of a horizon (timellm.training.gain), and it is lower in the
+last trial, too. Of those that are, the one with the lowest error is taken.
+
+Shapes: W windows, F features, H horizon, N channels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from timellm.config import LinearFeatures, LinearMaps
+from timellm.data.windows import WindowIndex
+from timellm.forecasters.ridge.features import RidgeWindows
+from timellm.forecasters.ridge.limits import MOST_TRIED_WINDOWS
+from timellm.forecasters.ridge.solve import Moments, solve, solve_near
+from timellm.training.gain import blocks, is_surely_lower
+
+_STRETCHES = 5
+_TRIALS = ((3, 3, 4), (4, 4, 5), (5, 5, 5))
+"""Stretches that are fitted; the part that finds the penalty; the part that judges. Part 5 is the validation part."""
+_ERRORS = 1.645
+"""Standard errors of 95 %, one-sided."""
+_FEWEST_BLOCKS = 2
+"""Blocks of a horizon in each judged part."""
+
+Option = tuple[LinearFeatures, LinearMaps]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was chosen, and each option's error as a share of the simplest one's."""
+
+    option: Option
+    simplest: Option
+    """The first of those that there were."""
+    to_simplest: dict[Option, float]
+    """Empty where the table is too short to choose, or there was no choice."""
+
+
+def choose(
+    windows: RidgeWindows,
+    training: WindowIndex,
+    validation: WindowIndex,
+    *,
+    kinds: tuple[LinearFeatures, ...],
+    maps: tuple[LinearMaps, ...],
+    on_windows: Callable[[int], bool],
+) -> Choice | None:
+    """Choose between all pairs of `kinds` and `maps`, both with the simplest first.
+
+    None if `on_windows`, given the number of windows done since the last call, says stop.
+    """
+    parts = _parts(training, validation, horizon=windows.horizon)
+    judged = {number for _, _, number in _TRIALS}
+    if any(blocks(parts[at].origin, windows.horizon) < _FEWEST_BLOCKS for at in judged) or not all(map(len, parts)):
+        return Choice((kinds[0], maps[0]), (kinds[0], maps[0]), {})
+    channels = np.unique(validation.channel)
+    totals: list[Moments] = []
+    for part in parts:
+        moments = moments_of(windows, part, on_windows)
+        if moments is None:
+            return None
+        totals.append(moments)
+    columns = {kind: windows.columns(kind) for kind in kinds}
+    shared = [{kind: _shared(totals, columns[kind], trial) for kind in kinds} for trial in _TRIALS]
+    options = list(product(kinds, maps))
+    loss: dict[Option, list[np.ndarray]] = {option: [] for option in options}
+    origin: list[np.ndarray] = []
+    for channel in channels:
+        own = [of_channel(part, channel) for part in parts]
+        # The sums are needed for the channel's own maps alone.
+        sums = [moments_of(windows, part, on_windows) for part in own] if "by_channel" in maps else []
+        if any(one is None for one in sums):
+            return None
+        known = [one for one in sums if one is not None]
+        for number, (trial, shared_maps) in enumerate(zip(_TRIALS, shared, strict=True)):
+            found: dict[Option, np.ndarray] = {}
+            for kind, one in options:
+                weights_FH = shared_maps[kind]
+                if one == "by_channel":
+                    weights_FH = solve_near(weights_FH, *_sides(known, columns[kind], trial))
+                found[kind, one] = weights_FH
+            for batch in windows.batches(own[trial[2]]):
+                features_BF, target_BH = windows.features_and_targets(batch)
+                for (kind, one), weights_FH in found.items():
+                    error_BH = features_BF[:, columns[kind]] @ weights_FH - target_BH
+                    loss[kind, one].append(np.square(error_BH).mean(axis=1))
+                origin.append(batch.origin + number * _FAR)
+                if not on_windows(0):
+                    return None
+    return _decide({option: np.concatenate(found) for option, found in loss.items()}, np.concatenate(origin), windows)
+
+
+_FAR = 10**12
+"""More rows than any table has: the windows of two trials never share a block."""
+
+
+def _decide(loss: dict[Option, np.ndarray], origin_W: np.ndarray, windows: RidgeWindows) -> Choice:
+    simplest, last = next(iter(loss)), origin_W >= (len(_TRIALS) - 1) * _FAR
+    simplest_W = loss[simplest]
+    better = [
+        option
+        for option, loss_W in loss.items()
+        if loss_W[last].mean() < simplest_W[last].mean()
+        and is_surely_lower(loss_W, simplest_W, origin_W=origin_W, horizon=windows.horizon, errors=_ERRORS)
+    ]
+    shares = {option: float(loss_W.mean() / simplest_W.mean()) for option, loss_W in loss.items()}
+    return Choice(min(better, key=lambda option: shares[option], default=simplest), simplest, shares)
+
+
+def moments_of(windows: RidgeWindows, index: WindowIndex, on_windows: Callable[[int], bool]) -> Moments | None:
+    """The sums over the windows of an index; None if `on_windows`, given each batch's number, says stop."""
+    moments = Moments.zero(windows.count, windows.horizon)
+    for batch in windows.batches(index):
+        moments.add(*windows.features_and_targets(batch))
+        if not on_windows(len(batch)):
+            return None
+    return moments
+
+
+def _parts(training: WindowIndex, validation: WindowIndex, *, horizon: int) -> list[WindowIndex]:
+    """The five stretches and the validation part, thinned; no target of a stretch reaches into the next one."""
+    every = -(-(len(training) + len(validation)) // MOST_TRIED_WINDOWS)
+    edges = np.linspace(training.origin.min(), training.origin.max() + 1, _STRETCHES + 1).astype(int)
+    # The last one ends where the training part does, and its targets do, too.
+    ends = [*(edges[1:-1] - horizon + 1), edges[-1]]
+    stretches = [
+        _where(training, (training.origin >= begin) & (training.origin < end) & (training.origin % every == 0))
+        for begin, end in zip(edges[:-1], ends, strict=True)
+    ]
+    return [*stretches, _where(validation, validation.origin % every == 0)]
+
+
+def _where(index: WindowIndex, mask_W: np.ndarray) -> WindowIndex:
+    return WindowIndex(index.channel[mask_W], index.origin[mask_W], 0)
+
+
+def of_channel(index: WindowIndex, channel: int) -> WindowIndex:
+    """The windows of one channel."""
+    return _where(index, index.channel == channel)
+
+
+def _sides(parts: list[Moments], columns: np.ndarray, trial: tuple[int, int, int]) -> tuple[Moments, Moments]:
+    """What a trial fits on, and what it finds its penalty on."""
+    fitted, penalty, _ = trial
+    return Moments.total(parts[:fitted]).of(columns), parts[penalty].of(columns)
+
+
+def _shared(totals: list[Moments], columns: np.ndarray, trial: tuple[int, int, int]) -> np.ndarray:
+    return solve(*_sides(totals, columns, trial)).weights_FH

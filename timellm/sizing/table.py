@@ -1,0 +1,51 @@
+"""A table's size, and what follows from it: its windows, and the memory of the table and of its scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from timellm.config import RunConfig
+
+_SCORED_PART, _SCORED_WINDOW = 32 * 2**20, 1_100
+"""Bytes that scoring holds at its peak, for a part of the windows, and for every window: the errors of each model in
+each window, while they are compared (docs/measurements.md)."""
+
+
+@dataclass(frozen=True)
+class TableSize:
+    """What of a table decides memory and time."""
+
+    rows: int
+    channels: int
+
+
+def table_bytes(table: TableSize) -> float:
+    """The table as read, scaled, and cut on the device."""
+    return 8 * table.rows * table.channels * 4
+
+
+def scoring_bytes(config: RunConfig, table: TableSize) -> float:
+    """What the scoring of all test windows holds at its peak, beside the table."""
+    return _SCORED_PART + _SCORED_WINDOW * test_windows(config, table)
+
+
+def training_windows(config: RunConfig, table: TableSize) -> int:
+    """Windows of the training part; 0 when it is too short for one, or nothing is known of the table."""
+    return _windows(config, table, part=0, before=config.task.context)
+
+
+def validation_windows(config: RunConfig, table: TableSize) -> int:
+    """Windows of the validation part; 0 when it is too short for one, or nothing is known of the table."""
+    return _windows(config, table, part=1, before=0)
+
+
+def test_windows(config: RunConfig, table: TableSize) -> int:
+    """Windows of the test part; 0 when it is too short for one, or nothing is known of the table."""
+    return _windows(config, table, part=2, before=0)
+
+
+def _windows(config: RunConfig, table: TableSize, *, part: int, before: int) -> int:
+    if not table.rows:
+        return 0
+    channels = len(config.data.channels) or table.channels
+    return channels * max(0, config.task.split_rows(table.rows)[part] - before - config.task.horizon + 1)
