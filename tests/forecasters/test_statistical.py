@@ -88,8 +88,9 @@ def test_small_budget_of_time_means_few_windows(kind, prepared):
     assert np.isfinite(forecaster.predict(prepared, index)).all(axis=1).sum() == 1
     assert forecaster.missing == {"over the time budget": len(index) - 1}
     forecaster, report = kind.fit(prepared, job_of(kind, prepared, most_windows=None))
-    assert np.isfinite(forecaster.predict(prepared, index)).all() and not report.notes
-    assert missing_note(forecaster, len(index)) == ()
+    some = part_of(index, slice(None, None, 9))
+    assert np.isfinite(forecaster.predict(prepared, some)).all() and not report.notes
+    assert missing_note(forecaster, len(some)) == ()
 
 
 @installed

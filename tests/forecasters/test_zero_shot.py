@@ -154,7 +154,7 @@ def test_chosen_windows_are_evenly_spaced_and_forecast_as_all_are(kind, prepared
     assert gaps.max() - gaps.min() <= 1
     expected = fitted(kind, prepared, weights).predict(prepared, part_of(index, np.flatnonzero(held)))
     np.testing.assert_allclose(found[held], expected, rtol=1e-3, atol=1e-3)  # one at a time rounds in another order
-    apart = [some.predict(prepared, part_of(index, slice(at, at + 7))) for at in range(0, len(index), 7)]
+    apart = [some.predict(prepared, part_of(index, slice(at, at + 15))) for at in range(0, len(index), 15)]
     np.testing.assert_array_equal(np.concatenate(apart), found)
     rows = len(prepared.values)
     beyond = WindowIndex(np.array([0, 1]), np.array([rows, rows]), 0)
@@ -183,12 +183,12 @@ def test_fit_that_is_stopped_loads_nothing(kind, prepared):
 
 @KINDS
 def test_forecasts_do_not_depend_on_how_windows_are_asked_for(kind, prepared, weights):
-    forecaster, index = fitted(kind, prepared, weights), prepared.windows("test")
+    forecaster, index = fitted(kind, prepared, weights), prepared.windows("test").evenly(40)  # more than a batch
     heard: list[int] = []
     together = forecaster.predict(prepared, index, on_batch=heard.append)
     assert together.shape == (len(index), HORIZON) and together.dtype == np.float64
     assert np.isfinite(together).all() and heard[-1] == len(index)
-    apart = [forecaster.predict(prepared, part_of(index, slice(at, at + 7))) for at in range(0, len(index), 7)]
+    apart = [forecaster.predict(prepared, part_of(index, slice(at, at + 15))) for at in range(0, len(index), 15)]
     np.testing.assert_array_equal(np.concatenate(apart), together)
     backwards = part_of(index, slice(None, None, -1))
     np.testing.assert_array_equal(forecaster.predict(prepared, backwards)[::-1], together)

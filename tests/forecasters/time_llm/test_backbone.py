@@ -95,10 +95,10 @@ def test_catalogue_names_are_distinct():
 
 _DENORMALS = """
 import sys, torch
-from timellm.config import ModelConfig
-from timellm.forecasters.time_llm.backbone import load_backbone
 torch.set_num_threads(2)
 if sys.argv[1:]:
+    from timellm.config import ModelConfig
+    from timellm.forecasters.time_llm.backbone import load_backbone
     load_backbone(ModelConfig(backbone=sys.argv[1], layers=2), device="cpu")
 tiny = torch.full((1_000_000,), 1e-39)  # enough for every thread to have its part
 print(int((tiny * 1).count_nonzero()))
