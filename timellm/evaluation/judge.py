@@ -41,7 +41,7 @@ def judge(
         metric: the one that the user selected.
         comparisons: of the own model with every other one, by every metric; without them nothing is said of luck.
         costs: what each model took, if it is known.
-        adds_nothing: no step of training made the own model better than the ridge from which it began.
+        adds_nothing: no step of training made the own model better than the linear path from which it began.
 
     Raises:
         ConfigError: there is no such metric.

@@ -73,7 +73,7 @@ class Verdict:
     faster: float | None
     """How many times faster the rival is, if that decides between equals."""
     adds_nothing: bool = False
-    """No step of training made own better than the ridge from which it began."""
+    """No step of training made own better than the linear path from which it began."""
 
     def sentence(self) -> str:
         """The verdict in a few plain sentences."""
@@ -151,7 +151,8 @@ def _added(verdict: Verdict) -> str:
         return ""
     return (
         "The language model adds nothing on this table: on the validation windows, no step of training made "
-        f"{verdict.own} surely better than the ridge from which it began."
+        f"{verdict.own} surely better than the linear path from which it began. Its forecast is that of the path alone,"
+        " which a ridge gives in seconds."
     )
 
 

@@ -158,7 +158,7 @@ class RunFolder:
         return judge(self.scores(), metric, comparisons=self.comparisons(), adds_nothing=self.adds_nothing())
 
     def adds_nothing(self) -> bool:
-        """Whether no step of training made the run's model better than the ridge from which it began."""
+        """Whether no step of training made the run's model better than the linear path from which it began."""
         return (self.path / SUMMARY).is_file() and self.summary().get("adds_nothing") is True
 
     def comparisons(self) -> tuple[Comparison, ...]:
