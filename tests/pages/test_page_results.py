@@ -176,6 +176,9 @@ def test_page_of_a_ridge_run_has_no_attention_and_says_so(open_page, finished, s
         app = open_page(page, run=run.id)
         assert not app.exception, page
     assert "Ridge has no attention over text prototypes" in app.info[0].value
+    shown = {metric.label: metric.value for metric in open_page("runs", run=run.id).metric}
+    assert shown["Best validation"] != "–"
+    assert not {"Train loss", "Validation MSE"} & shown.keys(), "nothing is trained step by step"
 
 
 def test_attention_of_a_run_whose_patches_a_linear_map_rewrites_is_said_not_to_exist(open_page, finished, store):

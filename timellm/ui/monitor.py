@@ -5,7 +5,7 @@ from __future__ import annotations
 import psutil
 import streamlit as st
 
-from timellm.errors import CheckpointError, RunNotFoundError
+from timellm.errors import CheckpointError, ConfigError, RunNotFoundError
 from timellm.jobs.cluster.runs import log_of
 from timellm.jobs.local.launcher import supervise
 from timellm.jobs.store.event import Artefact, Event
@@ -126,14 +126,28 @@ def _header(run: Run) -> None:
         st.info("This run was stopped before its first checkpoint, so it has no results.", icon=":material/info:")
 
 
+def _trains(run: Run) -> bool:
+    """Whether the run's forecaster is trained step by step; one whose settings cannot be read may be."""
+    try:
+        return run.config.training is not None
+    except ConfigError:
+        return True
+
+
 def _numbers(run: Run) -> None:
     with st.grid("auto", min_column_width=150):
         st.metric("Working time", duration(run.seconds) if run.seconds is not None else "–")
-        st.metric("Train loss", number(run.train_loss, 3), help="On z-scored values, averaged since the last report.")
+        if _trains(run):
+            st.metric(
+                "Train loss", number(run.train_loss, 3), help="On z-scored values, averaged since the last report."
+            )
+            st.metric(
+                "Validation MSE", number(run.validation_loss, 3), help="On z-scored values, last time it was measured."
+            )
         st.metric(
-            "Validation MSE", number(run.validation_loss, 3), help="On z-scored values, last time it was measured."
-        )
-        st.metric("Best validation", number(run.best_validation_loss, 3), help="The checkpoint that is kept.")
+            "Best validation", number(run.best_validation_loss, 3),
+            help="MSE on z-scored validation windows, of what is kept.",
+        )  # fmt: skip
         st.metric(
             "Windows a second", number(run.windows_per_s, 3), help="Windows trained on, or evaluated, in a second."
         )

@@ -124,6 +124,20 @@ def test_run_ends_once(store, config, state):
     assert store.get(run.id) == ended
 
 
+@pytest.mark.parametrize(("named", "kept"), [(0.25, 0.25), (None, None), (float("nan"), None), ("low", None)])
+def test_validation_error_that_only_the_outcome_names_is_kept(store, config, named, kept):
+    run = store.create_run(config)
+    store.claim(run.id)
+    assert store.finish(run.id, "finished", summary={"best_validation_loss": named}).best_validation_loss == kept
+
+
+def test_validation_error_that_was_reported_stays(store, config):
+    run = store.create_run(config)
+    store.claim(run.id)
+    store.record(run.id, Progress("training", done=1, total=2, validation_loss=0.5))
+    assert store.finish(run.id, "stopped", summary={"best_validation_loss": 0.25}).best_validation_loss == 0.5
+
+
 def test_store_keeps_numbers_and_texts_that_a_database_may_dislike(store, config):
     run = store.create_run(config)
     store.claim(run.id)

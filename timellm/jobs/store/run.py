@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 import secrets
 import shutil
 import string
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -144,6 +146,12 @@ class Run:
         # Nobody was there when a lost run's process ended; it is known to have worked until its last report.
         end = self.updated if self.cause == "lost" else self.ended
         return self.worked_s + max(0.0, ((end or datetime.now(UTC)) - self.started).total_seconds())
+
+
+def ending_loss(summary: Mapping[str, Any] | None) -> float | None:
+    """The validation error that a run's outcome names, if it is a number that can be compared."""
+    loss = (summary or {}).get("best_validation_loss")
+    return float(loss) if isinstance(loss, int | float) and math.isfinite(loss) else None
 
 
 def run_of(row: sa.RowMapping, folders: Path) -> Run:

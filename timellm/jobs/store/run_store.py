@@ -39,6 +39,7 @@ from timellm.jobs.store.run import (
     Ending,
     Run,
     default_name,
+    ending_loss,
     new_run_id,
     one_line,
     remove_folder,
@@ -256,6 +257,8 @@ class Store:
         ending |= {"error": error, "summary": json.dumps(summary or {}), "cause": cause}
         if state == "finished":
             ending["fraction"] = 1.0
+        if (loss := ending_loss(summary)) is not None:  # a kind that is solved at once reports none before
+            ending["best_validation_loss"] = sa.func.coalesce(runs.c.best_validation_loss, loss)
         left = files_in(self.place.checkpoints / run_id)
         with self.database.writing() as connection:
             goes_on = (runs.c.id == run_id) & runs.c.state.in_(ACTIVE)
