@@ -8,8 +8,8 @@ from timellm.ui import carrying, keys, queue, run_actions
 from timellm.ui.errors import explained, nothing_here
 from timellm.ui.loaders import store
 from timellm.ui.monitor import file_rows, history_rows, watch
-from timellm.ui.pickers import has_results
-from timellm.ui.pinned import scrub
+from timellm.ui.pickers import has_attention, has_results
+from timellm.ui.pinned import can_be_pinned, scrub
 from timellm.ui.runs_table import runs_table
 from timellm.ui.settings import as_file, differences, label, shown
 from timellm.ui.words import ago, plain, state_badge
@@ -44,8 +44,9 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
     st.markdown(f"{state_badge(run)} {when}", width="content")
     if has_results(run):
         with st.container(horizontal=True, width="content"):
-            for page, name in (("forecast", "Forecast"), ("metrics", "Metrics"), ("attention", "Attention")):
-                st.page_link(f"{page}.py", label=f"**{name}**", query_params={"run": run.id})
+            results = ("Forecast", "Metrics", "Attention") if has_attention(run) else ("Forecast", "Metrics")
+            for name in results:
+                st.page_link(f"{name.lower()}.py", label=f"**{name}**", query_params={"run": run.id})
     with st.container(horizontal=True, width="content"):
         run_actions.buttons(run)
         run_actions.more(run)
@@ -57,14 +58,16 @@ if run.tags or run.note:
     st.markdown(" ".join(f":gray-badge[{plain(tag)}]" for tag in run.tags))
     st.caption(plain(run.note))
 
-progress, windows, settings, history = st.tabs(
-    ["Progress", "Pinned windows", "Settings", "History"], **keys.in_address("tab")
-)
-with progress:
+names = ["Progress", "Pinned windows", "Settings", "History"]
+if not can_be_pinned(run):
+    names.remove("Pinned windows")
+tabs = dict(zip(names, st.tabs(names, **keys.in_address("tab", names)), strict=True))
+with tabs["Progress"]:
     watch(run.id)
-with windows:
-    scrub(run)
-with settings, explained("The settings of this run cannot be read"):
+if "Pinned windows" in tabs:
+    with tabs["Pinned windows"]:
+        scrub(run)
+with tabs["Settings"], explained("The settings of this run cannot be read"):
     st.caption(f"Settings that differ from the defaults come first. On the command line this run is `{run.id}`.")
     if changed := differences(run.config):
         st.dataframe(changed, hide_index=True)
@@ -76,7 +79,7 @@ with settings, explained("The settings of this run cannot be read"):
         st.download_button(
             "Download as JSON", as_file(run.config), f"{run.id}.json", "application/json", on_click="ignore"
         )
-with history, explained("The history of this run cannot be read"):
+with tabs["History"], explained("The history of this run cannot be read"):
     st.dataframe(history_rows(store().events(run.id)), hide_index=True, placeholder="")
     if files := store().artefacts(run.id):
         st.dataframe(file_rows(files), hide_index=True)

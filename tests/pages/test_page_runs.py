@@ -95,6 +95,39 @@ def test_finished_run_leads_to_its_results(open_page, finished):
     assert not app.progress
 
 
+def ended(store, config, name):
+    run = store.create_run(config, name=name)
+    return store.finish(run.id, "finished", summary={"skill": 0.1})
+
+
+def test_run_leads_only_to_what_its_forecaster_has(open_page, finished, store):
+    trained = finished.config.updated(kind="dlinear", moving_average=5, steps=4, validations=2)
+    shown = {}
+    for name, config in (
+        ("ridge", finished.config.updated(kind="ridge")),
+        ("dlinear", trained),
+        ("linear", finished.config.updated(reprogramming="linear")),
+        ("prototypes", finished.config),
+    ):
+        app = open_page("runs", run=ended(store, config, name).id)
+        assert not app.exception
+        shown[name] = (
+            "**Attention**" in [link.label for link in app.page_link],
+            "Pinned windows" in [tab.label for tab in app.tabs],
+        )
+    assert shown == {
+        "ridge": (False, False), "dlinear": (False, True), "linear": (False, True), "prototypes": (True, True),
+    }  # fmt: skip
+
+
+def test_tab_that_a_run_does_not_have_is_left_for_one_that_it_has(open_page, finished, store):
+    ridge = ended(store, finished.config.updated(kind="ridge"), "A ridge")
+    app = open_page("runs", run=ridge.id, tab="Pinned windows")
+    assert not app.exception
+    assert any("asks for the tab “Pinned windows”, which is not here" in one.value for one in app.info)
+    assert [tab.label for tab in app.tabs] == ["Progress", "Settings", "History"]
+
+
 def test_failed_run_is_resumed_in_its_folder(open_page, failed, monkeypatch, store):
     launched = []
     monkeypatch.setattr("timellm.jobs.local.launcher.launch", lambda run, *, store: launched.append(run.id))

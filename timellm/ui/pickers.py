@@ -5,7 +5,8 @@ from __future__ import annotations
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from timellm.errors import RunNotFoundError
+from timellm.errors import ConfigError, RunNotFoundError
+from timellm.forecasters.registry import kind_of
 from timellm.jobs.cluster.runs import sync_folder
 from timellm.jobs.local.launcher import supervise
 from timellm.jobs.store.run import Run
@@ -20,6 +21,15 @@ _MOST_OFFERED = 200
 def has_results(run: Run) -> bool:
     """Whether a run ended with something to look at."""
     return run.state == "finished" or (run.state == "stopped" and bool(run.summary))
+
+
+def has_attention(run: Run) -> bool:
+    """Whether a run's forecaster has attention over text prototypes; not if another version wrote its settings."""
+    try:
+        config = run.config
+    except ConfigError:
+        return False
+    return kind_of(config.kind).attention and config.model.reprogramming != "linear"
 
 
 def pick_run(page: str, column: DeltaGenerator) -> Run:

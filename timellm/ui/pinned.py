@@ -21,6 +21,14 @@ _TICK_S = 3.0  # every redraw takes from the two cores that train
 _NARROWEST = 420  # pixels of one window
 
 
+def can_be_pinned(run: Run) -> bool:
+    """Whether a run trains step by step, so that there are validations to keep forecasts of."""
+    try:
+        return run.config.training is not None
+    except ConfigError:  # of another version: what it has kept can be shown all the same
+        return True
+
+
 def scrub(run: Run) -> None:
     """The pinned windows at one validation, chosen by a slider; ticks while the run works."""
 
