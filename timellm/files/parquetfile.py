@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ MOST_VALUES = 2**30
 """Of any file of a run: 8 GiB in memory."""
 _SHRINKS_FREELY, _MOST_SHRUNK = 256 * 2**20, 100
 _VALUE_BYTES = 8
+_AROUND_FOOTER = 12  # bytes of its length and of the format's name at both ends
 
 
 def write_parquet(path: Path, table: pa.Table, **layout: Any) -> None:
@@ -95,16 +98,29 @@ def read_parquet(
     return table.replace_schema_metadata(metadata or None)
 
 
-def declared_bytes(path: Path) -> int:
-    """What a file's columns would take in memory, by what it declares: 8 bytes a value, or more where texts are longer.
+@dataclass(frozen=True)
+class Declared:
+    """What a file says of itself, read from its footer alone."""
+
+    rows: int
+    memory_bytes: int
+    """Of its columns: 8 bytes a value, or more where texts are longer."""
+    file_bytes: int
+
+
+def declared_size(path: Path) -> Declared:
+    """How large a file says that it is; none of its values is read.
 
     Raises:
         ValueError, OSError, pa.ArrowException: it is damaged, or no Parquet file.
     """
-    data = path.read_bytes()
-    declared = pq.read_metadata(pa.BufferReader(data))
+    declared = pq.read_metadata(path)
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - declared.serialized_size - _AROUND_FOOTER))
+        tail = file.read()
     unpacked = sum(declared.row_group(number).total_byte_size for number in range(declared.num_row_groups))
-    return max(unpacked, _values(data, declared) * _VALUE_BYTES)
+    return Declared(_rows(declared), max(unpacked, _values(tail, declared) * _VALUE_BYTES), size)
 
 
 def _written(table: pa.Table, layout: dict[str, Any]) -> bytes:

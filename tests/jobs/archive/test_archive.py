@@ -22,6 +22,7 @@ from tests.conftest import SMALL
 from timellm.cli import main
 from timellm.config import RunConfig
 from timellm.errors import CheckpointError, JobError
+from timellm.files.sealed import KEY, SLOT, sealed
 from timellm.forecasting.artifacts import RunFolder
 from timellm.jobs.archive import importing, unpacking
 from timellm.jobs.archive.importing import import_run
@@ -393,18 +394,60 @@ def test_what_a_killed_import_left_is_swept_by_the_next(archive, store):
     assert own.exists(), "another import that is under way"
 
 
-def test_table_that_would_fill_the_memory_is_refused_before_it_is_read(assert_refused, archive, monkeypatch):
+@pytest.fixture
+def unread(monkeypatch):
+    """Fails when the rows of the run's table are read."""
+
+    def read(folder):
+        raise AssertionError(f"{folder} was read")
+
+    monkeypatch.setattr(RunFolder, "table", read)
+
+
+def forty_million_rows(columns: dict[str, pa.Array]) -> bytes:
+    """A Parquet file of 40 row groups of a million rows, with its digest."""
+    out, rows = io.BytesIO(), pa.table(columns)
+    with pq.ParquetWriter(out, rows.schema, compression="zstd") as writer:
+        for _ in range(40):
+            writer.write_table(rows)
+        writer.add_key_value_metadata({KEY: SLOT})
+    return sealed(out.getvalue(), at_end=True)
+
+
+@pytest.mark.usefixtures("unread")
+def test_files_of_forty_million_rows_are_refused_before_they_are_read(assert_refused, archive):
+    numbers = np.random.default_rng(0).integers(0, 200, 8_000).repeat(125)
+    load, moments = pa.array(numbers.astype(np.float64)), pa.array(np.zeros(10**6, np.int64)).cast(pa.timestamp("s"))
+    names = pa.array(["load"]).take(pa.array(np.zeros(10**6, np.int32)))
+    for name, columns in (
+        ("table", {"load": load, "date": moments}),
+        ("future", {"unique_id": names, "ds": moments, "yhat": load}),
+        ("window_errors", {"model": names, "unique_id": names, "origin": pa.array(numbers)}),
+    ):
+        data = forty_million_rows(columns)
+        assert len(data) < 4e6
+        assert_refused(
+            rewritten(archive, but={f"files/{name}.parquet": data}),
+            rf"^in the archive, {name}\.parquet declares 40,000,000 rows that would take \d+ MiB, and the limit for "
+            "this file is 512 MiB; nothing was imported.* copy the run's folder instead$",
+        )
+
+
+@pytest.mark.usefixtures("unread")
+def test_table_that_does_not_shrink_is_refused_by_what_it_declares(assert_refused, archive, monkeypatch):
     # Random numbers do not shrink, so no limit on how far a file shrinks helps here.
     out, numbers = io.BytesIO(), np.random.default_rng(0).normal(size=5_000)
     pq.write_table(pa.table(dict.fromkeys("abc", numbers)), out)
     large = rewritten(archive, but={"files/table.parquet": out.getvalue()})
-    read = []
-    monkeypatch.setattr(RunFolder, "table", lambda folder: read.append(folder))
     monkeypatch.setattr(importing, "MOST_IN_MEMORY", 3 * 5_000 * 8 - 1)
+    assert_refused(large, r"table\.parquet declares 5,000 rows that would take")
+
+
+def test_damaged_file_of_an_archive_asks_for_another_export(assert_refused, archive):
     assert_refused(
-        large, r"table\.parquet in the archive declares .* MiB of values, and a file of an imported run may have"
+        rewritten(archive, but={"files/summary.json": b"{"}),
+        r"^in the archive, summary\.json is damaged .*; export the run again$",
     )
-    assert not read
 
 
 def test_row_says_nothing_of_where_it_was(archive):
