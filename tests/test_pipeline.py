@@ -255,3 +255,14 @@ def test_table_too_short_is_refused_before_the_backbone_is_loaded(small_config, 
     with pytest.raises(DataError, match="validation part has 40 rows, but one window needs 90"):
         timellm.fit(small_config.updated(horizon=90), run_dir=tmp_path / "run", on_progress=reports.append)
     assert reports == [] and not (tmp_path / "run").exists()
+
+
+def test_run_on_a_table_that_repeats_itself_ends_without_the_metric_that_is_undefined_there(tmp_path):
+    day = 50 + 10 * np.sin(np.arange(24) * 2 * np.pi / 24)
+    moments = pd.date_range("2024-01-01", periods=960, freq="h")
+    pd.DataFrame({"date": moments, "load": np.tile(day, 40)}).to_csv(tmp_path / "load.csv", index=False)
+    config = timellm.RunConfig.create(tmp_path / "load.csv", kind="ridge", context=48, horizon=12)
+    summary = timellm.fit(config, run_dir=tmp_path / "run").summary
+    assert summary["test"]["mase"] is None  # the seasonal naive makes no error to divide by
+    assert summary["test"]["mae"] < 1e-3
+    assert summary["test_windows"] > 100

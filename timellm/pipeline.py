@@ -297,13 +297,16 @@ def _outcome(scores: Scores | None, folder: RunFolder, *, adds_nothing: bool) ->
     """The scores in a few numbers; none if their calculation was stopped."""
     if scores is None:
         return {"test": {}, "verdict": "Scoring was stopped, so there are no scores. Go on with the run to score it."}
-    row = scores.overall.set_index("model").loc[scores.own]
-    test = {name: float(row[name]) for name in ("mae", "mse", "rmse", "smape", "mase", "mse_scaled", "mae_scaled")}
+    overall = scores.overall.set_index("model")  # as a row of its own, an undefined number would no longer be a float
+    test = {
+        name: float(overall.at[scores.own, name])
+        for name in ("mae", "mse", "rmse", "smape", "mase", "mse_scaled", "mae_scaled")
+    }
     verdict = judge(scores, "mae", comparisons=folder.comparisons(), adds_nothing=adds_nothing)
     return {
         "model": scores.own,
         "window_set": scores.scored.window_set,
-        "test_windows": int(row["windows"]),
+        "test_windows": int(overall.at[scores.own, "windows"]),
         "test": {name: None if math.isnan(value) else value for name, value in test.items()},
         "skill": None if verdict.change is None else -verdict.change,
         "rival": verdict.rival,

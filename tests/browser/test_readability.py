@@ -75,6 +75,25 @@ def test_text_stands_out_and_headings_step_by_one(browser: Browser, server, page
     assert not faults, "\n".join(faults)
 
 
+_LEGENDS_ON_CHARTS = """() => [...document.querySelectorAll(".js-plotly-plot")].filter((chart) => {
+  const legend = chart.querySelector(".legend")?.getBoundingClientRect();
+  const areas = [...chart.querySelectorAll(".nsewdrag")].map((area) => area.getBoundingClientRect());
+  return legend && areas.some((area) => legend.bottom > area.top + 2 && area.bottom > legend.top + 2);
+}).length"""
+
+
+def test_no_legend_lies_on_its_chart_on_a_phone(browser: Browser, server, pages):
+    context = browser.new_context(viewport={"width": 390, "height": 2400})
+    watched = Watched(context.new_page(), server.url)
+    for name in ("forecast", "metrics"):
+        page = watched.open(pages[name])
+        page.wait_for_selector(".js-plotly-plot .legend")
+        page.wait_for_timeout(1500)
+        assert page.locator(".js-plotly-plot .legend").count() == (2 if name == "metrics" else 1)
+        assert page.evaluate(_LEGENDS_ON_CHARTS) == 0, name
+    context.close()
+
+
 def _settled(page: Page) -> dict[str, Any]:
     """The page once it is drawn: charts and styles come after the script has ended, later on a busy machine.
 

@@ -153,6 +153,18 @@ CASES = {
         "against 0, 100 test windows). The difference is very unlikely to be luck (p < 0.001). Use Last value: it "
         "is one click away.",
     ),
+    "another is many times better": (
+        board({OWN: 6.0, LAST: 0.5}), "mae", [comparison(LAST)],
+        "Last value is the better of 2 models: the mean absolute error of Time-LLM is 12 times as high (6 against 0.5, "
+        "100 test windows). The difference is very unlikely to be luck (p < 0.001). Use Last value: it is one click "
+        "away.",
+    ),
+    "another makes nearly no error": (
+        board({OWN: 0.5, LAST: 3e-14}), "mae", [comparison(LAST)],
+        "Last value is the better of 2 models: the mean absolute error of Time-LLM is more than 1,000 times as high "
+        "(0.5 against 3e-14, 100 test windows). The difference is very unlikely to be luck (p < 0.001). Use Last "
+        "value: it is one click away.",
+    ),
     "own makes no error": (
         board({OWN: 0.0, LAST: 2.0}), "mae", [comparison(LAST)],
         "Time-LLM is the better of 2 models: its mean absolute error is 100.0% lower than that of Last value (0 "

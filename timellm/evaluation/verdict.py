@@ -18,6 +18,9 @@ VERSION = 1
 _SMALLEST = 0.001
 """A smaller change would be said as 0.0 % or 0.1 %: it comes from rounding as often as from the models."""
 
+_MANY_TIMES = 10
+"""A change from which on it is said as a multiple: on a table that a rule forecasts exactly, it had 16 digits of %."""
+
 _ADDED = {"adds_nothing": False}
 """Fields that earlier verdicts do not have, and what stands for them there."""
 
@@ -127,9 +130,7 @@ def _result(verdict: Verdict) -> str:
     place = f"the best of {verdict.models} models" if many else "the better of 2 models"
     if verdict.change is None:
         return f"{rival} is {place} and makes no error here; {own} makes one ({name} {span})."
-    change = f"{abs(verdict.change):.1%} {'lower' if verdict.change < 0 else 'higher'}"
-    if abs(verdict.change) < _SMALLEST:
-        change = f"the same within {_SMALLEST:.1%}"
+    change = _changed(verdict.change)
     if verdict.outcome == "equal":
         about = f"{own} is {place}, but {rival} is about as good"
         about = about if best_is_own else f"{own} is about as good as {rival}, {place}"
@@ -144,6 +145,15 @@ def _result(verdict: Verdict) -> str:
             f"{own} is {place}: its {name} is {change} than that of {rival}{', the second' if many else ''} ({span})."
         )
     return f"{rival} is {place}: the {name} of {own} is {change} ({span})."
+
+
+def _changed(change: float) -> str:
+    if abs(change) < _SMALLEST:
+        return f"the same within {_SMALLEST:.1%}"
+    if change < _MANY_TIMES:
+        return f"{abs(change):.1%} {'lower' if change < 0 else 'higher'}"
+    times = 1 + change
+    return f"{times:,.0f} times as high" if times < 1000 else "more than 1,000 times as high"
 
 
 def _added(verdict: Verdict) -> str:

@@ -11,6 +11,7 @@ from timellm.plots.series import shorten
 from timellm.plots.template import HISTORY, Look, empty
 
 MOST_CHANNELS = 30
+_LEGEND_LINE = 19  # pixels; on a phone each model has a line of its own, which must not lie on the dots
 
 
 def by_step(frame: pd.DataFrame, looks: Mapping[str, Look], *, metric: str, label: str) -> go.Figure:
@@ -42,7 +43,7 @@ def by_channel(frame: pd.DataFrame, looks: Mapping[str, Look], *, metric: str, l
     channels = worst["channel"].tolist()[-MOST_CHANNELS:]
     table = frame.pivot(index="channel", columns="model", values=metric).reindex(channels)
     labels = [shorten(str(channel), 28) for channel in channels]
-    figure = empty(height=150 + 30 * len(channels))
+    figure = empty(height=130 + _LEGEND_LINE * len(looks) + 30 * len(channels))
     shown = table[list(looks)]
     for channel, row in zip(labels, shown.itertuples(index=False), strict=True):  # a thin line ties a channel's dots
         figure.add_trace(

@@ -22,7 +22,7 @@ COLUMNS = {
     for name, metric in METRICS.items()
 } | {
     "rank": st.column_config.NumberColumn("", width=40),
-    "model": st.column_config.TextColumn("Model", width=250),
+    "model": st.column_config.TextColumn("Model", width=300),
     "to_own": st.column_config.NumberColumn(
         "To this run", format="percent", help="How much larger the error is than that of this run's own model."
     ),
