@@ -90,7 +90,7 @@ def test_leaderboard_ranks_the_baselines_too_best_first(open_page, finished):
     board = app.dataframe[0].value
     assert {"Time-LLM (this run)", "Ridge", "Last value", "Seasonal naive, 24 rows (a day)"} <= set(board["model"])
     assert board["mae"].is_monotonic_increasing
-    assert board.columns[:3].tolist() == ["rank", "model", "mae"]
+    assert board.columns[:3].tolist() == ["rank", "mae", "model"]
     assert {"mse_scaled", "mae_scaled", "mase", "smape", "mape", "mspe", "rmse"} <= set(board.columns)
 
 
@@ -193,7 +193,7 @@ def test_chosen_metric_ranks_the_board_and_names_the_charts(open_page, finished)
     app = open_page("metrics", run=finished.id)
     app.selectbox(key="metric").select("smape").run()
     assert not app.exception
-    assert app.dataframe[0].value.columns[2] == "smape"
+    assert app.dataframe[0].value.columns[1] == "smape"
     assert chart(app, 0)["layout"]["yaxis"]["title"]["text"] == "SMAPE, %"
 
 

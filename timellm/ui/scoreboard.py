@@ -56,8 +56,8 @@ def board(scores: Scores, metric: str, comparisons: Mapping[str, Comparison]) ->
     frame = pd.DataFrame(
         {
             "rank": row.rank,
+            metric: row.error,  # before the long names, which take the whole width of a phone
             "model": f"{row.model} (this run)" if row.own else row.model,
-            metric: row.error,
             "to_own": None if row.own else without_minus_zero(row.to_own, decimals=4),
             "won": None if row.own else row.won,
             "p_value": row.p_value,
