@@ -27,6 +27,7 @@ MOST_VALUES = 2**30
 """Of any file of a run: 8 GiB in memory."""
 _SHRINKS_FREELY, _MOST_SHRUNK = 256 * 2**20, 100
 _VALUE_BYTES = 8
+_BATCH_ROWS = 65_536
 _AROUND_FOOTER = 12  # bytes of its length and of the format's name at both ends
 
 
@@ -72,21 +73,8 @@ def read_parquet(
     Raises:
         ValueError, OSError, pa.ArrowException: it is damaged, too large, or no Parquet file.
     """
-    data = path.read_bytes()
-    check_seal(data, at_end=True)
-    source = pa.BufferReader(data)
-    declared = pq.read_metadata(source)
-    rows, values = _rows(declared), _values(data, declared)
-    if (most_rows is not None and rows > most_rows) or values > most_values:
-        raise ValueError(
-            f"it declares {rows:,} rows of {values:,} values, and this run's has at most"
-            f" {most_values if most_rows is None else most_rows:,} {'values' if most_rows is None else 'rows'}"
-        )
-    if _shrinks_too_much(values, len(data)):
-        raise ValueError(f"a file of {len(data):,} bytes declares {values:,} values, more than a run's would")
-    names = [column.path for column in map(declared.schema.column, range(declared.num_columns))
-             if column.physical_type == "BYTE_ARRAY"]  # fmt: skip
-    source.seek(0)
+    source, declared = _checked(path, most_rows=most_rows, most_values=most_values)
+    names = _texts(declared)
     # One long text that is named a million times stays one text.
     wanted = None if columns is None else list(columns)
     table = pq.read_table(source, columns=wanted, page_checksum_verification=True, read_dictionary=names)
@@ -96,6 +84,19 @@ def read_parquet(
             table = table.set_column(number, field.name, table[field.name].cast(pa.string()))
     metadata = {key: value for key, value in (table.schema.metadata or {}).items() if key != KEY.encode()}
     return table.replace_schema_metadata(metadata or None)
+
+
+def read_parquet_in_batches(path: Path, *, most_rows: int, most_values: int) -> tuple[int, Iterator[pa.RecordBatch]]:
+    """How many rows a file has, and all of them, piece by piece; texts are dictionaries.
+
+    What the pieces hold is not in memory at once, which for a file of lists took four times what the lists hold.
+
+    Raises:
+        ValueError, OSError, pa.ArrowException: it is damaged, too large, or no Parquet file; the pieces raise, too.
+    """
+    source, declared = _checked(path, most_rows=most_rows, most_values=most_values)
+    file = pq.ParquetFile(source, page_checksum_verification=True, read_dictionary=_texts(declared))
+    return _rows(declared), file.iter_batches(batch_size=_BATCH_ROWS)
 
 
 @dataclass(frozen=True)
@@ -121,6 +122,29 @@ def declared_size(path: Path) -> Declared:
         tail = file.read()
     unpacked = sum(declared.row_group(number).total_byte_size for number in range(declared.num_row_groups))
     return Declared(_rows(declared), max(unpacked, _values(tail, declared) * _VALUE_BYTES), size)
+
+
+def _checked(path: Path, *, most_rows: int | None, most_values: int) -> tuple[pa.BufferReader, pq.FileMetaData]:
+    """A file whose digest is right and that declares no more than it may."""
+    data = path.read_bytes()
+    check_seal(data, at_end=True)
+    source = pa.BufferReader(data)
+    declared = pq.read_metadata(source)
+    rows, values = _rows(declared), _values(data, declared)
+    if (most_rows is not None and rows > most_rows) or values > most_values:
+        raise ValueError(
+            f"it declares {rows:,} rows of {values:,} values, and this run's has at most"
+            f" {most_values if most_rows is None else most_rows:,} {'values' if most_rows is None else 'rows'}"
+        )
+    if _shrinks_too_much(values, len(data)):
+        raise ValueError(f"a file of {len(data):,} bytes declares {values:,} values, more than a run's would")
+    source.seek(0)
+    return source, declared
+
+
+def _texts(declared: pq.FileMetaData) -> list[str]:
+    columns = map(declared.schema.column, range(declared.num_columns))
+    return [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
 
 
 def _written(table: pa.Table, layout: dict[str, Any]) -> bytes:

@@ -41,7 +41,7 @@ from timellm.evaluation.judge import judge
 from timellm.evaluation.scores import Scores
 from timellm.evaluation.significance import Comparison
 from timellm.evaluation.verdict import Verdict
-from timellm.files.parquetfile import read_parquet, write_parquet, writing_parquet
+from timellm.files.parquetfile import read_parquet, read_parquet_in_batches, write_parquet, writing_parquet
 from timellm.files.sealed import read_sealed_json, write_sealed_json
 from timellm.files.tensorfile import read_tensors
 from timellm.forecasters.time_llm.kept import PROTOTYPES, WORDS
@@ -256,16 +256,25 @@ def _read_future(path: Path, most_rows: int | None) -> pd.DataFrame:
 def _read_windows(path: Path, prepared: PreparedData) -> tuple[WindowIndex, np.ndarray]:
     channels, horizon = prepared.table.channels, prepared.horizon
     most = len(channels) * len(prepared.values)
-    rows = read_parquet(path, most_rows=most, most_values=most * (horizon + 2))
-    forecast = rows["yhat"].combine_chunks().flatten().to_numpy().reshape(len(rows), -1).astype(np.float64)
-    number = {name: i for i, name in enumerate(channels)}
-    channel = np.array([number[name] for name in rows["unique_id"].to_pylist()], np.int64)
-    origin = rows["origin"].to_numpy().astype(np.int64)
-    if forecast.shape[1] != horizon or len(origin) != len(forecast):
-        raise ValueError(f"its forecasts are not of {horizon:,} steps")
+    count, batches = read_parquet_in_batches(path, most_rows=most, most_values=most * (horizon + 2))
+    channel, origin = np.empty(count, np.int64), np.empty(count, np.int64)
+    forecast_WH = np.empty((count, horizon))
+    number, done = {name: i for i, name in enumerate(channels)}, 0
+    for batch in batches:
+        rows = slice(done, done + len(batch))
+        names = np.array([number.get(name, -1) for name in batch["unique_id"].dictionary.to_pylist()], np.int64)
+        channel[rows] = names[batch["unique_id"].indices.to_numpy(zero_copy_only=False)]
+        origin[rows] = batch["origin"].to_numpy()
+        flat = batch["yhat"].flatten().to_numpy(zero_copy_only=False)
+        if len(flat) != len(batch) * horizon:
+            raise ValueError(f"its forecasts are not of {horizon:,} steps")
+        forecast_WH[rows] = flat.reshape(len(batch), horizon)
+        done += len(batch)
+    if done != count or (count and channel.min() < 0):
+        raise ValueError("it has fewer windows than it declares, or one of a channel that the table does not have")
     if len(origin) and not prepared.context <= origin.min() <= origin.max() <= len(prepared.values) - horizon:
         raise ValueError("a window of it lies outside of the table")
-    return WindowIndex(channel, origin, 0), forecast
+    return WindowIndex(channel, origin, 0), forecast_WH
 
 
 def _words(found: Any) -> list[list[str]]:
