@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.accuracy import CASES
+from benchmarks.accuracy import CASES, TABLES
 from timellm.config import RunConfig, parse_setting
 from timellm.data.prepared import PreparedData
 from timellm.data.table import load_table
@@ -158,7 +158,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--log", type=Path, required=True)
     parser.add_argument("--data", type=Path)
-    parser.add_argument("--tables", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--tables", nargs="+", choices=CASES, default=TABLES)
     parser.add_argument("--variants", nargs="+", default=LINEAR + NETWORK, help="settings of one variant in quotes")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
     parser.add_argument("--hours", type=float, default=24.0)
