@@ -48,7 +48,7 @@ def test_tensorboard_hears_of_losses_rate_memory_and_final_errors(small_config, 
     assert curves["test_mae"][STEPS] == pytest.approx(summary["test"]["mae"], rel=1e-5)
     settings = list((folder / "tensorboard").rglob("hparams.yml"))
     assert len(settings) == 1, "a run that goes on begins no second one"
-    assert "training.learning_rate: 0.002" in settings[0].read_text()
+    assert "training.learning_rate: 0.0005" in settings[0].read_text()
 
 
 def test_mlflow_run_that_goes_on_is_one_run(small_config, tmp_path, monkeypatch):

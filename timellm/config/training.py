@@ -20,7 +20,7 @@ class TrainingConfig(Section):
     """Time budget for training; the schedule then follows the clock, and `steps` remains an upper bound."""
     batch_size: int = setting(32, ge=1, le=65_536)
     """Windows (one channel each) in one step."""
-    learning_rate: float = setting(2e-3, gt=0, le=1)
+    learning_rate: float = setting(5e-4, gt=0, le=1)
     """Peak learning rate."""
     optimizer: Literal["adamw", "adam"] = setting("adamw", title="Optimiser")
     """Adam with decoupled weight decay, or plain Adam."""
@@ -36,13 +36,13 @@ class TrainingConfig(Section):
     """Compute the backbone's activations again in the backward pass: much less memory, about a third more time."""
     clip_norm: float = setting(1.0, title="Gradient norm limit", gt=0)
     """Gradients are scaled down to this norm."""
-    validations: int = setting(6, ge=1, le=1000)
+    validations: int = setting(8, ge=1, le=1000)
     """How often the validation part is looked at during the run."""
     validation_windows: int = setting(256, ge=1)
     """Windows of the validation part looked at each time, evenly spaced; all of them if there are fewer."""
     pinned_windows: int = setting(4, affects="place", ge=0, le=16)
     """Validation windows whose forecast is kept at every validation, so that one sees how it came about; 0: none."""
-    patience: int = setting(4, title="Patience, validations", ge=1)
+    patience: int = setting(3, title="Patience, validations", ge=1)
     """Validations without improvement before training stops early."""
     seed: int = setting(0, ge=0, le=2**31 - 1)
     """Seed of initial weights, batch order and dropout."""
