@@ -100,6 +100,15 @@ def test_patience_ends_a_run_that_does_not_improve(network, windows):
     assert result.steps == 20 and len(saved) == 1  # one that counts, three without gain
 
 
+def test_patience_waits_while_errors_fall_though_no_step_is_surely_better(network, windows, monkeypatch):
+    monkeypatch.setattr("timellm.training.loop.is_surely_lower", lambda *_, **__: False)
+    result, reports, saved = run(network, windows, first=True, patience=1, validations=8)
+    errors = [report.validation_loss for report in reports if report.validation_loss is not None]
+    falling = next(i for i in range(1, len(errors)) if errors[i] >= min(errors[:i]) or i == len(errors) - 1)
+    assert falling > 2 and len(errors) == falling + 1
+    assert result.best_step == 0 and len(saved) == 1
+
+
 def test_stop_validates_once_more_so_that_something_is_kept(network, windows):
     asked = iter([False] * 3 + [True] * 99)
     result, reports, saved = run(network, windows, should_stop=lambda: next(asked))

@@ -38,12 +38,12 @@ class TrainingConfig(Section):
     """Gradients are scaled down to this norm."""
     validations: int = setting(8, ge=1, le=1000)
     """How often the validation part is looked at during the run."""
-    validation_windows: int = setting(256, ge=1)
+    validation_windows: int = setting(512, ge=1)
     """Windows of the validation part looked at each time, evenly spaced; all of them if there are fewer."""
     pinned_windows: int = setting(4, affects="place", ge=0, le=16)
     """Validation windows whose forecast is kept at every validation, so that one sees how it came about; 0: none."""
     patience: int = setting(3, title="Patience, validations", ge=1)
-    """Validations without improvement before training stops early."""
+    """Validations without a lower error than all before, until training stops early."""
     seed: int = setting(0, ge=0, le=2**31 - 1)
     """Seed of initial weights, batch order and dropout."""
     device: Literal["auto", "cpu", "cuda"] = setting("auto", affects="place")

@@ -149,7 +149,8 @@ def train(
 
     if validate_first and not math.isfinite(now.best):
         first = validated_now()
-        now.best, now.start = first.loss, first.loss_W.tolist()
+        now.best = now.lowest = first.loss
+        now.start = first.loss_W.tolist()
         if main:
             save_best()
 
@@ -160,12 +161,14 @@ def train(
         new = now.step and now.step != now.validated_step
         if new and (due > now.validated or share >= 1):
             now.validated, now.validated_step = due, now.step
-            if is_best(found := validated_now()):
-                now.best, now.best_step, now.without_gain = found.loss, now.step, 0
+            found = validated_now()
+            if is_best(found):
+                now.best, now.best_step = found.loss, now.step
                 if main:
                     save_best()
-            else:
-                now.without_gain += 1
+            # What is lower, but not surely so, may become so in further steps.
+            now.without_gain = 0 if found.loss < now.lowest else now.without_gain + 1
+            now.lowest = min(now.lowest, found.loss)
             write()
         elif new and stopped:
             # This one is made so that the stopped run has something to show. A run that goes on must choose as if it

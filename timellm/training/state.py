@@ -55,10 +55,12 @@ class TrainingPosition:
 
     step: int = 0
     best: float = math.inf
-    """Lowest validation error so far."""
+    """Validation error of the weights that are kept."""
     best_step: int = 0
+    lowest: float = math.inf
+    """Lowest validation error so far, also of weights that are not surely better than those that are kept."""
     without_gain: int = 0
-    """Validations since then."""
+    """Validations since the lowest one."""
     validated: int = 0
     """Validations that were due so far."""
     validated_step: int = 0
