@@ -42,7 +42,7 @@ class TrainingConfig(Section):
     """Windows of the validation part looked at each time, evenly spaced; all of them if there are fewer."""
     pinned_windows: int = setting(4, affects="place", ge=0, le=16)
     """Validation windows whose forecast is kept at every validation, so that one sees how it came about; 0: none."""
-    patience: int = setting(3, title="Patience, validations", ge=1)
+    patience: int = setting(5, title="Patience, validations", ge=1)
     """Validations without a lower error than all before, until training stops early."""
     seed: int = setting(0, ge=0, le=2**31 - 1)
     """Seed of initial weights, batch order and dropout."""

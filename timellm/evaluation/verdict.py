@@ -109,7 +109,7 @@ class Verdict:
 
 
 def _in_words(verdict: Verdict) -> str:
-    parts = [_result(verdict), _added(verdict), _shared(verdict), _season(verdict), _sure(verdict)]
+    parts = [_result(verdict), _shared(verdict), _season(verdict), _sure(verdict), _added(verdict)]
     return " ".join(part for part in [*parts, _disagreeing(verdict), _unfit(verdict), _action(verdict)] if part)
 
 
