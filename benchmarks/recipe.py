@@ -47,7 +47,8 @@ LINEAR = [
     ]
 ]
 NETWORK = [
-    "default", "learning_rate=2e-3", "learning_rate=1e-3", "learning_rate=2e-4", "steps=300", "batch_size=128 steps=50", "schedule=cosine",
+    "default", "learning_rate=2e-3", "learning_rate=1e-3", "learning_rate=2e-4", "steps=300",
+    "batch_size=128 steps=50", "schedule=cosine",
     "loss=huber", "loss=mae", "layers=2", "layers=12", "dropout=0", "dropout=0.3", "weight_decay=0.1", "d_model=64",
     "d_ff=8", "d_ff=128", "heads=4", "prototypes=100", "patch_length=32 stride=16", "patch_length=8 stride=8",
     "prototype_start=shapes", "prompt_style=none", "prompt_calendar=true", "linear_path=trained", "linear_path=none",
