@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -18,7 +19,7 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, TimeoutError, sync_playwright
 
 from timellm.jobs.local.lease import runner_of
 from timellm.jobs.store.run_store import Store
@@ -64,6 +65,20 @@ class Watched:
         self.page.wait_for_selector(
             "[data-testid=stApp][data-test-script-state=notRunning]", timeout=timeout_s * 1000, state="attached"
         )
+
+    def choose(self, label: str, option: str | re.Pattern[str]) -> None:
+        """Choose from a list; it is opened again if the page was drawn anew, which closes it."""
+        wanted = self.page.get_by_role("option", name=option)
+        for _ in range(10):
+            self.settled()
+            self.page.get_by_label(label, exact=True).click()
+            try:
+                wanted.click(timeout=3000)
+            except TimeoutError:
+                self.page.keyboard.press("Escape")
+            else:
+                return
+        raise AssertionError(f"'{option}' of '{label}' could not be chosen")
 
     def assert_no_trouble_shown(self) -> None:
         """Neither an exception nor a warning is on the page."""

@@ -14,8 +14,7 @@ _MEASURED_MS = 480_000
 
 def test_measurement_ticks_beside_a_usable_page_and_ends_in_a_table(watched, tiny_backbone, shoot):
     page = watched.open("finetune?table=sample:melbourne-pedestrians")
-    page.get_by_label("Backbone", exact=True).click()
-    page.get_by_role("option", name="Another model (id or folder)").click()
+    watched.choose("Backbone", "Another model (id or folder)")
     page.get_by_label("Hugging Face model id or local folder").fill(str(tiny_backbone))
     page.get_by_label("Hugging Face model id or local folder").press("Tab")
     fill_number(page, "Layers used", 1)

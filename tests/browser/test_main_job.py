@@ -45,8 +45,7 @@ def test_main_job_from_csv_to_downloaded_forecast(watched, server, shoot):
 
     page.get_by_role("button", name="Fine-tune on this table").click()
     expect(page.get_by_role("heading", name="Fine-tune")).to_be_visible()
-    page.get_by_label("Backbone", exact=True).click()
-    page.get_by_role("option", name=re.compile("SmolLM2 135M")).click()
+    watched.choose("Backbone", re.compile("SmolLM2 135M"))
     fill_number(page, "Horizon, rows", HORIZON)
     fill_number(page, "Context, rows", 96)
     fill_number(page, "Layers used", 2)
