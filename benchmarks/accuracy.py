@@ -13,19 +13,17 @@ After `--hours` no further cell begins. Errors are on z-scored values, as in pap
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.cells import cells_parser, markdown_row, measure_missing, read_cells
 from timellm.config import names_affecting
 from timellm.data.samples import find_sample
 from timellm.forecasting.artifacts import RunFolder
@@ -113,11 +111,6 @@ class Cell:
         return self.table, self.model, self.seed
 
 
-def known(log: Path) -> list[Cell]:
-    """The cells that have been measured."""
-    return [Cell(**json.loads(line)) for line in log.read_text().splitlines()] if log.is_file() else []
-
-
 def measure(table: str, model: str, *, seed: int, folder: Path | None) -> Cell:
     """Fit and score one run.
 
@@ -151,7 +144,7 @@ def table_of(cells: list[Cell]) -> str:
     for cell in cells:
         groups[cell.table, cell.model].append(cell)
     names = ("table", "model", "seeds", "MSE", "MAE", "MSE to ridge", "s", "MiB", "kept steps")
-    lines = [_row(names), _row(["---"] * len(names))]
+    lines = [markdown_row(names), markdown_row(["---"] * len(names))]
     ratios = defaultdict(list)
     for table in CASES:
         ridge = groups.get((table, "ridge"))
@@ -166,7 +159,7 @@ def table_of(cells: list[Cell]) -> str:
             kept = "/".join("-" if cell.best_step is None else str(cell.best_step) for cell in found)
             numbers = (f"{mse:.4f}{spread}", f"{_mean(found, 'mae'):.4f}", "" if ratio is None else f"{ratio:.3f}")
             costs = (f"{_mean(found, 'seconds'):,.0f}", f"{_mean(found, 'memory_mib'):,.0f}", kept)
-            lines.append(_row([table, model, str(len(found)), *numbers, *costs]))
+            lines.append(markdown_row([table, model, str(len(found)), *numbers, *costs]))
     lines.append("")
     lines += [
         f"{model}: {statistics.geometric_mean(found):.3f} of the ridge's MSE, the geometric mean of {len(found)} tables"
@@ -179,22 +172,11 @@ def _mean(cells: list[Cell], name: str) -> float:
     return statistics.fmean(getattr(cell, name) for cell in cells)
 
 
-def _row(parts: Sequence[str]) -> str:
-    return f"| {' | '.join(parts)} |"
-
-
 def main() -> None:
     """Measure what the log does not have, or show what it has."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--log", type=Path, required=True)
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--tables", nargs="+", choices=CASES, default=TABLES)
+    parser = cells_parser(__doc__, tables=CASES, usual=TABLES, seeds=[0, 1, 2])
     parser.add_argument("--models", nargs="+", choices=MODELS, default=list(MODELS))
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--hours", type=float, default=24.0)
-    parser.add_argument("--show", action="store_true", help="print the table of what has been measured")
     options = parser.parse_args()
-    ends = time.monotonic() + 3600 * options.hours
     wanted = [
         (table, model, seed)
         for seed in options.seeds
@@ -202,17 +184,13 @@ def main() -> None:
         for model in options.models
         if MODELS[model].get("kind") != "ridge" or seed == options.seeds[0]
     ]
-    for table, model, seed in [] if options.show else wanted:
-        if (table, model, seed) in {cell.key for cell in known(options.log)}:
-            continue
-        if time.monotonic() > ends:
-            print("the time is over; repeat the command to go on", flush=True)
-            break
-        cell = measure(table, model, seed=seed, folder=options.data)
-        with options.log.open("a") as file:
-            file.write(json.dumps(asdict(cell)) + "\n")
-        print(cell, flush=True)
-    print(table_of(known(options.log)))
+
+    def one(table: str, model: str, seed: int) -> Cell:
+        return measure(table, model, seed=seed, folder=options.data)
+
+    if not options.show:
+        measure_missing(options.log, Cell, wanted, one, hours=options.hours)
+    print(table_of(read_cells(options.log, Cell)))
 
 
 if __name__ == "__main__":

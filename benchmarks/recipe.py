@@ -17,12 +17,10 @@ log has is not run again: the command can be stopped and repeated. After `--hour
 
 from __future__ import annotations
 
-import argparse
-import json
 import statistics
 import time
 from collections import defaultdict
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -30,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.accuracy import CASES, TABLES
+from benchmarks.cells import cells_parser, markdown_row, measure_missing, read_cells
 from timellm.config import RunConfig, parse_setting
 from timellm.data.prepared import PreparedData
 from timellm.data.table import load_table
@@ -79,9 +78,9 @@ class Cell:
         return self.table, self.variant, self.seed
 
 
-def known(log: Path) -> list[Cell]:
-    """The cells that have been measured."""
-    return [Cell(**json.loads(line)) for line in log.read_text().splitlines()] if log.is_file() else []
+def is_linear(variant: str) -> bool:
+    """Whether it is one of the linear path."""
+    return "linear_features" in variant
 
 
 def settings_of(variant: str, kind: str) -> dict[str, Any]:
@@ -141,45 +140,35 @@ def table_of(cells: list[Cell]) -> str:
     for cell in cells:
         shares[cell.variant, cell.table].append(cell.best / cell.first)
     tables = [table for table in CASES if any(cell.table == table for cell in cells)]
-    lines = [_row(["variant", *tables, "geometric mean"]), _row(["---"] * (len(tables) + 2))]
+    lines = [markdown_row(["variant", *tables, "geometric mean"]), markdown_row(["---"] * (len(tables) + 2))]
     for variant in dict.fromkeys(cell.variant for cell in cells):
         means = {table: statistics.fmean(found) for table in tables if (found := shares.get((variant, table)))}
         each = [f"{means[table]:.3f}" if table in means else "" for table in tables]
         whole = f"{statistics.geometric_mean(means.values()):.3f}" if len(means) == len(tables) else ""
-        lines.append(_row([variant, *each, whole]))
+        lines.append(markdown_row([variant, *each, whole]))
     return "\n".join(lines)
-
-
-def _row(parts: list[str]) -> str:
-    return f"| {' | '.join(parts)} |"
 
 
 def main() -> None:
     """Measure what the log does not have, or show what it has."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--log", type=Path, required=True)
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--tables", nargs="+", choices=CASES, default=TABLES)
+    parser = cells_parser(__doc__, tables=CASES, usual=TABLES, seeds=[0, 1])
     parser.add_argument("--variants", nargs="+", default=LINEAR + NETWORK, help="settings of one variant in quotes")
-    parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1])
-    parser.add_argument("--hours", type=float, default=24.0)
-    parser.add_argument("--show", action="store_true", help="print the table of what has been measured")
     options = parser.parse_args()
-    ends = time.monotonic() + 3600 * options.hours
-    for seed in [] if options.show else options.seeds:
-        for variant in options.variants:
-            linear = "linear_features" in variant
-            for table in options.tables:
-                measured = {cell.key for cell in known(options.log)}
-                if (table, variant, seed) in measured or (linear and seed != options.seeds[0]):
-                    continue
-                if time.monotonic() > ends:
-                    break
-                cell = (linear_cell if linear else network_cell)(table, variant, seed=seed, folder=options.data)
-                with options.log.open("a") as file:
-                    file.write(json.dumps(asdict(cell)) + "\n")
-                print(cell, flush=True)
-    print(table_of(known(options.log)))
+    wanted = [
+        (table, variant, seed)
+        for seed in options.seeds
+        for variant in options.variants
+        for table in options.tables
+        if not is_linear(variant) or seed == options.seeds[0]  # the closed form has nothing random
+    ]
+
+    def one(table: str, variant: str, seed: int) -> Cell:
+        cell = linear_cell if is_linear(variant) else network_cell
+        return cell(table, variant, seed=seed, folder=options.data)
+
+    if not options.show:
+        measure_missing(options.log, Cell, wanted, one, hours=options.hours)
+    print(table_of(read_cells(options.log, Cell)))
 
 
 if __name__ == "__main__":

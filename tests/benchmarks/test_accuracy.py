@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from benchmarks import accuracy
+from benchmarks.cells import read_cells
 from timellm.config import RunConfig, parse_setting
 
 
@@ -47,7 +48,7 @@ def test_a_cell_is_measured_once(run, tmp_path, monkeypatch):
     log = tmp_path / "log.jsonl"
     words = ("--log", str(log), "--tables", "seattle", "--models", "ridge")
     assert "| seattle | ridge | 1 |" in run(*words)
-    (found,) = accuracy.known(log)
+    (found,) = read_cells(log, accuracy.Cell)
     assert found.mse > 0 and found.memory_mib > 100 and found.test_windows > 100
 
     monkeypatch.setattr(accuracy, "measure", lambda *_, **__: pytest.fail("measured again"))

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from benchmarks import recipe
+from benchmarks.cells import read_cells
 from timellm.config import RunConfig
 from timellm.data.prepared import PreparedData
 
@@ -49,7 +50,7 @@ def test_a_linear_path_is_judged_before_the_test_part_and_once(run, tmp_path, mo
     monkeypatch.setattr(PreparedData, "windows", watched)
     words = ("--tables", "seattle", "--variants", "linear_features=level linear_maps=shared")
     text = run(*words)
-    (found,) = recipe.known(tmp_path / "log.jsonl")
+    (found,) = read_cells(tmp_path / "log.jsonl", recipe.Cell)
     assert found.best != found.first and f"{found.best / found.first:.3f}" in text
     assert max(asked) <= PreparedData.of(*_seattle()).split.bounds("validation")[1]
     monkeypatch.setattr(recipe, "linear_cell", lambda *_, **__: pytest.fail("measured again"))
@@ -65,5 +66,5 @@ def _seattle():
 def test_a_network_is_compared_with_its_linear_path(run, tmp_path, monkeypatch):
     monkeypatch.setattr(recipe, "ALIKE", {"validations": 1, "validation_windows": 8})
     run("--tables", "seattle", "--variants", "layers=1 steps=2 prototypes=20 prompt_style=none", "--seeds", "3")
-    (found,) = recipe.known(tmp_path / "log.jsonl")
+    (found,) = read_cells(tmp_path / "log.jsonl", recipe.Cell)
     assert (found.seed, found.step) == (3, 2) and found.kept in (0, 2) and found.best != found.first
