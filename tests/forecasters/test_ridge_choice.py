@@ -92,9 +92,9 @@ def test_choice_and_maps_know_nothing_of_the_test_part(tmp_path):
 def test_own_map_is_the_ridge_of_what_the_shared_map_leaves(tmp_path):
     windows = RidgeWindows(prepared := of_two_kinds(tmp_path), ("plain",))
     sides = [prepared.windows("training"), prepared.windows("validation")]
-    both = [moments_of(windows, side, lambda _: True) for side in sides]
+    both = [moments_of(windows, side, lambda _: None) for side in sides]
     shared_FH = solve(*both).weights_FH
-    own = [moments_of(windows, of_channel(side, 1), lambda _: True) for side in sides]
+    own = [moments_of(windows, of_channel(side, 1), lambda _: None) for side in sides]
     found_FH = solve_near(shared_FH, *own)
     features, target = windows.features_and_targets(of_channel(sides[0], 1))
     seen, wanted = windows.features_and_targets(of_channel(sides[1], 1))
@@ -114,9 +114,9 @@ def test_own_map_is_the_ridge_of_what_the_shared_map_leaves(tmp_path):
 def test_shared_map_stays_where_a_channel_has_no_windows_or_gains_nothing(tmp_path):
     windows = RidgeWindows(prepared := of_two_kinds(tmp_path), ("plain",))
     training, validation = (
-        moments_of(windows, prepared.windows(part), lambda _: True) for part in ("training", "validation")
+        moments_of(windows, prepared.windows(part), lambda _: None) for part in ("training", "validation")
     )
-    empty = moments_of(windows, prepared.windows("training").part(0, 0), lambda _: True)
+    empty = moments_of(windows, prepared.windows("training").part(0, 0), lambda _: None)
     best = solve(training, validation).weights_FH
     assert solve_near(best, empty, validation) is best
     assert solve_near(best, training, empty) is best

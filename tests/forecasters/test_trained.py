@@ -20,8 +20,8 @@ from timellm.errors import CheckpointError, ConfigError
 from timellm.forecasters.autoformer import AutoformerForecaster
 from timellm.forecasters.dlinear import DLinearForecaster
 from timellm.forecasters.patchtst import PatchTSTForecaster
-from timellm.forecasters.protocol import FitJob
-from timellm.forecasters.trained import BuildJob, BuildStoppedError, NetworkForecaster, pinned_windows
+from timellm.forecasters.protocol import FitJob, FitStoppedError
+from timellm.forecasters.trained import BuildJob, NetworkForecaster, pinned_windows
 from timellm.training.checkpoint import read_adapter
 from timellm.training.pinned import PINNED
 from timellm.training.state import StateFile, has_state
@@ -246,7 +246,7 @@ class SlowToBuild(NetworkForecaster):
     @classmethod
     def build(cls, job: BuildJob) -> nn.Module:
         if job.should_stop():
-            raise BuildStoppedError
+            raise FitStoppedError
         return nn.Linear(job.context, job.horizon, device=job.device)
 
     def write_extras(self, folder: Path) -> None:

@@ -64,6 +64,10 @@ class FitReport:
     """What the reader of the results should know."""
 
 
+class FitStoppedError(Exception):
+    """The user stopped a fit before anything was learned; `fit` turns it into a report."""
+
+
 @runtime_checkable
 class CountsMissing(Protocol):
     """A forecaster that has no forecast for some windows, and counts why."""

@@ -32,7 +32,7 @@ from timellm.data.prepared import PreparedData
 from timellm.data.source import WindowSource
 from timellm.data.windows import WindowIndex
 from timellm.errors import ConfigError
-from timellm.forecasters.protocol import FitJob, FitReport, OnBatch, OneRow, ignore_batch
+from timellm.forecasters.protocol import FitJob, FitReport, FitStoppedError, OnBatch, OneRow, ignore_batch
 from timellm.forecasters.registry import kind_of
 from timellm.training.checkpoint import device_of, load_adapter, save_adapter
 from timellm.training.evaluation import forecast_windows
@@ -84,10 +84,6 @@ class Base(Protocol):
         ...
 
 
-class BuildStoppedError(Exception):
-    """`build` found that the user had stopped the run."""
-
-
 class NetworkForecaster(OneRow):
     """A trained network, and the configuration that it was trained with."""
 
@@ -113,7 +109,7 @@ class NetworkForecaster(OneRow):
 
         Raises:
             ConfigError: its settings contradict each other or the task.
-            BuildStoppedError: the user stopped the run meanwhile.
+            FitStoppedError: the user stopped the run meanwhile.
         """
 
     @classmethod
@@ -124,7 +120,7 @@ class NetworkForecaster(OneRow):
         step makes it surely better.
 
         Raises:
-            BuildStoppedError: the user stopped the run meanwhile.
+            FitStoppedError: the user stopped the run meanwhile.
         """
         return None
 
@@ -175,7 +171,7 @@ class NetworkForecaster(OneRow):
         try:
             network = main_first(accelerator, lambda: cls._first_network(building))
             base = from_main(accelerator, lambda: cls.find_base(network, prepared, job))
-        except BuildStoppedError:
+        except FitStoppedError:
             return None, FitReport(time.monotonic() - started, stopped=True)
         pinned = pinned_windows(prepared, job.folder) if training.pinned_windows else None
         trained = train(

@@ -38,6 +38,8 @@ _TRIALS = ((3, 3, 4), (4, 4, 5), (5, 5, 5))
 """Stretches that are fitted; the part that finds the penalty; the part that judges. Part 5 is the validation part."""
 _ERRORS = 1.645
 """Standard errors of the difference."""
+_FAR = 10**12
+"""More rows than any table has: the windows of two trials never share a block."""
 _FEWEST_BLOCKS = 2
 """Blocks of a horizon in each judged part."""
 
@@ -62,23 +64,18 @@ def choose(
     *,
     kinds: tuple[LinearFeatures, ...],
     maps: tuple[LinearMaps, ...],
-    on_windows: Callable[[int], bool],
-) -> Choice | None:
+    on_windows: Callable[[int], None],
+) -> Choice:
     """Choose between all pairs of `kinds` and `maps`, both with the simplest first.
 
-    None if `on_windows`, given the number of windows done since the last call, says stop.
+    `on_windows` is given the number of windows done since its last call; it may raise to stop.
     """
     parts = _parts(training, validation, horizon=windows.horizon)
     judged = {number for _, _, number in _TRIALS}
     if any(blocks(parts[at].origin, windows.horizon) < _FEWEST_BLOCKS for at in judged) or not all(map(len, parts)):
         return Choice((kinds[0], maps[0]), (kinds[0], maps[0]), {})
     channels = np.unique(validation.channel)
-    totals: list[Moments] = []
-    for part in parts:
-        moments = moments_of(windows, part, on_windows)
-        if moments is None:
-            return None
-        totals.append(moments)
+    totals = [moments_of(windows, part, on_windows) for part in parts]
     columns = {kind: windows.columns(kind) for kind in kinds}
     shared = [{kind: _shared(totals, columns[kind], trial) for kind in kinds} for trial in _TRIALS]
     options = list(product(kinds, maps))
@@ -88,15 +85,12 @@ def choose(
         own = [of_channel(part, channel) for part in parts]
         # The sums are needed for the channel's own maps alone.
         sums = [moments_of(windows, part, on_windows) for part in own] if "by_channel" in maps else []
-        if any(one is None for one in sums):
-            return None
-        known = [one for one in sums if one is not None]
         for number, (trial, shared_maps) in enumerate(zip(_TRIALS, shared, strict=True)):
             found: dict[Option, np.ndarray] = {}
             for kind, one in options:
                 weights_FH = shared_maps[kind]
                 if one == "by_channel":
-                    weights_FH = solve_near(weights_FH, *_sides(known, columns[kind], trial))
+                    weights_FH = solve_near(weights_FH, *_sides(sums, columns[kind], trial))
                 found[kind, one] = weights_FH
             for batch in windows.batches(own[trial[2]]):
                 features_BF, target_BH = windows.features_and_targets(batch)
@@ -104,13 +98,8 @@ def choose(
                     error_BH = features_BF[:, columns[kind]] @ weights_FH - target_BH
                     loss[kind, one].append(np.square(error_BH).mean(axis=1))
                 origin.append(batch.origin + number * _FAR)
-                if not on_windows(0):
-                    return None
+                on_windows(0)
     return _decide({option: np.concatenate(found) for option, found in loss.items()}, np.concatenate(origin), windows)
-
-
-_FAR = 10**12
-"""More rows than any table has: the windows of two trials never share a block."""
 
 
 def _decide(loss: dict[Option, np.ndarray], origin_W: np.ndarray, windows: RidgeWindows) -> Choice:
@@ -126,13 +115,12 @@ def _decide(loss: dict[Option, np.ndarray], origin_W: np.ndarray, windows: Ridge
     return Choice(min(better, key=lambda option: shares[option], default=simplest), simplest, shares)
 
 
-def moments_of(windows: RidgeWindows, index: WindowIndex, on_windows: Callable[[int], bool]) -> Moments | None:
-    """The sums over the windows of an index; None if `on_windows`, given each batch's number, says stop."""
+def moments_of(windows: RidgeWindows, index: WindowIndex, on_windows: Callable[[int], None]) -> Moments:
+    """The sums over the windows of an index; `on_windows` is given each batch's number."""
     moments = Moments.zero(windows.count, windows.horizon)
     for batch in windows.batches(index):
         moments.add(*windows.features_and_targets(batch))
-        if not on_windows(len(batch)):
-            return None
+        on_windows(len(batch))
     return moments
 
 

@@ -20,6 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import pandas as pd
 
 from timellm.config import LinearFeatures
 from timellm.data.calendar import calendar_ones, grain_of, row_starts
@@ -38,9 +39,8 @@ class RidgeWindows:
         self.horizon = prepared.horizon
         self.lags = min(prepared.context, limits.MOST_LAGS) if lags is None else lags
         self._grain = grain_of(prepared.table.offset) if "calendar" in kinds else "none"
-        starts = row_starts(prepared.table, 1)
-        self._starts = starts if self._grain != "none" else starts[:0]
-        self.calendar = calendar_ones(starts[:1], self._grain).shape[1]
+        self._starts = row_starts(prepared.table, 1) if self._grain != "none" else pd.DatetimeIndex([])
+        self.calendar = calendar_ones(self._starts[:1], self._grain).shape[1]
         self.level = limits.LEVEL_COLUMNS if "level" in kinds else 0
         self.count = self.lags + self.calendar + self.level + 1
         self.scale_F = np.ones(self.count)

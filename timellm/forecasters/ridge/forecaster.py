@@ -23,7 +23,15 @@ from timellm.data.prepared import PreparedData
 from timellm.data.windows import WindowIndex
 from timellm.errors import CheckpointError
 from timellm.files.tensorfile import read_tensors, write_tensors
-from timellm.forecasters.protocol import FitJob, FitReport, OnBatch, OneRow, ignore_batch, settings_of
+from timellm.forecasters.protocol import (
+    FitJob,
+    FitReport,
+    FitStoppedError,
+    OnBatch,
+    OneRow,
+    ignore_batch,
+    settings_of,
+)
 from timellm.forecasters.ridge import limits
 from timellm.forecasters.ridge.choice import Choice, choose, moments_of, of_channel
 from timellm.forecasters.ridge.features import RidgeWindows
@@ -86,11 +94,11 @@ class Ridge(OneRow):
         """
         started = time.monotonic()
         fit = _Fit(prepared, job)
-        choice = fit.choice()
-        fitted = None if choice is None else fit.maps(cls, choice)
+        try:
+            fitted = fit.maps(cls, fit.choice())
+        except FitStoppedError:
+            return None, FitReport(time.monotonic() - started, stopped=True)
         seconds = time.monotonic() - started
-        if choice is None or fitted is None:
-            return None, FitReport(seconds, stopped=True)
         fitted.save(job.folder, file=file)
         facts = {"best_validation_loss": fitted.validation_loss, "penalty": fitted.penalty} | fitted.facts
         return fitted, FitReport(seconds, validation_loss=fitted.validation_loss, facts=facts, notes=fitted.notes)
@@ -212,7 +220,7 @@ class _Fit:
         self._kinds: tuple[LinearFeatures, ...] = (
             get_args(LinearFeatures) if asked.linear_features == "auto" else (asked.linear_features,)
         )
-        windows = RidgeWindows(prepared, self._kinds)
+        self._windows = windows = RidgeWindows(prepared, self._kinds)
         if windows.lags < prepared.context:
             self.notes.append(f"The ridge reads the last {windows.lags:,} of {prepared.context:,} context rows.")
         if "calendar" in self._kinds and not windows.calendar:
@@ -235,20 +243,23 @@ class _Fit:
                 )
         self._done = self._total = 0
 
-    def choice(self) -> Choice | None:
-        """What the maps should know; None if the user stopped it."""
+    def choice(self) -> Choice:
+        """What the maps should know.
+
+        Raises:
+            FitStoppedError: the user stopped it.
+        """
         if len(self._kinds) == len(self._maps) == 1:
             only = (self._kinds[0], self._maps[0])
             return Choice(only, only, {})
         # A thinned look at all windows, once for all channels and once for each.
         self._begin(min(len(self._training) + len(self._validation), limits.MOST_TRIED_WINDOWS) * len(self._maps))
-        windows = RidgeWindows(self._prepared, self._kinds)
         found = choose(
-            windows, self._training, self._validation, kinds=self._kinds, maps=self._maps, on_windows=self._counted
+            self._windows, self._training, self._validation, kinds=self._kinds, maps=self._maps, on_windows=self._count
         )
-        if found is not None and not found.to_simplest:
+        if not found.to_simplest:
             self.notes.append("The linear map is the simplest one: the table is too short to choose another.")
-        elif found is not None and found.option != found.simplest:
+        elif found.option != found.simplest:
             features, maps = found.option
             channels = (
                 "Each channel has a linear map of its own" if maps == "by_channel" else "The linear map is shared"
@@ -259,24 +270,24 @@ class _Fit:
             )
         return found
 
-    def maps(self, cls: type[R], choice: Choice) -> R | None:
-        """The maps of all windows; None if the user stopped it."""
+    def maps(self, cls: type[R], choice: Choice) -> R:
+        """The maps of all windows.
+
+        Raises:
+            FitStoppedError: the user stopped it.
+        """
         features, maps = choice.option
         windows, by_channel = RidgeWindows(self._prepared, (features,)), maps == "by_channel"
         sides = (self._training, self._validation)
         self._begin(sum(map(len, sides)) * (2 if by_channel else 1))
-        sums = [moments_of(windows, side, self._counted) for side in sides]
-        if sums[0] is None or sums[1] is None:
-            return None
-        shared = solve(sums[0], sums[1])
+        training, validation = (moments_of(windows, side, self._count) for side in sides)
+        shared = solve(training, validation)
         found, squared = [shared.weights_FH], 0.0
         for channel in range(len(self._prepared.table.channels)) if by_channel else ():
-            own = [moments_of(windows, of_channel(side, channel), self._counted) for side in sides]
-            if own[0] is None or own[1] is None:
-                return None
-            found.append(solve_near(shared.weights_FH, own[0], own[1]))
-            squared += own[1].squared(found[-1])
-        loss = squared / sums[1].points if by_channel else shared.loss
+            fitted, judged = (moments_of(windows, of_channel(side, channel), self._count) for side in sides)
+            found.append(solve_near(shared.weights_FH, fitted, judged))
+            squared += judged.squared(found[-1])
+        loss = squared / validation.points if by_channel else shared.loss
         weights_MFH = np.stack(found) * windows.scale_F[:, None]  # they were fitted to scaled features
         series = self._prepared.table.channels if by_channel else ()
         tried = {" ".join(option): share for option, share in choice.to_simplest.items()}
@@ -287,14 +298,13 @@ class _Fit:
     def _begin(self, total: int) -> None:
         self._done, self._total = 0, total
 
-    def _counted(self, windows: int) -> bool:
-        """Report so many windows more; whether to go on."""
+    def _count(self, windows: int) -> None:
+        """Report so many windows more, unless the user has stopped the fit."""
         if self._job.should_stop():
-            return False
+            raise FitStoppedError
         self._done = min(self._done + windows, self._total)
         message = f"Fitting, {self._done:,} of {self._total:,} windows"
         self._job.on_progress(Progress("loading", fraction=self._done / self._total, message=message))
-        return True
 
 
 def _multiply(features_BF: np.ndarray, weights_FH: np.ndarray) -> np.ndarray:

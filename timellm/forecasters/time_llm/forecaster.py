@@ -17,13 +17,13 @@ from timellm.data.events import event_names
 from timellm.data.prepared import PreparedData
 from timellm.files.sealed import write_sealed_json
 from timellm.files.tensorfile import write_tensors
-from timellm.forecasters.protocol import FitJob
+from timellm.forecasters.protocol import FitJob, FitStoppedError
 from timellm.forecasters.ridge.forecaster import Ridge
 from timellm.forecasters.time_llm.backbone import load_backbone
 from timellm.forecasters.time_llm.kept import LINEAR_PATH, PROTOTYPES, WORDS, path_config
 from timellm.forecasters.time_llm.network import TimeLLM
 from timellm.forecasters.time_llm.vocabulary import nearest_words
-from timellm.forecasters.trained import BuildJob, BuildStoppedError, NetworkForecaster
+from timellm.forecasters.trained import BuildJob, NetworkForecaster
 from timellm.training.loop import peak_memory_mib
 from timellm.training.progress import Progress
 
@@ -48,13 +48,13 @@ class TimeLLMForecaster(NetworkForecaster):
             message = f"Fetching {model.backbone}"
             job.on_progress(Progress("fetching", done, total, fraction=done / total, message=message))
             if job.should_stop():
-                raise BuildStoppedError
+                raise FitStoppedError
 
         job.on_progress(Progress("loading", message=f"Loading {model.backbone}"))
         backbone = load_backbone(model, device=job.device, on_bytes=on_bytes)
         job.on_progress(Progress("loading", fraction=1.0, memory_mib=peak_memory_mib()))
         if job.should_stop():
-            raise BuildStoppedError
+            raise FitStoppedError
         torch.manual_seed(job.config.trained.seed)  # loading a backbone may have drawn from the generator
         return TimeLLM(model, backbone=backbone, description=job.config.data.description, first=job.first)
 
@@ -76,7 +76,7 @@ class TimeLLMForecaster(NetworkForecaster):
         solving = replace(job, config=path_config(job.config))
         ridge, _ = Ridge.fit(prepared, solving, file=LINEAR_PATH)
         if ridge is None:
-            raise BuildStoppedError
+            raise FitStoppedError
         return ridge
 
     @classmethod
