@@ -1,5 +1,6 @@
 """Where runs are kept: what is refused, in which words, that no password is shown, and stores of earlier versions."""
 
+import socket
 import sqlite3
 import sys
 import traceback
@@ -47,9 +48,12 @@ def test_missing_driver_is_named_with_its_remedy(tmp_path, monkeypatch):
 
 
 def test_server_that_is_not_there_is_named_without_its_password(tmp_path, monkeypatch):
-    monkeypatch.setenv("TIMELLM_STORE", "postgresql://me:hunter2@127.0.0.1:1/runs")
-    with pytest.raises(JobError, match=r"refused.*me:\*\*\*@127.0.0.1:1/runs.*check that the server runs") as caught:
-        Store.open(Workspace(tmp_path))
+    with socket.socket() as held:  # nobody listens at its port, and no other process can take it meanwhile
+        held.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{held.getsockname()[1]}/runs"
+        monkeypatch.setenv("TIMELLM_STORE", f"postgresql://me:hunter2@{place}")
+        with pytest.raises(JobError, match=rf"refused.*me:\*\*\*@{place}.*check that the server runs") as caught:
+            Store.open(Workspace(tmp_path))
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))
 
 
