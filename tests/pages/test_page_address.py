@@ -23,6 +23,8 @@ def notes(app) -> str:
         ("attention", {"patch": "nan"}, "patch “nan”"),
         ("attention", {"prototypes": "x"}, "number of prototypes “x”"),
         ("attention", {"head": "99"}, "head “99”"),
+        ("attention", {"view": "Tea"}, "view “Tea”"),
+        ("forecast", {"parts": "Tea"}, "parts of the forecast “Tea”"),
         ("attention", {"until": "1e30"}, "window “1e30”"),
         ("metrics", {"metric": "<b>x</b>"}, "metric “<b>x</b>”"),
         ("runs", {"tab": "7"}, "tab “7”"),

@@ -1,7 +1,7 @@
-"""Which prototypes each patch of a window was rewritten in, read from the trained adapter alone.
+"""Which prototypes each patch of one window was rewritten in.
 
-Inputs: a run folder and a window. Outputs: the attention of `timellm.forecasters.time_llm.reprogramming`. The backbone
-is not needed, because patches attend to prototypes before it runs.
+Inputs: a run folder and a window. Outputs: the attention of `timellm.forecasters.time_llm.reprogramming`, with what is
+needed to draw it.
 """
 
 from __future__ import annotations
@@ -11,21 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
-from timellm.config import ModelConfig, RunConfig
+from timellm.config import RunConfig
 from timellm.data.gaps import last_context
 from timellm.data.table import Table
-from timellm.errors import ConfigError, DataError
-from timellm.forecasters.time_llm.patching import PatchEmbedding, instance_norm, patch_spans
-from timellm.forecasters.time_llm.reprogramming import Reprogramming
+from timellm.errors import DataError
+from timellm.explain.reader import AttentionReader
 from timellm.forecasting.artifacts import RunFolder
-from timellm.training.checkpoint import read_adapter
-
-NO_ATTENTION = (
-    "this run has no attention over text prototypes: a linear map rewrites its patches (reprogramming=linear);"
-    " choose a run with reprogramming=prototypes"
-)
 
 
 @dataclass(frozen=True)
@@ -69,18 +61,16 @@ def attention_map(run_dir: str | Path, *, channel: str, cutoff: pd.Timestamp | N
         DataError: there is no such channel, no such row, too few rows before it, or a missing value among them.
     """
     folder = RunFolder(Path(run_dir))
+    reader = AttentionReader.open(run_dir)
     config, table = folder.config(), folder.table()
-    if config.model.reprogramming == "linear":
-        raise ConfigError(NO_ATTENTION)
     context = _context(config, table, channel=channel, cutoff=cutoff)
     number = table.channels.index(channel)
     scaler = folder.scaler()
-    scaled = (context.to_numpy() - scaler.mean[number]) / scaler.scale[number]
-    spans = patch_spans(len(context), patch_length=config.model.patch_length, stride=config.model.stride)
+    scaled_T = (context.to_numpy() - scaler.mean[number]) / scaler.scale[number]
     return AttentionMap(
-        weights=_weights(folder, config.model, torch.tensor(scaled, dtype=torch.float32)[None]),
-        words=tuple(", ".join(words) for words in folder.words()),
-        spans=np.array(spans),
+        weights=reader.weights(scaled_T[None])[0],
+        words=tuple(", ".join(words) for words in reader.words),
+        spans=reader.spans_P2,
         context=context,
         channel=channel,
     )
@@ -106,31 +96,3 @@ def _context(config: RunConfig, table: Table, *, channel: str, cutoff: pd.Timest
             f" {series.index[-1]}; choose another one"
         )
     return pd.Series(filled, index=series.index[-length:], name=channel)
-
-
-@torch.inference_mode()
-def _weights(folder: RunFolder, config: ModelConfig, context_BT: torch.Tensor) -> np.ndarray:
-    tensors = read_adapter(folder.path)
-    prototypes_VD = folder.prototypes()
-    embedding = PatchEmbedding(
-        patch_length=config.patch_length,
-        stride=config.stride,
-        d_model=config.d_model,
-        dropout=0.0,
-        rounded=config.round_patches,
-    )
-    reprogramming = Reprogramming(
-        d_model=config.d_model,
-        heads=config.heads,
-        keys=config.d_ff,
-        width=prototypes_VD.shape[1],
-        dropout=0.0,
-        cosine=config.attention_scores == "cosine",
-    )
-    for prefix, module in (("patch_embedding.", embedding), ("reprogramming.", reprogramming)):
-        module.load_state_dict(
-            {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
-        )
-        module.eval()
-    normed_BT, _, _ = instance_norm(context_BT, as_published=config.statistic_digits == 0)
-    return reprogramming.attention(embedding(normed_BT), prototypes_VD=prototypes_VD)[0].numpy()

@@ -16,8 +16,8 @@ _LETTERS = 60
 _CALLED: dict[str, str] = {
     "face": "settings", "show": "view", "channel": "channel", "cutoff": "cut-off", "metric": "metric",
     "until": "window", "head": "head", "prototypes": "number of prototypes", "patch": "patch", "loss": "loss",
-    "log": "axis", "everything": "settings", "tab": "tab",
-    "part": "tab",
+    "log": "axis", "everything": "settings", "tab": "tab", "view": "view",
+    "part": "tab", "parts": "parts of the forecast",
 }  # fmt: skip
 ALL_HEADS = "Mean of all heads"
 

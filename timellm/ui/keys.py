@@ -25,7 +25,7 @@ COMPARED = "runs"  # ids of the runs on the page that compares them
 FACES = ("Simple", "Advanced")  # of the set-up form
 View = Literal[
     "face", "show", "channel", "cutoff", "metric", "until", "head", "prototypes", "patch", "loss", "log", "everything",
-    "tab", "part", "parts",
+    "tab", "part", "parts", "view",
 ]  # fmt: skip
 """Choices of what pages show that are part of the address; each is the key of its widget, too."""
 ROLES = "roles"  # what the user corrected about the table (column roles, description), as JSON in the URL

@@ -1,0 +1,45 @@
+"""What every view of the Attention page is given: a run, and one window of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from timellm.ui import keys
+from timellm.ui.loaders import Results
+from timellm.ui.pickers import pick_channel
+from timellm.ui.windows import window_ends
+from timellm.ui.words import moment
+
+if TYPE_CHECKING:
+    from timellm.explain.attention import AttentionMap
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A run with attention, and the window that was chosen."""
+
+    results: Results
+    channel: str
+    cutoff: pd.Timestamp
+    """Time of the window's last row."""
+
+    def attention(self) -> AttentionMap:
+        """Attention of the window."""
+        return self.results.attention(self.channel, cutoff=self.cutoff)
+
+
+def choose_window(results: Results, where: DeltaGenerator) -> Chosen:
+    """Let the user choose a channel, in `where`, and a window of it."""
+    table, context = results.table(), results.run.config.task.context
+    with where:
+        channel = pick_channel(results, tuple(table.channels))
+    ends = window_ends(table.values.index, context)
+    cutoff = st.select_slider(
+        "Window ends at", ends, value=ends[-1], format_func=moment, **keys.in_address("until", ends)
+    )
+    return Chosen(results, channel, cutoff)
