@@ -137,6 +137,9 @@ def test_attention_draws_a_picture_and_writes_the_numbers(fitted, tmp_path, caps
     weights = frame.drop(columns=["patch", "start", "end"])
     assert weights.shape[1] == 20
     np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-5)
+    table = tmp_path / "a.parquet"
+    assert main(["attention", str(fitted[0]), "--out", str(table), *words[2:]]) == 0
+    np.testing.assert_allclose(pd.read_parquet(table)[weights.columns], weights, rtol=1e-5)
 
 
 @pytest.mark.parametrize(
@@ -146,6 +149,7 @@ def test_attention_draws_a_picture_and_writes_the_numbers(fitted, tmp_path, caps
         (["attention", "--out", "a.png", "--channel", "nothing"], "no channel 'nothing'"),
         (["attention", "--out", "a.png", "--cutoff", "soon"], "--cutoff 'soon' is not a timestamp"),
         (["attention", "--out", "."], "--out . is a folder"),
+        (["attention", "--out", "a.txt"], "--out a.txt: end its name in .png, .svg, .pdf, .csv or .parquet"),
         (["forecast", "--out", "nowhere/f.csv"], "there is no folder .*nowhere"),
         (["forecast", "--out", "f.csv", "--data", "none.csv"], "none.csv"),
     ],

@@ -9,7 +9,8 @@ import pytest
 from matplotlib.image import imread
 
 from timellm.plots.attention import AttentionPicture, attention_chart
-from timellm.plots.attention_png import attention_png
+from timellm.plots.attention_print import attention_figure
+from timellm.plots.exporting import figure_bytes
 
 
 @pytest.fixture
@@ -48,9 +49,19 @@ def test_attention_chart_clips_the_last_patch_at_the_end_of_the_window(picture):
     assert picture.span(11) == (picture.window.index[88], picture.window.index[95])
 
 
-def test_attention_png_is_a_picture_of_readable_size(picture):
-    plain = imread(io.BytesIO(attention_png(picture, title="load")))
-    marked = imread(io.BytesIO(attention_png(picture, title="load", patch=3)))
+def test_attention_for_print_is_a_picture_of_readable_size(picture):
+    plain, marked = (
+        imread(io.BytesIO(figure_bytes(attention_figure(picture, title="load", patch=patch), "png")))
+        for patch in (None, 3)
+    )
     assert plain.shape == marked.shape
     assert plain.shape[1] >= 1200
     assert (plain != marked).any()
+
+
+@pytest.mark.parametrize(("format", "begins"), [("png", b"\x89PNG"), ("svg", b"<?xml"), ("pdf", b"%PDF-")])
+def test_figure_is_written_in_each_format_and_equal_twice(picture, format, begins):
+    first, second = (figure_bytes(attention_figure(picture, title="load of <b>"), format) for _ in range(2))
+    assert first.startswith(begins) and first == second
+    if format == "svg":
+        assert b"load of &lt;b&gt;" in first  # as text, and never as markup

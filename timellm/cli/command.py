@@ -15,6 +15,7 @@ from timellm.cli import (
     cluster,
     comparing,
     estimate,
+    explaining,
     fitting,
     many,
     overview,
@@ -161,10 +162,14 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--stored", action="store_true", help="show what the run has kept, without forecasting again")
     trust(one)
 
-    one = verb("attention", results.attention, "Draw which text prototypes each patch of a window attends to.")
+    one = verb("attention", explaining.attention, "Draw which text prototypes each patch of a window attends to.")
     one.add_argument("run_dir", type=Path, metavar="DIR")
     one.add_argument(
-        "--out", type=Path, required=True, metavar="F.png", help="a picture, or all numbers if it ends in .csv"
+        "--out",
+        type=Path,
+        required=True,
+        metavar="F.png",
+        help="a picture (.png, .svg, .pdf), or all numbers (.csv, .parquet)",
     )
     force(one)
     one.add_argument("--channel", help="the first one when not given")

@@ -1,4 +1,4 @@
-"""Verbs that read a finished run folder: its forecast, its errors, its attention."""
+"""Verbs that read a finished run folder: its forecast and its errors."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ from timellm.cli.output import check_out, write_out
 from timellm.evaluation.metrics import ABSOLUTE
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
 
-    from timellm.explain.attention import AttentionMap
     from timellm.forecasting.artifacts import RunFolder
 
 READING = ("decimal", "encoding", "header")
@@ -31,7 +29,7 @@ def forecast(arguments: argparse.Namespace) -> Answer:
     """
     from timellm.data.exported import write_csv
 
-    check_out(arguments.out, force=arguments.force, inputs=_inputs(arguments.run_dir, arguments.data))
+    check_out(arguments.out, force=arguments.force, inputs=run_inputs(arguments.run_dir, arguments.data))
     frame = _forecast(arguments)
     write_out(arguments.out, lambda path: write_csv(frame, path))
     channels, first, last = frame["unique_id"].nunique(), frame["ds"].min(), frame["ds"].max()
@@ -48,7 +46,7 @@ def _forecast(arguments: argparse.Namespace) -> pd.DataFrame:
 
         fitted = FittedRun.load(arguments.run_dir, trust_remote_code=arguments.trust_remote_code)
         return fitted.forecast(arguments.data.resolve(), **reading)
-    frame = _folder(arguments.run_dir).future()  # worked out when the run ended
+    frame = opened(arguments.run_dir).future()  # worked out when the run ended
     if frame.empty:
         raise DataError(
             f"the run in {arguments.run_dir} forecasts no channel, because each misses values in its last rows; "
@@ -81,14 +79,14 @@ def evaluate(arguments: argparse.Namespace) -> Answer:
         BackboneError: the backbone cannot be loaded on this machine.
     """
     if arguments.stored:
-        scores = _folder(arguments.run_dir).scores()
+        scores = opened(arguments.run_dir).scores()
     else:
         from timellm.pipeline import evaluate as run_evaluation
 
         with Bar() as bar:
             trusted = arguments.trust_remote_code
             scores = run_evaluation(arguments.run_dir, trust_remote_code=trusted, on_progress=bar.show)
-    verdict = _folder(arguments.run_dir).verdict(arguments.metric)
+    verdict = opened(arguments.run_dir).verdict(arguments.metric)
     frame = {"overall": scores.overall, "channel": scores.by_channel, "step": scores.by_step}[arguments.by]
     frame = frame.sort_values(arguments.metric, kind="stable") if arguments.by == "overall" else frame
     shown = [name for name in (arguments.by, "model", *ABSOLUTE, "windows") if name in frame.columns]
@@ -97,82 +95,20 @@ def evaluate(arguments: argparse.Namespace) -> Answer:
     return Answer({**scores.to_dict(), "verdict": verdict.to_dict()}, text)
 
 
-def attention(arguments: argparse.Namespace) -> Answer:
-    """Write the attention of one window as a picture, or as numbers if the file ends in .csv.
-
-    Raises:
-        TimeLLMError: the run folder, the window or the output file cannot be used.
-    """
-    from timellm.data.exported import write_csv
-    from timellm.explain.attention import attention_map
-
-    check_out(arguments.out, force=arguments.force, inputs=_inputs(arguments.run_dir, None))
-    channel = arguments.channel or _folder(arguments.run_dir).table().channels[0]
-    found = attention_map(arguments.run_dir, channel=channel, cutoff=_moment(arguments.cutoff))
-    head = _head(arguments.head, len(found.weights))
-    top = found.top(max(arguments.prototypes, 1), head)
-    if arguments.out.suffix.lower() == ".csv":
-        write_out(arguments.out, lambda path: write_csv(found.frame(head), path, index=True))
-    else:
-        picture = _picture(found, top, head)
-        write_out(arguments.out, lambda path: path.write_bytes(picture))
-    mean = found.matrix(head).mean(axis=0)
-    most = [{"prototype": int(i) + 1, "words": found.words[i], "attention": float(mean[i])} for i in top]
-    data = {
-        "out": arguments.out.resolve(),
-        "channel": channel,
-        "head": arguments.head,
-        "window": {"start": found.context.index[0], "end": found.context.index[-1]},
-        "patches": found.weights.shape[1],
-        "most_attended": most,
-    }
-    text = columns(("prototype", "words", "attention"), [tuple(row.values()) for row in most])
-    return Answer(data, f"{arguments.out}: {channel}\n\n{text}")
-
-
-def _inputs(run_dir: Path, newer: Path | None) -> Iterator[Path]:
+def run_inputs(run_dir: Path, newer: Path | None) -> Iterator[Path]:
     """Files that no result may replace: the table that the run learned from, a newer one, and the run's own.
 
     The run's folder is read with the first file that is taken: an output that cannot be written is refused before.
     """
-    yield Path(_folder(run_dir).config().data.path)
+    yield Path(opened(run_dir).config().data.path)
     if newer is not None:
         yield newer
-    yield from (one for one in run_dir.iterdir() if one.suffix not in (".csv", ".png"))
+    yield from (one for one in run_dir.iterdir() if one.suffix not in (".csv", ".parquet", ".png", ".svg", ".pdf"))
 
 
-def _folder(run_dir: Path) -> RunFolder:
+def opened(run_dir: Path) -> RunFolder:
     from timellm.forecasting.artifacts import RunFolder
 
     folder = RunFolder(run_dir)
     folder.config()  # says so if this is no run folder at all, rather than that one result is missing
     return folder
-
-
-def _picture(found: AttentionMap, top: np.ndarray, head: int | None) -> bytes:
-    from timellm.plots.attention import AttentionPicture
-    from timellm.plots.attention_png import attention_png
-
-    labels = tuple(f"{i + 1}: {found.words[i]}" for i in top)
-    picture = AttentionPicture(found.matrix(head)[:, top], labels, found.spans, found.context)
-    whose = "mean of all heads" if head is None else f"head {head + 1}"
-    return attention_png(picture, title=f"{found.channel}, window to {found.context.index[-1]}, {whose}")
-
-
-def _head(number: int | None, heads: int) -> int | None:
-    from timellm.errors import ConfigError
-
-    if number is not None and not 1 <= number <= heads:
-        raise ConfigError(f"--head {number}: the run has heads 1 to {heads}")
-    return None if number is None else number - 1
-
-
-def _moment(text: str | None) -> pd.Timestamp | None:
-    import pandas as pd
-
-    from timellm.errors import ConfigError
-
-    try:
-        return None if text is None else pd.Timestamp(text)
-    except ValueError:
-        raise ConfigError(f"--cutoff '{text}' is not a timestamp; write it like 2020-01-31 13:00") from None

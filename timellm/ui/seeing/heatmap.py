@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from timellm.data.exported import to_csv
 from timellm.plots.attention import AttentionPicture, attention_chart
-from timellm.plots.attention_png import attention_png
+from timellm.plots.attention_print import attention_figure
 from timellm.ui import charts, keys
 from timellm.ui.address import ALL_HEADS
+from timellm.ui.seeing import downloads
 from timellm.ui.seeing.chosen import Chosen
 from timellm.ui.words import moment, plain
 
@@ -47,13 +47,8 @@ def show(chosen: Chosen) -> None:
 
     whose = "mean of all heads" if head is None else f"head {head + 1}"
     title = f"{chosen.channel}, window to {moment(chosen.cutoff)}, {whose}"
-    name = f"attention-{chosen.results.run.id}"
-    with st.container(horizontal=True):
-        st.download_button(
-            "Download PNG", lambda: attention_png(picture, title=title, patch=patch), f"{name}.png", "image/png",
-            icon=":material/image:", type="primary", on_click="ignore",
-        )  # fmt: skip
-        st.download_button(
-            "Download CSV, all prototypes", lambda: to_csv(found.frame(head), index=True), f"{name}.csv", "text/csv",
-            icon=":material/download:", on_click="ignore",
-        )  # fmt: skip
+    downloads.offer(
+        f"attention-{chosen.results.run.id}",
+        lambda: attention_figure(picture, title=title, patch=patch),
+        lambda: found.frame(head),
+    )

@@ -1,27 +1,22 @@
-"""The attention picture as a PNG for a report: an `AttentionPicture` goes in, bytes come out, no display is needed."""
+"""The attention picture for a report: an `AttentionPicture` goes in, a figure of matplotlib comes out."""
 
 from __future__ import annotations
 
-import io
-
 import matplotlib.dates as mdates
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from timellm.plots.attention import AttentionPicture
+from timellm.plots.exporting import new_figure
 from timellm.plots.series import shorten
 from timellm.plots.template import ACCENT, HISTORY, SEQUENTIAL
 
-_DPI = 150
 
-
-def attention_png(picture: AttentionPicture, *, title: str, patch: int | None = None) -> bytes:
-    """PNG of the window over its heatmap, time shared; `patch` is shaded when given."""
+def attention_figure(picture: AttentionPicture, *, title: str, patch: int | None = None) -> Figure:
+    """The window over its heatmap, time shared; `patch` is shaded when given."""
     labels = [shorten(label, 44) for label in picture.labels]
     heat_inches = max(0.24 * len(labels), 1.2)
-    figure = Figure(figsize=(11, 2.8 + heat_inches), layout="constrained")
-    FigureCanvasAgg(figure)  # a figure of its own, outside pyplot's list, so that no state is shared between requests
+    figure = new_figure(11, 2.8 + heat_inches)
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[1.9, heat_inches])
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
 
@@ -46,6 +41,4 @@ def attention_png(picture: AttentionPicture, *, title: str, patch: int | None = 
         top.axvspan(first, last, color=ACCENT, alpha=0.35, linewidth=0)
         left, right = picture.cell(patch)
         bottom.axvspan(left, right, fill=False, edgecolor=ACCENT, linewidth=2)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DPI)
-    return buffer.getvalue()
+    return figure

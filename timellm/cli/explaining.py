@@ -1,0 +1,106 @@
+"""Verbs that look inside a finished run: the attention of its patches."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from timellm.cli.answer import Answer, columns
+from timellm.cli.output import check_out, write_out
+from timellm.cli.results import opened, run_inputs
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+
+def attention(arguments: argparse.Namespace) -> Answer:
+    """Write the attention of one window as a picture, or as numbers.
+
+    Raises:
+        TimeLLMError: the run folder, the window or the output file cannot be used.
+    """
+    from timellm.explain.attention import attention_map
+    from timellm.plots.attention import AttentionPicture
+    from timellm.plots.attention_print import attention_figure
+
+    check_figure(arguments)
+    channel = arguments.channel or opened(arguments.run_dir).table().channels[0]
+    found = attention_map(arguments.run_dir, channel=channel, cutoff=_moment(arguments.cutoff))
+    head = _head(arguments.head, len(found.weights))
+    top = found.top(max(arguments.prototypes, 1), head)
+
+    def figure() -> Figure:
+        labels = tuple(f"{i + 1}: {found.words[i]}" for i in top)
+        picture = AttentionPicture(found.matrix(head)[:, top], labels, found.spans, found.context)
+        whose = "mean of all heads" if head is None else f"head {head + 1}"
+        return attention_figure(picture, title=f"{found.channel}, window to {found.context.index[-1]}, {whose}")
+
+    write_figure(arguments.out, figure, lambda: found.frame(head).reset_index())
+    mean = found.matrix(head).mean(axis=0)
+    most = [{"prototype": int(i) + 1, "words": found.words[i], "attention": float(mean[i])} for i in top]
+    data = {
+        "out": arguments.out.resolve(),
+        "channel": channel,
+        "head": arguments.head,
+        "window": {"start": found.context.index[0], "end": found.context.index[-1]},
+        "patches": found.weights.shape[1],
+        "most_attended": most,
+    }
+    text = columns(("prototype", "words", "attention"), [tuple(row.values()) for row in most])
+    return Answer(data, f"{arguments.out}: {channel}\n\n{text}")
+
+
+def check_figure(arguments: argparse.Namespace) -> None:
+    """Make sure, before anything is worked out, that --out names a file of a known kind that can be written.
+
+    Raises:
+        ConfigError: it does not.
+    """
+    from timellm.errors import ConfigError
+    from timellm.plots.exporting import FORMATS
+
+    check_out(arguments.out, force=arguments.force, inputs=run_inputs(arguments.run_dir, None))
+    known = [*(f".{format}" for format in FORMATS), ".csv", ".parquet"]
+    if arguments.out.suffix.lower() not in known:
+        raise ConfigError(f"--out {arguments.out}: end its name in {', '.join(known[:-1])} or {known[-1]}")
+
+
+def write_figure(out: Path, figure: Callable[[], Figure], numbers: Callable[[], pd.DataFrame]) -> None:
+    """Write a figure, or its numbers, by the ending of the file's name.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    from timellm.data.exported import write_csv
+    from timellm.plots.exporting import FORMATS, figure_bytes
+
+    ending = out.suffix.lower().removeprefix(".")
+    format = next((one for one in FORMATS if one == ending), None)
+    if format is not None:
+        content = figure_bytes(figure(), format)
+        write_out(out, lambda path: path.write_bytes(content))
+        return
+    frame = numbers()
+    write_out(out, frame.to_parquet if ending == "parquet" else lambda path: write_csv(frame, path))
+
+
+def _head(number: int | None, heads: int) -> int | None:
+    from timellm.errors import ConfigError
+
+    if number is not None and not 1 <= number <= heads:
+        raise ConfigError(f"--head {number}: the run has heads 1 to {heads}")
+    return None if number is None else number - 1
+
+
+def _moment(text: str | None) -> pd.Timestamp | None:
+    import pandas as pd
+
+    from timellm.errors import ConfigError
+
+    try:
+        return None if text is None else pd.Timestamp(text)
+    except ValueError:
+        raise ConfigError(f"--cutoff '{text}' is not a timestamp; write it like 2020-01-31 13:00") from None
