@@ -18,13 +18,22 @@ from timellm.sizing.arithmetic import prototype_operations, window_operations
 
 def step_flops(task: Task, *, batch: int, prompt_tokens: float, shared_tokens: float) -> float:
     """Floating-point operations of one step; `prompt_tokens` a window has of its own, after `shared_tokens`."""
+    return _flops(task, batch=batch, prompt=(shared_tokens, prompt_tokens), passes=3)
+
+
+def forecast_flops(task: Task, *, batch: int, prompt_tokens: float, shared_tokens: float) -> float:
+    """The same of forecasting `batch` windows."""
+    return _flops(task, batch=batch, prompt=(shared_tokens, prompt_tokens), passes=1)
+
+
+def _flops(task: Task, *, batch: int, prompt: tuple[float, float], passes: int) -> float:
     model = ModelConfig(
         backbone=task.backbone, layers=task.layers, context=task.context, horizon=task.horizon,
         heads=HEADS, d_model=D_MODEL, d_ff=D_FF, prototypes=PROTOTYPES,
     )  # fmt: skip
     shape = backbone_shape(task.backbone)
-    window = sum(window_operations(model, shape, prompt=(shared_tokens, prompt_tokens), passes=3))
-    return batch * window + 3 * prototype_operations(model, shape)
+    window = sum(window_operations(model, shape, prompt=prompt, passes=passes))
+    return batch * window + passes * prototype_operations(model, shape)
 
 
 def bf16_rate(size: int = 1536, seconds: float = 0.2) -> float:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 import torch
 
-from benchmarks.arithmetic import bf16_rate, step_flops
+from benchmarks.arithmetic import bf16_rate, forecast_flops, step_flops
 from benchmarks.contenders import CONTENDERS, Task
 from timellm.training.loop import peak_memory_mib
 
@@ -74,12 +74,16 @@ def _compare(arguments: argparse.Namespace, task: Task) -> None:
     if "default" in facts:
         rate = statistics.median(rates)
         own, shared = facts["default"]["own_tokens"], facts["default"]["shared_tokens"]
-        flops = step_flops(task, batch=arguments.batch, prompt_tokens=own, shared_tokens=shared)
+        tokens = {"prompt_tokens": own, "shared_tokens": shared}
+        flops = step_flops(task, batch=arguments.batch, **tokens)
         share = flops / statistics.median(seconds["default"]) / rate
         print(
             f"default: {flops / 1e9:,.0f} GFLOP a step that cannot be left out ({own:.0f} prompt tokens a window,"
             f" {shared} shared), {share:.0%} of the measured {rate / 1e9:,.0f} GFLOP/s of bfloat16 products"
         )
+        window = forecast_flops(task, batch=_FORECAST_BATCH, **tokens) / _FORECAST_BATCH
+        share = window * statistics.median(forecasts["default"]) / rate
+        print(f"default, forecasting: {window / 1e9:.1f} GFLOP a window, {share:.0%} of that rate")
 
 
 class _Worker:
