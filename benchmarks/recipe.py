@@ -50,7 +50,8 @@ NETWORK = [
     "batch_size=128 steps=50", "schedule=cosine",
     "loss=huber", "loss=mae", "layers=2", "layers=12", "dropout=0", "dropout=0.3", "weight_decay=0.1", "d_model=64",
     "d_ff=8", "d_ff=128", "heads=4", "prototypes=100", "patch_length=32 stride=16", "patch_length=8 stride=8",
-    "prototype_start=shapes", "prompt_style=none", "prompt_calendar=true", "linear_path=trained", "linear_path=none",
+    "prototype_start=shapes", "prompt_style=none", "prompt_calendar=true",
+    "linear_path=weighted", "linear_path=trained", "linear_path=none",
 ]  # fmt: skip
 """Time-LLM's settings, one or two changed at a time."""
 

@@ -65,9 +65,10 @@ class TimeLLMConfig(ForecasterConfig):
     """language_model: the backbone's layers, as in the paper. The others show for comparison what these are worth.
     random_weights: the same layers with random weights; transformer_block, attention: one trained layer instead; none:
     patches go straight to the head."""
-    linear_path: Literal["none", "fixed", "trained"] = "fixed"
+    linear_path: Literal["none", "fixed", "weighted", "trained"] = "fixed"
     """A ridge regression beside the language model, solved before training, so that the language model has to add only
-    what a linear map cannot say. fixed: it stays as it was solved; trained: it learns on; none: as in the paper."""
+    what a linear map cannot say. fixed: it stays as it was solved; weighted: how much of it counts is learned for each
+    step of the horizon; trained: the whole map learns on; none: as in the paper."""
     linear_features: AskedFeatures = "auto"
     """What the linear path knows beside the shape of the context. plain: nothing; level: how high the context lies;
     calendar: hour of the week, day of the week and month; auto: what is surely better before the test part."""

@@ -22,7 +22,7 @@ from timellm.forecasters.ridge.forecaster import Ridge
 from timellm.forecasters.time_llm.kept import LINEAR_PATH, path_config
 from timellm.training.checkpoint import load_config, read_adapter
 
-_LEARNED = "linear_path.weight_FH"
+_LEARNED, _SHARE = "linear_path.weight_FH", "linear_share.share_H"
 _BATCH = 512
 
 
@@ -37,6 +37,8 @@ def linear_path(run_dir: Path) -> Ridge:
         raise CheckpointError(f"{run_dir} has no linear path; its run was trained without one")
     path = Ridge.load(run_dir, path_config(config), file=LINEAR_PATH)
     tensors = read_adapter(run_dir)
+    if _SHARE in tensors:
+        path = path.weighted(tensors[_SHARE].double().numpy())
     return path.corrected(tensors[_LEARNED].double().numpy()) if _LEARNED in tensors else path
 
 

@@ -131,7 +131,8 @@ def trained_weights(model: ModelConfig, shape: BackboneShape) -> int:
     if model.reprogramming == "linear":
         prototypes, attention, sharpness = 0, (model.d_model + 1) * shape.width, 0
     head = (min(model.d_ff, shape.width) * model.patches + 1) * model.horizon
-    linear = (min(model.context, MOST_LAGS) + 1) * model.horizon if model.linear_path == "trained" else 0
+    rows = {"trained": min(model.context, MOST_LAGS) + 1, "weighted": 1}.get(model.linear_path, 0)
+    linear = rows * model.horizon
     own = prototypes + attention + sharpness + head + linear + 3 * model.patch_length * model.d_model
     return own + _body_weights(model, shape.width)
 

@@ -10,10 +10,11 @@ from safetensors.torch import load_file
 import timellm
 from timellm.evaluation.judge import judge
 from timellm.explain.parts import linear_path, shares
+from timellm.files.tensorfile import read_tensors, write_tensors
 from timellm.forecasters.ridge.forecaster import Ridge
 from timellm.forecasters.ridge.limits import MOST_LAGS
 from timellm.forecasters.time_llm.kept import LINEAR_PATH, path_config
-from timellm.forecasters.time_llm.linear_path import LinearPath
+from timellm.forecasters.time_llm.linear_path import LinearPath, LinearShare
 from timellm.forecasting.artifacts import RunFolder
 from timellm.training.checkpoint import ADAPTER
 
@@ -56,6 +57,35 @@ def test_what_is_learned_on_reads_what_every_ridge_reads(context):
     np.testing.assert_allclose(found_BH, expected_BH, rtol=1e-3, atol=1e-3)
 
 
+def test_share_of_one_leaves_the_ridge_as_it_is_and_another_scales_what_it_adds_to_the_mean():
+    base_BH, mean_B1 = torch.randn(5, 4) * 1e3, torch.randn(5, 1) * 1e3
+    share = LinearShare(horizon=4)
+    assert torch.equal(share(base_BH, mean_B1=mean_B1), base_BH)
+    share.share_H.data.copy_(torch.tensor([0.0, 0.5, 1.0, 2.0]))
+    expected_BH = mean_B1.numpy() + np.array([0.0, 0.5, 1.0, 2.0]) * (base_BH - mean_B1).numpy()
+    np.testing.assert_allclose(share(base_BH, mean_B1=mean_B1).detach(), expected_BH, rtol=1e-3)
+
+
+@pytest.mark.parametrize("features", ["plain", "level", "calendar"])
+def test_parts_know_the_share_that_was_learned(config, tmp_path, features):
+    settings = {"linear_path": "weighted", "linear_features": features, "linear_maps": "by_channel"}
+    folder = RunFolder(timellm.fit(config.updated(**settings), run_dir=tmp_path / "run").run_dir)
+    network = timellm.Forecaster.load(folder.path).forecaster.network
+    share_H = np.linspace(0.5, 1.5, 12)
+    tensors, facts = read_tensors(folder.path / ADAPTER, remedy="")
+    tensors["linear_share.share_H"] = torch.tensor(share_H, dtype=torch.float32)
+    write_tensors(folder.path / ADAPTER, tensors, facts=facts)
+    prepared = folder.prepared()
+    index, _ = folder.test_windows(prepared)
+    path = Ridge.load(folder.path, path_config(folder.config()), file=LINEAR_PATH)
+    mean_W1 = np.stack(
+        [prepared.values[o - 48 : o, c].mean(keepdims=True) for c, o in zip(index.channel, index.origin, strict=True)]
+    )
+    expected_WH = mean_W1 + share_H * (path.predict(prepared, index) - mean_W1)
+    np.testing.assert_allclose(linear_path(folder.path).predict(prepared, index), expected_WH, rtol=1e-5)
+    assert network.linear_share is not None
+
+
 def test_a_run_without_a_helpful_step_is_its_ridge(unhelpful):
     summary = unhelpful.summary()
     assert (summary["best_step"], summary["adds_nothing"]) == (0, True)
@@ -82,15 +112,16 @@ def test_a_head_at_zero_needs_no_language_model(unhelpful, monkeypatch):
     np.testing.assert_allclose(forecaster.predict(prepared, index), forecast_WH, rtol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["fixed", "trained"])
+@pytest.mark.parametrize("kind", ["fixed", "weighted", "trained"])
 def test_a_path_is_saved_and_learns_only_if_it_should(config, tmp_path, kind):
     folder = RunFolder(
         timellm.fit(config.updated(linear_path=kind, learning_rate=1e-4), run_dir=tmp_path / kind).run_dir
     )
     network = timellm.Forecaster.load(folder.path).forecaster.network
     names = {name for name, _ in network.named_parameters()}
-    assert ("linear_path.weight_FH" in names) == (kind == "trained")
-    assert ("linear_path.weight_FH" in load_file(folder.path / ADAPTER)) == (kind == "trained")
+    for found in (names, load_file(folder.path / ADAPTER)):
+        assert ("linear_path.weight_FH" in found) == (kind == "trained")
+        assert ("linear_share.share_H" in found) == (kind == "weighted")
     assert (folder.path / LINEAR_PATH).is_file()
     forecast = timellm.Forecaster.load(folder.path).forecast()["yhat"]
     np.testing.assert_allclose(forecast, folder.future()["yhat"], rtol=1e-5)
@@ -112,7 +143,7 @@ def test_parts_add_up_to_the_forecast(helpful):
     assert found.linear_path == pytest.approx((linear * whole).sum() / (whole * whole).sum())
 
 
-@pytest.mark.parametrize("kind", ["fixed", "trained"])
+@pytest.mark.parametrize("kind", ["fixed", "weighted", "trained"])
 def test_a_stopped_run_goes_on_to_the_same_weights(config, tmp_path, kind):
     config = config.updated(linear_path=kind, learning_rate=1e-3)
     whole = timellm.fit(config, run_dir=tmp_path / "whole")

@@ -208,6 +208,10 @@ class Ridge(OneRow):
         weights_MFH[:, -1] += added_FH[-1]
         return replace(self, weights_MFH=weights_MFH)
 
+    def weighted(self, share_H: np.ndarray) -> Self:
+        """Every map with so much of it for each step of the horizon, [H]."""
+        return replace(self, weights_MFH=self.weights_MFH * share_H)
+
 
 class _Fit:
     """One fit, and what its reader should know."""

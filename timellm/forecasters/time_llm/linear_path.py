@@ -1,4 +1,4 @@
-"""The linear path, where it trains: a linear map that learns on beside the language model.
+"""The linear path, where it trains: how much of it counts, or a linear map that learns on, beside the language model.
 
 The path itself is a ridge that was solved before training (timellm.forecasters.ridge); its forecasts are given to the
 network, which then only has to add what a linear map cannot say. With a head at zero, training begins at the ridge's
@@ -13,6 +13,22 @@ import torch
 from torch import Tensor, nn
 
 from timellm.forecasters.ridge.limits import MOST_LAGS
+
+
+class LinearShare(nn.Module):
+    """How much of the ridge's forecast counts at each step of the horizon, learned for all channels together.
+
+    The share is of what the ridge says beside the mean of the context; it begins at the whole.
+    """
+
+    def __init__(self, *, horizon: int):
+        super().__init__()
+        self.share_H = nn.Parameter(torch.ones(horizon))
+
+    def forward(self, base_BH: Tensor, *, mean_B1: Tensor) -> Tensor:
+        """The ridge's forecast and the means of the contexts -> what counts of it, [B, H]."""
+        # Written as a correction, so that a share of exactly 1 leaves the forecast as it is, to the bit.
+        return base_BH + (self.share_H - 1) * (base_BH - mean_B1)
 
 
 class LinearPath(nn.Module):

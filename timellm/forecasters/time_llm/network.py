@@ -29,7 +29,7 @@ from timellm.forecasters.time_llm.backbone import Backbone
 from timellm.forecasters.time_llm.fast.attention import only_keys_and_values
 from timellm.forecasters.time_llm.fast.checkpointing import checkpoint_layers, read_only
 from timellm.forecasters.time_llm.head import ForecastHead
-from timellm.forecasters.time_llm.linear_path import LinearPath
+from timellm.forecasters.time_llm.linear_path import LinearPath, LinearShare
 from timellm.forecasters.time_llm.patching import PatchEmbedding, instance_norm
 from timellm.forecasters.time_llm.precision import in_arithmetic
 from timellm.forecasters.time_llm.prompt import PromptTemplate
@@ -76,6 +76,7 @@ class TimeLLM(nn.Module):
         self.head = ForecastHead(
             patches=config.patches, channels=self.kept, horizon=config.horizon, dropout=config.dropout
         )
+        self.linear_share = LinearShare(horizon=config.horizon) if config.linear_path == "weighted" else None
         self.linear_path: LinearPath | None = None
         if config.linear_path == "trained":
             self.linear_path = LinearPath(context=config.context, horizon=config.horizon)
@@ -95,6 +96,8 @@ class TimeLLM(nn.Module):
         Raises:
             BackboneError: prompt and patches together exceed the backbone's positions.
         """
+        if base_BH is not None and self.linear_share is not None:
+            base_BH = self.linear_share(base_BH, mean_B1=context_BT.double().mean(dim=1, keepdim=True).to(base_BH))
         if base_BH is not None and self.linear_path is not None:
             base_BH = base_BH + self.linear_path(context_BT)
         if base_BH is not None and not self.training and self.head.is_zero():
