@@ -14,8 +14,10 @@ A forecast therefore never depends on its batch (the published code pads without
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -30,6 +32,7 @@ from timellm.forecasters.time_llm.fast.attention import only_keys_and_values
 from timellm.forecasters.time_llm.fast.checkpointing import checkpoint_layers, read_only
 from timellm.forecasters.time_llm.head import ForecastHead
 from timellm.forecasters.time_llm.linear_path import LinearPath, LinearShare
+from timellm.forecasters.time_llm.masks import NO_MASKS, Masks, Opened
 from timellm.forecasters.time_llm.patching import PatchEmbedding, instance_norm
 from timellm.forecasters.time_llm.precision import in_arithmetic
 from timellm.forecasters.time_llm.prompt import PromptTemplate
@@ -96,22 +99,63 @@ class TimeLLM(nn.Module):
         Raises:
             BackboneError: prompt and patches together exceed the backbone's positions.
         """
+        base_BH = self._base(context_BT, base_BH)
+        if base_BH is not None and not self.training and self.head.is_zero():
+            return base_BH  # no step was kept: nothing would be added, at the cost of a pass
+        windows, prompts = self._embedded(context_BT, told, base_BH)
+        settled = not self.training
+        return self._forecast(windows, lambda patches: self.reader(prompts, patches_BPD=patches, settled=settled))
+
+    def opened(self, context_BT: Tensor, told: Sequence[str] | None = None, *, base_BH: Tensor | None = None) -> Opened:
+        """The same windows, whose prompts are read once, to be forecast many times with masks or other patches.
+
+        For a network in evaluation mode. Without masks it forecasts what `forward` does, to the bit.
+
+        Raises:
+            BackboneError: prompt and patches together exceed the backbone's positions.
+        """
+        windows, prompts = self._embedded(context_BT, told, self._base(context_BT, base_BH))
+
+        def hidden(patches_BPD: Tensor) -> Tensor:
+            return self.reader(prompts, patches_BPD=patches_BPD, settled=True)
+
+        once = isinstance(self.reader, PromptedBackbone)
+        read = self.reader.behind(prompts, patches=windows.patches_BPM.shape[1]) if once else hidden
+        return Opened(windows.patches_BPM, partial(self._forecast, windows, read))
+
+    def _base(self, context_BT: Tensor, base_BH: Tensor | None) -> Tensor | None:
+        """The linear path with what was learned on it."""
         if base_BH is not None and self.linear_share is not None:
             base_BH = self.linear_share(base_BH, mean_B1=context_BT.double().mean(dim=1, keepdim=True).to(base_BH))
         if base_BH is not None and self.linear_path is not None:
             base_BH = base_BH + self.linear_path(context_BT)
-        if base_BH is not None and not self.training and self.head.is_zero():
-            return base_BH  # no step was kept: nothing would be added, at the cost of a pass
+        return base_BH
+
+    def _embedded(
+        self, context_BT: Tensor, told: Sequence[str] | None, base_BH: Tensor | None
+    ) -> tuple[_Windows, list[list[int]]]:
+        """Patches with what makes a forecast of them, and the prompts."""
         normed_BT, mean_B1, deviation_B1 = instance_norm(context_BT, as_published=self.config.statistic_digits == 0)
         prompts: list[list[int]] = [[]] * len(normed_BT)
         if self.config.has_prompt:
             prompts = self.reader.backbone.token_ids(self.template.texts(normed_BT, told))
-        patches_BPM = self.patch_embedding(normed_BT)
-        given = {} if self.prototypes is None else {"prototypes_VD": self.prototypes()}
+        return _Windows(self.patch_embedding(normed_BT), deviation_B1, mean_B1 if base_BH is None else base_BH), prompts
+
+    def _forecast(
+        self,
+        windows: _Windows,
+        hidden: Callable[[Tensor], Tensor],
+        masks: Masks = NO_MASKS,
+        patches_BPM: Tensor | None = None,
+    ) -> Tensor:
+        """[B, H]; `hidden` reads patches [B, P, D] behind their prompts, `patches_BPM` are there instead of its own."""
+        given: dict[str, Any] = {} if self.prototypes is None else {"prototypes_VD": self.prototypes()}
+        if masks is not NO_MASKS:
+            given["masks"] = masks
+        patches_BPM = windows.patches_BPM if patches_BPM is None else patches_BPM
         reprogrammed_BPD = self.reprogramming(patches_BPM, **given)
-        hidden_BPD = self.reader(prompts, patches_BPD=reprogrammed_BPD, settled=not self.training)
-        added_BH = self.head(hidden_BPD[..., : self.kept]) * deviation_B1
-        return added_BH + (mean_B1 if base_BH is None else base_BH)
+        hidden_BPD = hidden(reprogrammed_BPD)
+        return self.head(hidden_BPD[..., : self.kept]) * windows.deviation_B1 + windows.base_BH
 
     def checkpoint_gradients(self) -> None:
         """Keep only each backbone layer's input from now on, and run the layer again for its gradient.
@@ -120,6 +164,15 @@ class TimeLLM(nn.Module):
             BackboneError: the backbone's own code has no layers that can be run again.
         """
         checkpoint_layers(self.reader.backbone.model, name=self.reader.backbone.name)
+
+
+@dataclass(frozen=True)
+class _Windows:
+    """Patch embeddings [B, P, M], and what a forecast is multiplied by [B, 1] and added to [B, H] or [B, 1]."""
+
+    patches_BPM: Tensor
+    deviation_B1: Tensor
+    base_BH: Tensor
 
 
 class PromptedBackbone:
@@ -147,13 +200,24 @@ class PromptedBackbone:
         `settled` pads every batch to the same length. Masked positions change no result, but they move the others, and
         in bfloat16 a sum in another order can round to another forecast.
         """
-        longest = max(map(len, prompts))
-        self.backbone.check_length(longest, patches=patches_BPD.shape[1])
-        # Otherwise to a multiple of 8: the library keeps buffers for every shape of matrix product it has ever seen.
-        length = max(_round_up(longest, 16), self._room) if settled else _round_up(longest, 8)
-        tokens = self._pad(prompts, length)
+        tokens = self._tokens(prompts, patches=patches_BPD.shape[1], settled=settled)
         read = self._after_cached_prompt if self.backbone.causal else self._together
         return in_arithmetic(lambda patches: read(tokens, patches), patches_BPD, dtype=self.backbone.dtype)
+
+    def behind(self, prompts: list[list[int]], *, patches: int) -> Callable[[Tensor], Tensor]:
+        """The same prompts, settled and read once: a function of patches [B, P, D], for many of them behind one."""
+        tokens = self._tokens(prompts, patches=patches, settled=True)
+        read = self._together
+        if self.backbone.causal:
+            read = partial(self._after_cached_prompt, cache=self._read(tokens))
+
+        return partial(in_arithmetic, partial(read, tokens), dtype=self.backbone.dtype)
+
+    def _tokens(self, prompts: list[list[int]], *, patches: int, settled: bool) -> _Tokens:
+        longest = max(map(len, prompts))
+        self.backbone.check_length(longest, patches=patches)
+        # Otherwise to a multiple of 8: the library keeps buffers for every shape of matrix product it has ever seen.
+        return self._pad(prompts, max(_round_up(longest, 16), self._room) if settled else _round_up(longest, 8))
 
     def _together(self, tokens: _Tokens, patches_BPD: Tensor) -> Tensor:
         """Prompt and patches in one bidirectional pass."""
@@ -168,11 +232,10 @@ class PromptedBackbone:
             position_ids=torch.cat([token_positions, positions_BP], dim=1),
         ).last_hidden_state[:, ids_BL.shape[1] :]
 
-    def _after_cached_prompt(self, tokens: _Tokens, patches_BPD: Tensor) -> Tensor:
-        """Patches alone, against the keys and values of their prompts."""
+    def _after_cached_prompt(self, tokens: _Tokens, patches_BPD: Tensor, cache: DynamicCache | None = None) -> Tensor:
+        """Patches alone, against the keys and values of their prompts, which are read now unless `cache` has them."""
         mask_BL, positions_BP = tokens.mask, tokens.patch_positions(patches_BPD.shape[1])
-        with torch.no_grad():
-            cache = read_only(self._prompt_cache(tokens)) if tokens.ids.shape[1] else None
+        cache = self._read(tokens) if cache is None else cache
         return self.backbone.model(
             inputs_embeds=patches_BPD,
             attention_mask=torch.cat([mask_BL, mask_BL.new_ones(positions_BP.shape)], dim=1),
@@ -180,6 +243,11 @@ class PromptedBackbone:
             past_key_values=cache,
             use_cache=False,  # it is read, and not kept
         ).last_hidden_state
+
+    @torch.no_grad()
+    def _read(self, tokens: _Tokens) -> DynamicCache | None:
+        """Keys and values of the prompts, closed to writing; None without prompts."""
+        return read_only(self._prompt_cache(tokens)) if tokens.ids.shape[1] else None
 
     def _prompt_cache(self, tokens: _Tokens) -> DynamicCache:
         ids_BL, cache = tokens.ids, DynamicCache()

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from timellm.forecasters.time_llm.fast.dropout import attention_with_dropout
+from timellm.forecasters.time_llm.masks import NO_MASKS, Masks
 
 _SHARPNESS = 14.0
 """Of a head at the start: on the pedestrians a patch then attends to about 110 of 1,000 prototypes."""
@@ -50,20 +51,34 @@ class Reprogramming(nn.Module):
         self.dropout = dropout
         self.fast = fast
 
-    def attention(self, patches_BPM: Tensor, *, prototypes_VD: Tensor) -> Tensor:
+    def attention(self, patches_BPM: Tensor, *, prototypes_VD: Tensor, masks: Masks = NO_MASKS) -> Tensor:
         """Weights [B, h, P, V]; each row over V sums to 1."""
-        query_hRK, key_hVK = self._queries(patches_BPM), self._keys(prototypes_VD)
+        query_hRK, key_hVK = self._queries(masks.without_patches(patches_BPM)), self._keys(prototypes_VD)
+        if masks.even:
+            query_hRK = torch.zeros_like(query_hRK)
         scores_hRV = (query_hRK / math.sqrt(query_hRK.shape[-1])) @ key_hVK.transpose(1, 2)
+        if masks.prototypes is not None:
+            scores_hRV = scores_hRV.masked_fill(_by_row(masks.prototypes, patches_BPM), -math.inf)
         return scores_hRV.softmax(dim=-1).unflatten(1, patches_BPM.shape[:2]).transpose(0, 1)
 
-    def forward(self, patches_BPM: Tensor, *, prototypes_VD: Tensor) -> Tensor:
-        """[B, P, M] -> [B, P, D]."""
+    def forward(self, patches_BPM: Tensor, *, prototypes_VD: Tensor, masks: Masks = NO_MASKS) -> Tensor:
+        """[B, P, M] -> [B, P, D].
+
+        With masks, no weight is dropped in training.
+        """
         # All windows meet the same prototypes, so the batch is folded into the query rows (R = B x P): the fused kernel
         # then runs seven times faster than weights that are written out. With dropout the CPU has no fused kernel.
-        query_hRK = self._queries(patches_BPM)
+        query_hRK = self._queries(masks.without_patches(patches_BPM))
+        if masks.even:  # all scores are zero then
+            query_hRK = torch.zeros_like(query_hRK)
         key_hVK, value_hVK = self._keys(prototypes_VD), self._per_head(self.value(prototypes_VD))
         dropout = self.dropout if self.training else 0.0
-        if dropout and self.fast and query_hRK.device.type == "cpu":
+        if masks.prototypes is not None:
+            kept_RV = ~_by_row(masks.prototypes, patches_BPM)
+            mixed_hRK = F.scaled_dot_product_attention(
+                query_hRK[None], key_hVK[None], value_hVK[None], attn_mask=kept_RV[None, None]
+            )[0]
+        elif dropout and self.fast and query_hRK.device.type == "cpu":
             mixed_hRK = attention_with_dropout(query_hRK, key_hVK, value_hVK, dropout)
         else:
             mixed_hRK = F.scaled_dot_product_attention(
@@ -88,3 +103,9 @@ class Reprogramming(nn.Module):
     def _per_head(self, rows_RK: Tensor) -> Tensor:
         """[R, h * K] -> [h, R, K]."""
         return rows_RK.unflatten(-1, (self.heads, -1)).transpose(0, 1)
+
+
+def _by_row(masked_BV: Tensor, patches_BPM: Tensor) -> Tensor:
+    """A mask [B, V] or [1, V] for each query row, [B x P, V]."""
+    windows, patches, _ = patches_BPM.shape
+    return masked_BV.expand(windows, -1).repeat_interleave(patches, dim=0)
