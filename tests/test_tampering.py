@@ -29,6 +29,7 @@ from timellm.files.parquetfile import read_parquet, write_parquet
 from timellm.files.parquetfooter import declared_values
 from timellm.files.sealed import KEY, read_sealed_json, write_sealed_json
 from timellm.files.tensorfile import read_tensors
+from timellm.forecasters.time_llm.attention_history import ATTENTION_HISTORY, AttentionHistory
 from timellm.forecasting.artifacts import RunFolder
 from timellm.forecasting.validation import BASELINES, WINDOWS, PinnedForecasts, read_baselines
 from timellm.jobs.store.comparison import _read_scores
@@ -255,6 +256,7 @@ RESULTS = {
     "words.json": lambda folder: RunFolder(folder).words(),
     "summary.json": lambda folder: RunFolder(folder).summary(),
     BASELINES: read_baselines,
+    ATTENTION_HISTORY: lambda folder: AttentionHistory.read(folder).attention_KV.tolist(),
     PINNED: lambda folder: [one.forecast_KH.tolist() for one in PinnedForecasts.read(folder).windows],
     WINDOWS: lambda folder: [one.measured.tolist() for one in PinnedForecasts.read(folder).windows],
 }

@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import time
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -36,6 +36,7 @@ from timellm.forecasters.protocol import FitJob, FitReport, FitStoppedError, OnB
 from timellm.forecasters.registry import kind_of
 from timellm.training.checkpoint import device_of, load_adapter, save_adapter
 from timellm.training.evaluation import forecast_windows
+from timellm.training.kept_rows import ValidationRecord
 from timellm.training.loop import TrainingResult, TrainingWindows, train
 from timellm.training.pinned import PinnedWindows
 from timellm.training.processes import from_main, main_first, weights_from_main
@@ -138,6 +139,14 @@ class NetworkForecaster(OneRow):
         """Whether training adds a language model to what `begin` solved; then the report says if it added nothing."""
         return False
 
+    @classmethod
+    def more_records(cls, network: nn.Module, pinned: PinnedWindows) -> Sequence[ValidationRecord]:
+        """What this kind keeps of every validation beside the forecasts of the pinned windows; the main process asks.
+
+        It must draw no random number and change no weight.
+        """
+        return ()
+
     def write_extras(self, folder: Path) -> None:
         """Write what this kind keeps beside its weights, after training; the main process alone calls it."""
 
@@ -173,7 +182,10 @@ class NetworkForecaster(OneRow):
             base = from_main(accelerator, lambda: cls.find_base(network, prepared, job))
         except FitStoppedError:
             return None, FitReport(time.monotonic() - started, stopped=True)
-        pinned = pinned_windows(prepared, job.folder) if training.pinned_windows else None
+        records: list[ValidationRecord] = []
+        if training.pinned_windows and accelerator.is_main_process:
+            pinned = pinned_windows(prepared, job.folder)
+            records = [pinned, *cls.more_records(network, pinned)]
         trained = train(
             network,
             TrainingWindows(_source(prepared, base, device), index["training"], index["validation"]),
@@ -182,7 +194,7 @@ class NetworkForecaster(OneRow):
             on_progress=job.on_progress,
             should_stop=job.should_stop,
             state=StateFile(job.folder, Belonging(job.config, prepared.changed_rules)),
-            pinned=pinned if accelerator.is_main_process else None,
+            records=records,
             accelerator=accelerator,
             remedy=cls.remedy_of_divergence(job.config),
             validate_first=base is not None,

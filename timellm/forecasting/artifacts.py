@@ -5,6 +5,7 @@ adapter.safetensors    trained tensors   (timellm.training.checkpoint)
 table.parquet, .json   the values learned from, so that the folder stands without the CSV
 scaler.json            mean and scale by channel
 pinned_forecasts.parquet  how the forecasts of a few validation windows came about (timellm.training.pinned)
+attention_history.parquet  attention at every validation (timellm.forecasters.time_llm.attention_history)
 naive.json, ridge.safetensors  the quick forecasters beside the run's own (timellm.forecasting.quick)
 test_forecasts.parquet one row a test window: unique_id, origin, yhat [H]
 window_errors.parquet  errors of every model by window (timellm.evaluation.window_errors)

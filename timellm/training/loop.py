@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from timellm.training.allocator import keep_freed_memory
 from timellm.training.clock import Clock
 from timellm.training.evaluation import Validation, validate
 from timellm.training.gain import is_surely_lower
-from timellm.training.pinned import PinnedWindows
+from timellm.training.kept_rows import ValidationRecord
 from timellm.training.processes import (
     add_up_gradients,
     is_sharded,
@@ -76,7 +76,7 @@ def train(
     on_progress: OnProgress,
     should_stop: ShouldStop,
     state: StateFile | None = None,
-    pinned: PinnedWindows | None = None,
+    records: Sequence[ValidationRecord] = (),
     accelerator: Accelerator | None = None,
     validate_first: bool = False,
     remedy: str = "",
@@ -86,7 +86,7 @@ def train(
     With `validate_first`, the network forecasts before its first step: it is validated then, and kept if no step makes
     it surely better (timellm.training.gain); the best step is then 0.
 
-    With `pinned`, some of the forecasts that every validation makes are kept. `remedy` is what helps this kind of
+    Each of `records` keeps something of every validation, in the main process. `remedy` is what helps this kind of
     network against divergence beside a lower learning rate; the error names it.
 
     With `state`, the training state is written now and then, and training continues from a state that is found there:
@@ -110,8 +110,8 @@ def train(
     trained, optimizer = prepared_for_steps(accelerator, network, optimizer_for(network, config))
     own_random_numbers(accelerator, seed=config.seed)
     now = state.restore(network, optimizer, accelerator) if state else TrainingPosition()
-    if pinned and main:
-        pinned.go_on_from(now.validated_step if math.isfinite(now.best) else None)
+    for record in records if main else ():
+        record.go_on_from(now.validated_step if math.isfinite(now.best) else None)
     clock = Clock(config, now.seconds)
     if now.step and main:
         on_progress(replace(clock.report(now, memory_mib=peak_memory_mib()), validations_to=now.validated_step))
@@ -129,15 +129,15 @@ def train(
             state.write(network, optimizer, now, accelerator, **kept)
 
     def validated_now() -> Validation:
-        """The validation at this step, reported; the pinned forecasts are kept."""
+        """The validation at this step, reported and recorded."""
         clock.begin()
         found = validate(network, windows.source, validated, accelerator=accelerator)
         clock.validated(len(validated))
         _check_finite(found.loss, now.step, config, remedy=remedy)
         if main:
             on_progress(clock.report(now, memory_mib=peak_memory_mib(), validation_loss=found.loss))
-        if pinned and main:  # before the state: a run that is killed in between makes this validation again
-            pinned.add(now.step, found.forecast_WH)
+        for record in records if main else ():  # before the state: a run killed in between validates again
+            record.add(now.step, found.forecast_WH)
         return found
 
     def is_best(found: Validation) -> bool:

@@ -9,16 +9,14 @@ Shapes: W validation windows, P pinned windows, H horizon.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from timellm.errors import CheckpointError
-from timellm.files.parquetfile import read_parquet, write_parquet
+from timellm.training.kept_rows import RowsByStep
 
 if TYPE_CHECKING:  # pages read what is kept here, and want no torch for it
     from timellm.data.prepared import PreparedData
@@ -57,13 +55,7 @@ class PinnedWindows:
         Raises:
             CheckpointError: the file is damaged.
         """
-        if not self.path.is_file():
-            return
-        if step is None:
-            self.path.unlink()
-            return
-        kept = self._read()
-        self._write(kept.filter(pc.less_equal(kept["step"], step)))
+        self._rows.go_on_from(step)
 
     def add(self, step: int, forecast_WH: np.ndarray) -> None:
         """Keep a validation at `step`, of whose forecasts [W, H] on z-scored values the pinned ones are taken.
@@ -72,13 +64,12 @@ class PinnedWindows:
             OSError: the disk is full; what was kept before stays.
             CheckpointError: the file is damaged.
         """
-        chosen = self.positions
-        channel, origin = self.validated.channel[chosen], self.validated.origin[chosen]
-        yhat_PH = self.prepared.scaler.restore(forecast_WH[chosen].astype(np.float64), channel=channel)
+        channel, origin = self.index.channel, self.index.origin
+        yhat_PH = self.prepared.scaler.restore(forecast_WH[self.positions].astype(np.float64), channel=channel)
         rows = pa.table(
             {
-                "step": pa.array([step] * len(chosen), pa.int64()),
-                "epoch": pa.array([step / self.steps_per_epoch] * len(chosen), pa.float64()),
+                "step": pa.array([step] * len(origin), pa.int64()),
+                "epoch": pa.array([step / self.steps_per_epoch] * len(origin), pa.float64()),
                 "unique_id": pa.array([self.prepared.table.channels[number] for number in channel], pa.string()),
                 "origin": pa.array(origin, pa.int64()),
                 "yhat": pa.FixedSizeListArray.from_arrays(
@@ -86,7 +77,7 @@ class PinnedWindows:
                 ),
             }
         )
-        self._write(pa.concat_tables([self._read(), rows]) if self.path.is_file() else rows)
+        self._rows.add(rows)
 
     @property
     def positions(self) -> np.ndarray:
@@ -94,18 +85,16 @@ class PinnedWindows:
         return pinned_positions(self.validated, self.count)
 
     @property
+    def index(self) -> WindowIndex:
+        """The pinned windows."""
+        chosen = self.positions
+        return replace(self.validated, channel=self.validated.channel[chosen], origin=self.validated.origin[chosen])
+
+    @property
     def path(self) -> Path:
         """The file that is kept."""
         return self.folder / PINNED
 
-    def _read(self) -> pa.Table:
-        try:
-            return read_parquet(self.path)
-        except (OSError, ValueError, pa.ArrowException) as error:
-            raise CheckpointError(
-                f"{self.path} is damaged ({error}); delete it, and the forecasts of later validations are kept"
-            ) from error
-
-    def _write(self, rows: pa.Table) -> None:
-        # One piece, so that a file that was gone on with is the same to the byte as one that never was.
-        write_parquet(self.path, rows.combine_chunks())
+    @property
+    def _rows(self) -> RowsByStep:
+        return RowsByStep(self.path)

@@ -6,6 +6,7 @@ backbone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,12 +20,15 @@ from timellm.files.sealed import write_sealed_json
 from timellm.files.tensorfile import write_tensors
 from timellm.forecasters.protocol import FitJob, FitStoppedError
 from timellm.forecasters.ridge.forecaster import Ridge
+from timellm.forecasters.time_llm.attention_history import AttentionRecord
 from timellm.forecasters.time_llm.backbone import load_backbone
 from timellm.forecasters.time_llm.kept import LINEAR_PATH, PROTOTYPES, WORDS, path_config
 from timellm.forecasters.time_llm.network import TimeLLM
 from timellm.forecasters.time_llm.vocabulary import nearest_words
 from timellm.forecasters.trained import BuildJob, NetworkForecaster
+from timellm.training.kept_rows import ValidationRecord
 from timellm.training.loop import peak_memory_mib
+from timellm.training.pinned import PinnedWindows
 from timellm.training.progress import Progress
 
 
@@ -95,6 +99,16 @@ class TimeLLMForecaster(NetworkForecaster):
     def remedy_of_divergence(cls, config: RunConfig) -> str:
         """More digits in the frozen backbone, unless it has them already."""
         return "" if config.model.backbone_dtype == "float32" else "use backbone_dtype=float32"
+
+    @classmethod
+    def more_records(cls, network: nn.Module, pinned: PinnedWindows) -> Sequence[ValidationRecord]:
+        """How the pinned windows attend to the prototypes, if there are any."""
+        assert isinstance(network, TimeLLM)
+        if network.prototypes is None:
+            return ()
+        index, device = pinned.index, next(network.parameters()).device
+        contexts_BT = pinned.prepared.source(device).contexts(index.channel, origin=index.origin)
+        return (AttentionRecord(pinned.folder, network, contexts_BT, pinned.prepared.config.trained.validations),)
 
     def write_extras(self, folder: Path) -> None:
         """Write the prototypes as the trained weights give them, and the words nearest to each, if there are any."""

@@ -123,6 +123,7 @@ def _check(folder: Path) -> None:
     from timellm.evaluation.window_errors import WINDOW_ERRORS, read_window_errors
     from timellm.explain.parts import linear_path
     from timellm.files.tensorfile import read_tensors
+    from timellm.forecasters.time_llm.attention_history import ATTENTION_HISTORY, AttentionHistory
     from timellm.forecasters.time_llm.kept import LINEAR_PATH
     from timellm.forecasting.artifacts import RunFolder
     from timellm.forecasting.validation import BASELINES, PinnedForecasts, read_baselines
@@ -138,7 +139,7 @@ def _check(folder: Path) -> None:
         "prototypes.safetensors": run.prototypes, "words.json": run.words, "summary.json": run.summary,
         LINEAR_PATH: lambda: linear_path(folder) if (folder / CONFIG).is_file() else None,
         WINDOW_ERRORS: lambda: read_window_errors(folder / WINDOW_ERRORS, "mae"), COMPARISONS: run.comparisons,
-        PINNED: lambda: PinnedForecasts.read(folder),
+        PINNED: lambda: PinnedForecasts.read(folder), ATTENTION_HISTORY: lambda: AttentionHistory.read(folder),
         BASELINES: lambda: read_baselines(folder),
         STATE: lambda: read_tensors(folder / STATE, remedy="export the run again"),
     }  # fmt: skip
