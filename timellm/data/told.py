@@ -45,20 +45,23 @@ class Told:
         last = pd.DatetimeIndex([event.last for event in self._events]).as_unit("us")
         self._begin_E, self._end_E = first.to_numpy(), (last + pd.Timedelta(days=1)).to_numpy()
         self._row_E = self._starts.searchsorted(first, side="right") - 1
-        self._kept: dict[int, str] = {}
+        self._kept: dict[int, tuple[str, ...]] = {}
 
     def words(self, origins: Iterable[int]) -> list[str]:
         """The words for windows that begin their forecasts at these rows, each with a blank at its end, or empty."""
-        return [self._words(int(origin)) for origin in origins]
+        return ["".join(sentences) for sentences in self.sentences(origins)]
 
-    def _words(self, origin: int) -> str:
+    def sentences(self, origins: Iterable[int]) -> list[tuple[str, ...]]:
+        """As `words`, sentence by sentence: on the calendar, on past events, on those ahead; some may be empty."""
+        return [self._sentences(int(origin)) for origin in origins]
+
+    def _sentences(self, origin: int) -> tuple[str, ...]:
         if origin not in self._kept:
-            found = []
+            calendar = ""
             if self._config.prompt_calendar:
-                found.append(calendar_words(self._starts[origin], self._grain, quarterly=self._quarterly))
-            found.append(event_words("Past", self._past(origin)))
-            found.append(event_words("Ahead", self._ahead(origin)))
-            self._kept[origin] = "".join(found)
+                calendar = calendar_words(self._starts[origin], self._grain, quarterly=self._quarterly)
+            past, ahead = event_words("Past", self._past(origin)), event_words("Ahead", self._ahead(origin))
+            self._kept[origin] = (calendar, past, ahead)
         return self._kept[origin]
 
     def _ahead(self, origin: int) -> list[str]:

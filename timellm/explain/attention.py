@@ -63,7 +63,7 @@ def attention_map(run_dir: str | Path, *, channel: str, cutoff: pd.Timestamp | N
     folder = RunFolder(Path(run_dir))
     reader = AttentionReader.open(run_dir)
     config, table = folder.config(), folder.table()
-    context = _context(config, table, channel=channel, cutoff=cutoff)
+    context = context_of(config, table, channel=channel, cutoff=cutoff)
     number = table.channels.index(channel)
     scaler = folder.scaler()
     scaled_T = (context.to_numpy() - scaler.mean[number]) / scaler.scale[number]
@@ -76,7 +76,12 @@ def attention_map(run_dir: str | Path, *, channel: str, cutoff: pd.Timestamp | N
     )
 
 
-def _context(config: RunConfig, table: Table, *, channel: str, cutoff: pd.Timestamp | None) -> pd.Series:
+def context_of(config: RunConfig, table: Table, *, channel: str, cutoff: pd.Timestamp | None) -> pd.Series:
+    """The context [T] of `channel` that ends at `cutoff`, or at the table's end, in original units.
+
+    Raises:
+        DataError: there is no such channel, no such row, too few rows before it, or a missing value among them.
+    """
     if channel not in table.channels:
         raise DataError(f"there is no channel '{channel}'; the run has {', '.join(table.channels)}")
     series = table.values[channel]

@@ -15,7 +15,7 @@ from timellm.config import ModelConfig, RunConfig
 from timellm.config.notes import parse_notes
 from timellm.forecasters.ridge.limits import MOST_LAGS
 from timellm.forecasters.time_llm.shape import BackboneShape
-from timellm.forecasters.time_llm.wording import LAGS, digits, shared_words, statistic_words
+from timellm.forecasters.time_llm.wording import LAGS, STATISTICS, PromptFacts, digits
 from timellm.sizing.activations import PassCount
 from timellm.sizing.ridge import RidgeNeed, ridges_of
 from timellm.sizing.table import TableSize, scoring_bytes, table_bytes, training_windows
@@ -156,15 +156,20 @@ def prompt_tokens(config: RunConfig, shape: BackboneShape) -> tuple[int, int]:
     model = config.model
     if not model.has_prompt:
         return 0, 0
-    shared = shared_words(config.data.description, context=model.context, horizon=model.horizon)
     kept = model.statistic_digits or 17
-    own = statistic_words(
-        model.prompt_style,
-        [digits(value, kept) for value in (-1.2345678901234567, 2.2345678901234567, -0.12345678901234567)],
-        upward=True,
-        lags=[max(10, model.context // 3)] * LAGS,
+    facts = PromptFacts(
+        config.data.description,
+        model.context,
+        model.horizon,
+        told=(),
+        minimum=digits(-1.2345678901234567, kept),
+        maximum=digits(2.2345678901234567, kept),
+        median=digits(-0.12345678901234567, kept),
+        trend="upward",
+        lags=(str(max(10, model.context // 3)),) * LAGS,
     )
-    return _tokens(shared, shape), _tokens(own, shape) + _tokens(_told_words(model), shape)
+    shared, heading, own = facts.text(model.prompt_style).rpartition(STATISTICS)
+    return _tokens(shared + heading, shape), _tokens(own, shape) + _tokens(_told_words(model), shape)
 
 
 def _told_words(model: ModelConfig) -> str:

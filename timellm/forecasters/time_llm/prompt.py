@@ -12,15 +12,20 @@ Shapes: B batch, T context, K lags.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from timellm.config import ModelConfig
+from timellm.data.events import event_names
+from timellm.data.told import example_words
 from timellm.forecasters.time_llm.patching import instance_norm
-from timellm.forecasters.time_llm.wording import LAGS, digits, shared_words, statistic_words
+from timellm.forecasters.time_llm.wording import LAGS, PromptFacts, digits
+
+TokenIds = Callable[[list[str]], list[list[int]]]
+"""What makes tokens of texts."""
 
 
 @dataclass(frozen=True)
@@ -32,21 +37,39 @@ class PromptTemplate:
 
     def texts(self, normed_BT: Tensor, told: Sequence[str] | None = None) -> list[str]:
         """One prompt for each instance-normalised window; `told` says where each lies in time, if the settings ask."""
+        found = self.facts(normed_BT, None if told is None else [(words,) for words in told])
+        return [facts.text(self.config.prompt_style) for facts in found]
+
+    def facts(self, normed_BT: Tensor, told: Sequence[tuple[str, ...]] | None = None) -> list[PromptFacts]:
+        """What the prompt of each window says; `told` has sentences on its place in time, if the settings ask."""
         assert (told is not None) == self.config.tells_time, "a window's words must reach its prompt"
         kept = self.config.statistic_digits
         find_lags = {"distinct": distinct_lags, "circular": circular_lags}[self.config.lags]
         summary_B3 = torch.stack([normed_BT.amin(dim=1), normed_BT.amax(dim=1), normed_BT.median(dim=1).values], dim=1)
         # The sum of differences, not last minus first: the published rounding decides ties.
         upward = (normed_BT.diff(dim=1).sum(dim=1) > 0).tolist()
-        told = [""] * len(normed_BT) if told is None else told
+        told = [()] * len(normed_BT) if told is None else told
         rows = zip(told, summary_B3.tolist(), upward, find_lags(normed_BT).tolist(), strict=True)
         return [
-            shared_words(self.description, context=self.config.context, horizon=self.config.horizon, told=words)
-            + statistic_words(
-                self.config.prompt_style, [digits(value, kept) for value in summary], upward=up, lags=lags
+            PromptFacts(
+                self.description,
+                self.config.context,
+                self.config.horizon,
+                sentences,
+                minimum=digits(low, kept),
+                maximum=digits(high, kept),
+                median=digits(median, kept),
+                trend="upward" if up else "downward",
+                lags=tuple(map(str, lags)),
             )
-            for words, summary, up, lags in rows
+            for sentences, (low, high, median), up, lags in rows
         ]
+
+    def examples_for(self, token_ids: TokenIds) -> list[str]:
+        """As `examples`, with names of events that take most tokens; of a run that has a prompt."""
+        names = event_names(self.config) if self.config.tells_time else ()
+        tokens = {name: len(token_ids([name])[0]) for name in set(names)}
+        return self.examples(example_words(self.config, sorted(names, key=lambda name: (-tokens[name], name))))
 
     def examples(self, told: Sequence[str]) -> list[str]:
         """Prompts that differ from the first place at which two of them can, some of them as long as any.
@@ -63,6 +86,15 @@ class PromptTemplate:
             *self.texts(normed_BT, [longest] * len(normed_BT)),
             *self.texts(normed_BT[:1].expand(len(told), -1), told),
         ]
+
+
+def shared_start(ids: list[list[int]]) -> list[int]:
+    """The tokens with which all prompts begin whose examples have these ids.
+
+    They are found on token ids, because a tokenizer may merge tokens across any border of the text.
+    """
+    first, last = min(ids), max(ids)  # the two that part first
+    return first[: next((i for i, (a, b) in enumerate(zip(first, last, strict=False)) if a != b), 0)]
 
 
 def distinct_lags(normed_BT: Tensor) -> Tensor:

@@ -5,29 +5,81 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal
+
 LAGS = 5
-_STATISTICS = "Input statistics: "
+STATISTICS = "Input statistics: "
+"""The heading of a window's own numbers."""
+
+PieceName = Literal[
+    "frame", "description", "task", "time", "statistics", "minimum", "maximum", "median", "trend", "lags"
+]
+"""What a piece of a prompt says: frame stands for marks of begin and end, statistics for their heading."""
 
 
-def shared_words(description: str, *, context: int, horizon: int, told: str = "") -> str:
-    """The text before a window's statistics; every prompt of a run begins with it, up to what it is `told` of time."""
-    return (
-        f"<|start_prompt|>Dataset description: {description}"
-        f"Task description: forecast the next {horizon} steps"
-        f" given the previous {context} steps information; {told}{_STATISTICS}"
-    )
+@dataclass(frozen=True)
+class Piece:
+    """A piece of a prompt; a prompt is its pieces joined."""
+
+    name: PieceName
+    text: str
 
 
-def statistic_words(style: str, summary: list[str], *, upward: bool, lags: list[int]) -> str:
-    """What a prompt says about its window; `summary` is its minimum, maximum and median."""
-    low, high, median = summary
-    trend = "upward" if upward else "downward"
-    if style == "paper":
-        return (
-            f"min value {low}, max value {high}, median value {median}, the trend of input is {trend},"
-            f" top {len(lags)} lags are : {lags}<|<end_prompt>|>"
-        )
-    return f"min {low} max {high} median {median} trend {trend} lags {' '.join(map(str, lags))}"
+@dataclass(frozen=True)
+class PromptFacts:
+    """What a prompt says, in the words in which it says it."""
+
+    description: str
+    context: int
+    horizon: int
+    told: tuple[str, ...]
+    """Sentences on the window's place in time, each with a blank at its end, or empty."""
+    minimum: str
+    maximum: str
+    median: str
+    trend: str
+    lags: tuple[str, ...]
+
+    def pieces(self, style: str) -> list[Piece]:
+        """The prompt in the wording of `style`."""
+        time = [Piece("time", sentence) for sentence in self.told]
+        shared = _shared(self.description, context=self.context, horizon=self.horizon)
+        return [*shared, *time, Piece("statistics", STATISTICS), *self._statistics(style)]
+
+    def text(self, style: str) -> str:
+        """The prompt in the wording of `style`, as the tokenizer gets it."""
+        return "".join(piece.text for piece in self.pieces(style))
+
+    def _statistics(self, style: str) -> list[Piece]:
+        if style == "paper":
+            return [
+                Piece("minimum", f"min value {self.minimum}, "),
+                Piece("maximum", f"max value {self.maximum}, "),
+                Piece("median", f"median value {self.median}, "),
+                Piece("trend", f"the trend of input is {self.trend}, "),
+                Piece("lags", f"top {len(self.lags)} lags are : [{', '.join(self.lags)}]"),
+                Piece("frame", "<|<end_prompt>|>"),
+            ]
+        return [
+            Piece("minimum", f"min {self.minimum} "),
+            Piece("maximum", f"max {self.maximum} "),
+            Piece("median", f"median {self.median} "),
+            Piece("trend", f"trend {self.trend} "),
+            Piece("lags", f"lags {' '.join(self.lags)}"),
+        ]
+
+
+def _shared(description: str, *, context: int, horizon: int) -> list[Piece]:
+    """What every prompt of a run begins with."""
+    return [
+        Piece("frame", "<|start_prompt|>"),
+        Piece("description", f"Dataset description: {description}"),
+        Piece(
+            "task",
+            f"Task description: forecast the next {horizon} steps given the previous {context} steps information; ",
+        ),
+    ]
 
 
 def digits(value: float, significant: int) -> str:
