@@ -1,0 +1,176 @@
+"""Is attention faithful? What is attended most is taken away, and the forecast is watched.
+
+Inputs: a finished run's folder, its backbone, and test windows spread evenly. Outputs: how far their forecasts move,
+and their errors change, when prototypes or patches are masked, the most attended first, the least attended first and in
+random orders; what integrated gradients say beside attention; and the linear path's share, which attention does not
+touch.
+
+- A prototype is masked by taking its score out before the softmax: the others share its weight as they stand to each
+  other. Prototypes are ranked, window by window, by the attention that the page shows: the mean over heads and patches,
+  read from the prototypes that the run keeps.
+- A patch is masked by putting the window's mean patch in its place, as an embedding, so that level and scale stay and
+  nothing strange comes in (timellm.forecasters.time_llm.masks). Attention does not weigh patches against each other:
+  each patch spreads a weight of 1 over the prototypes. Patches are ranked by how far their attention lies from the
+  average of their window (total variation, mean over heads), which is what stands out in the heatmap.
+- A random order gives the units of all windows other names, by one permutation for all windows. So a random draw is
+  what attention would look like if its prototypes had been shuffled, with all that windows have in common.
+- The prompt is never masked. It tells the language model the window's least, greatest and median value, trend and lags.
+
+Keeping only the most attended ones (insertion) is removing the least attended first, read from the other end.
+
+Shapes: W windows, B windows of a batch, P patches, V prototypes, U units (P or V), O orders, K numbers, H horizon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from timellm.data.prepared import PreparedData
+from timellm.data.windows import WindowIndex
+from timellm.errors import DataError
+from timellm.explain.answer import ADDS_NOTHING, FaithfulnessAnswer, answer
+from timellm.explain.gradients import Attributions, how_to_get_them
+from timellm.explain.masked import BATCH, Moved, batches, moved, passes
+from timellm.explain.orders import Attended, Orders, rank_correlations
+from timellm.explain.parts import linear_path, shares
+from timellm.explain.reader import AttentionReader
+from timellm.explain.removals import Blocks, Interval, Removals
+from timellm.forecasters.time_llm.forecaster import TimeLLMForecaster
+from timellm.forecasting.artifacts import RunFolder
+from timellm.forecasting.fitted import FittedRun
+
+WINDOWS = 64
+
+OnPart = Callable[[float], None]
+"""Called with the share of the work that is done, 0 to 1. What it raises ends the work."""
+
+
+@dataclass(frozen=True)
+class Gradients:
+    """Integrated gradients beside attention."""
+
+    correlation: Interval
+    """Spearman's rank correlation, within a window, of the size of a patch's attribution and how far its attention lies
+    from the window's average; mean over windows."""
+    gap: float
+    """Error of the integration: how far the attributions are from the sum that they should have, as a share of it."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """What was measured."""
+
+    windows: int
+    deviation: float
+    """The forecasts' own deviation around their mean over the horizon, z-scored: the unit of all movements."""
+    even: Interval
+    """What the forecasts move by with the same weight for every prototype: all that attention carries."""
+    prototypes: Removals
+    patches: Removals
+    gradients: Gradients | None
+    """None without Captum."""
+    linear_share: float | None
+    """Share of the linear path in the variance of the test forecasts; None if the run has no linear path."""
+
+
+@dataclass(frozen=True)
+class Faithfulness:
+    """The answer, and what it rests on."""
+
+    answer: FaithfulnessAnswer
+    study: Study | None
+    """None where nothing had to be worked out."""
+    notes: tuple[str, ...] = ()
+
+
+def faithfulness(
+    run_dir: str | Path,
+    *,
+    channel: str | None = None,
+    windows: int = WINDOWS,
+    trust_remote_code: bool = False,
+    on_part: OnPart = lambda share: None,
+) -> Faithfulness:
+    """Whether attention explains a run's forecasts, by some test windows spread evenly, of one channel or of all.
+
+    Raises:
+        BackboneError: the backbone cannot be loaded on this machine.
+        CheckpointError: the run folder is incomplete or damaged.
+        ConfigError: the run has no such attention.
+        DataError: there is no such channel, or no test window of it.
+    """
+    folder = RunFolder(Path(run_dir))
+    reader = AttentionReader.open(run_dir)
+    if folder.adds_nothing():
+        return Faithfulness(ADDS_NOTHING, None)
+    fitted = FittedRun.load(run_dir, trust_remote_code=trust_remote_code)
+    assert isinstance(fitted.forecaster, TimeLLMForecaster)
+    prepared = fitted.prepared
+    index = _test_windows(prepared, channel=channel, count=windows)
+    attended = Attended.read(reader, prepared, index)
+    orders = (Orders.of("prototypes", attended.prototypes_WV), Orders.of("patches", attended.patches_WP))
+    parts: list[Moved] = []
+    each, total = passes(orders), passes(orders) * -(-len(index) // BATCH)
+    for which, opened, actual_BH in batches(fitted.forecaster, prepared, index):
+        before = len(parts) * each
+
+        def on_pass(done: int, before: int = before) -> None:
+            on_part((before + done) / total)
+
+        parts.append(moved(opened, actual_BH, [one.part(which) for one in orders], on_pass=on_pass))
+    study = _study(Moved.joined(parts), orders, attended, Blocks(index.origin, horizon=prepared.horizon))
+    if folder.config().model.linear_path != "none":
+        tested, forecast_WH = folder.test_windows(prepared)
+        linear = shares(linear_path(folder.path), prepared, index=tested, forecast_WH=forecast_WH).linear_path
+        study = replace(study, linear_share=linear)
+    notes = () if study.gradients else (how_to_get_them(),)
+    return Faithfulness(answer(study.even, study.prototypes, study.patches), study, notes)
+
+
+def _test_windows(prepared: PreparedData, *, channel: str | None, count: int) -> WindowIndex:
+    index, channels = prepared.windows("test"), prepared.table.channels
+    if channel is not None:
+        if channel not in channels:
+            raise DataError(f"there is no channel '{channel}'; the run has {', '.join(channels)}")
+        own = np.flatnonzero(index.channel == channels.index(channel))
+        if not len(own):
+            raise DataError(f"channel '{channel}' has no test window without missing values; choose another one")
+        index = WindowIndex(index.channel[own], index.origin[own], 0)
+    return index.evenly(count)
+
+
+def _study(found: Moved, orders: tuple[Orders, Orders], attended: Attended, blocks: Blocks) -> Study:
+    """Movements in units of the forecasts' own deviation, changes of the error in units of the error."""
+    deviation = float(np.sqrt(np.square(found.deviation_B).mean()))
+    # Forecasts that are all flat have no deviation, so that no movement is large or small.
+    unit, error = deviation or np.nan, float(found.error_B.mean()) or np.nan
+    prototypes, patches = (
+        Removals(
+            unit=one.unit,
+            total=one.place_OWU.shape[2],
+            removed_K=one.removed_K,
+            orders=one.names,
+            moved_OKW=moved_OKW / unit,
+            error_OKW=error_OKW / error,
+            blocks=blocks,
+        )
+        for one, moved_OKW, error_OKW in zip(orders, found.moved_OKB, found.error_OKB, strict=True)
+    )
+    return Study(
+        windows=len(found.even_B),
+        deviation=deviation,
+        even=blocks.mean(found.even_B / unit),
+        prototypes=prototypes,
+        patches=patches,
+        gradients=_gradients(found.attributions, attended, blocks) if found.attributions else None,
+        linear_share=None,
+    )
+
+
+def _gradients(found: Attributions, attended: Attended, blocks: Blocks) -> Gradients:
+    correlation_W = rank_correlations(np.abs(found.attribution_BP), attended.patches_WP)
+    return Gradients(blocks.mean(correlation_W), found.gap)
