@@ -26,6 +26,7 @@ VERBS = (
     "forecast",
     "evaluate",
     "attention",
+    "faithfulness",
     "runs",
     "export",
     "import",

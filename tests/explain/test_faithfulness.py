@@ -6,6 +6,7 @@ import re
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -13,10 +14,11 @@ import timellm
 from timellm.errors import ConfigError, DataError
 from timellm.explain import gradients, masked
 from timellm.explain.answer import ADDS_NOTHING, answer
-from timellm.explain.faithfulness import Faithfulness, faithfulness
+from timellm.explain.faithfulness import faithfulness
 from timellm.explain.orders import Attended, Orders, rank_correlations
 from timellm.explain.reader import AttentionReader
 from timellm.explain.removals import LEAST, MOST, RANDOM, Blocks, Interval, Removals, numbers_removed
+from timellm.explain.study import Faithfulness, OneWindow
 from timellm.forecasters.time_llm.kept import PROTOTYPES
 from timellm.forecasting.artifacts import RunFolder
 from timellm.forecasting.fitted import FittedRun
@@ -105,6 +107,24 @@ def test_without_captum_a_note_says_how_to_get_it(trained_run, monkeypatch):
     assert found.study.gradients is None
     assert found.notes == (gradients.how_to_get_them(),)
     assert "captum==" in found.notes[0]
+
+
+@pytest.mark.parametrize("cutoff", ["2024-01-17 15:00", "2024-01-08 01:00"])
+def test_one_window_is_measured_beside_and_does_not_count(trained_run, found, cutoff):
+    window = OneWindow("price", pd.Timestamp(cutoff))  # the first ends with the table, so that nothing came after it
+    both = faithfulness(trained_run, windows=32, one=window)
+    assert both.answer == found.answer
+    assert both.one.window == window
+    moved = both.one.prototypes.of(MOST)
+    assert moved.shape == (len(both.one.prototypes.removed_K), 1)
+    assert np.isfinite(moved).all()
+    assert np.isfinite(both.one.prototypes.of(MOST, error=True)).all() == (cutoff != "2024-01-17 15:00")
+    assert f"{moved[both.one.prototypes.main, 0]:.1%}" in both.one.sentence()
+
+
+def test_window_that_is_not_there_is_refused_before_anything_is_worked_out(trained_run):
+    with pytest.raises(DataError, match="there is no row at 2031-01-01"):
+        faithfulness(trained_run, one=OneWindow("price", pd.Timestamp("2031-01-01")), on_part=pytest.fail)
 
 
 def opened(run_dir, count: int = 3):

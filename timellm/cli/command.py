@@ -182,6 +182,21 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     one = verb(
+        "faithfulness",
+        explaining.faithfulness,
+        "Say whether attention explains a run's forecasts, by masking what it attends most.",
+    )
+    one.add_argument("run_dir", type=Path, metavar="DIR")
+    one.add_argument("--channel", help="test windows of this one only; of all when not given")
+    one.add_argument("--cutoff", metavar="TIME", help="show the window of --channel with this last timestamp, too")
+    one.add_argument(
+        "--windows", type=_whole(1, 1000), default=64, metavar="N", help="test windows, evenly spread (64)"
+    )
+    one.add_argument("--out", type=Path, metavar="F.png", help="the curves (.png, .svg, .pdf, .csv or .parquet)")
+    force(one)
+    trust(one)
+
+    one = verb(
         "twins", twins.twins, "Say whether a run's language model is worth its cost: train it without each part."
     )
     one.add_argument("run_dir", type=Path, metavar="DIR")

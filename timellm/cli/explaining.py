@@ -1,4 +1,4 @@
-"""Verbs that look inside a finished run: the attention of its patches."""
+"""Verbs that look inside a finished run: the attention of its patches, and whether it explains the forecasts."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from timellm.cli.answer import Answer, columns
+from timellm.cli.bar import Bar
 from timellm.cli.output import check_out, write_out
 from timellm.cli.results import opened, run_inputs
 
@@ -51,6 +52,63 @@ def attention(arguments: argparse.Namespace) -> Answer:
     }
     text = columns(("prototype", "words", "attention"), [tuple(row.values()) for row in most])
     return Answer(data, f"{arguments.out}: {channel}\n\n{text}")
+
+
+def faithfulness(arguments: argparse.Namespace) -> Answer:
+    """Say whether attention explains the run's forecasts, and write the curves as a picture or as numbers.
+
+    Raises:
+        TimeLLMError: the run folder, the backbone, the window or the output file cannot be used.
+    """
+    from timellm.errors import ConfigError
+    from timellm.explain.faithfulness import faithfulness as measure
+    from timellm.explain.study import OneWindow
+    from timellm.plots.faithful_print import faithfulness_figure
+    from timellm.training.progress import Progress
+
+    if arguments.out is not None:
+        check_figure(arguments)
+    cutoff = _moment(arguments.cutoff)
+    if cutoff is not None and arguments.channel is None:
+        raise ConfigError("--cutoff names the end of one channel's window; give --channel, too")
+    with Bar() as bar:
+        found = measure(
+            arguments.run_dir,
+            channel=arguments.channel,
+            windows=arguments.windows,
+            one=None if cutoff is None else OneWindow(arguments.channel, cutoff),
+            trust_remote_code=arguments.trust_remote_code,
+            on_part=lambda share: bar.show(
+                Progress("evaluating", int(share * arguments.windows), arguments.windows, fraction=share)
+            ),
+        )
+    study, sentences = found.study, [found.answer.sentence]
+    if study is None:
+        if arguments.out is not None:
+            sentences.append(f"Nothing was worked out, so {arguments.out} was not written.")
+        return Answer({"answer": found.answer.word, "sentence": found.answer.sentence}, "\n".join(sentences))
+    if found.one is not None:
+        sentences.append(found.one.sentence())
+    sentences.extend([*study.sentences(), *found.notes])
+    frames = study.frames()
+    if arguments.out is not None:
+        title = found.answer.sentence.partition(". ")[0]
+        write_figure(
+            arguments.out,
+            lambda: faithfulness_figure(frames, areas=study.areas(), title=title),
+            lambda: study.frame(),
+        )
+        sentences.insert(0, f"{arguments.out}:")
+    data = {
+        "answer": found.answer.word,
+        "sentence": found.answer.sentence,
+        "out": arguments.out and arguments.out.resolve(),
+        **study.to_dict(),
+        "notes": found.notes,
+    }
+    rows = study.frame()[["unit", "order", "share", "moved", "error"]].itertuples(index=False, name=None)
+    table = columns(("masked", "order", "share", "forecast moves by", "error changes by"), rows)
+    return Answer(data, "\n".join([*sentences, "", table]))
 
 
 def check_figure(arguments: argparse.Namespace) -> None:

@@ -24,7 +24,7 @@ Shapes: W windows, B windows of a batch, P patches, V prototypes, U units (P or 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,13 +32,15 @@ import numpy as np
 from timellm.data.prepared import PreparedData
 from timellm.data.windows import WindowIndex
 from timellm.errors import DataError
-from timellm.explain.answer import ADDS_NOTHING, FaithfulnessAnswer, answer
+from timellm.explain.answer import ADDS_NOTHING, answer
+from timellm.explain.attention import attention_map
 from timellm.explain.gradients import Attributions, how_to_get_them
 from timellm.explain.masked import BATCH, Moved, batches, moved, passes
 from timellm.explain.orders import Attended, Orders, rank_correlations
 from timellm.explain.parts import linear_path, shares
 from timellm.explain.reader import AttentionReader
-from timellm.explain.removals import Blocks, Interval, Removals
+from timellm.explain.removals import Blocks, Removals
+from timellm.explain.study import Faithfulness, Gradients, OneStudy, OneWindow, Study
 from timellm.forecasters.time_llm.forecaster import TimeLLMForecaster
 from timellm.forecasting.artifacts import RunFolder
 from timellm.forecasting.fitted import FittedRun
@@ -49,86 +51,77 @@ OnPart = Callable[[float], None]
 """Called with the share of the work that is done, 0 to 1. What it raises ends the work."""
 
 
-@dataclass(frozen=True)
-class Gradients:
-    """Integrated gradients beside attention."""
-
-    correlation: Interval
-    """Spearman's rank correlation, within a window, of the size of a patch's attribution and how far its attention lies
-    from the window's average; mean over windows."""
-    gap: float
-    """Error of the integration: how far the attributions are from the sum that they should have, as a share of it."""
-
-
-@dataclass(frozen=True)
-class Study:
-    """What was measured."""
-
-    windows: int
-    deviation: float
-    """The forecasts' own deviation around their mean over the horizon, z-scored: the unit of all movements."""
-    even: Interval
-    """What the forecasts move by with the same weight for every prototype: all that attention carries."""
-    prototypes: Removals
-    patches: Removals
-    gradients: Gradients | None
-    """None without Captum."""
-    linear_share: float | None
-    """Share of the linear path in the variance of the test forecasts; None if the run has no linear path."""
-
-
-@dataclass(frozen=True)
-class Faithfulness:
-    """The answer, and what it rests on."""
-
-    answer: FaithfulnessAnswer
-    study: Study | None
-    """None where nothing had to be worked out."""
-    notes: tuple[str, ...] = ()
-
-
 def faithfulness(
     run_dir: str | Path,
     *,
     channel: str | None = None,
     windows: int = WINDOWS,
+    one: OneWindow | None = None,
     trust_remote_code: bool = False,
     on_part: OnPart = lambda share: None,
 ) -> Faithfulness:
     """Whether attention explains a run's forecasts, by some test windows spread evenly, of one channel or of all.
 
+    The window `one` is measured, too, and does not count for the answer.
+
     Raises:
         BackboneError: the backbone cannot be loaded on this machine.
         CheckpointError: the run folder is incomplete or damaged.
         ConfigError: the run has no such attention.
-        DataError: there is no such channel, or no test window of it.
+        DataError: there is no such channel or window, or no test window of the channel.
     """
     folder = RunFolder(Path(run_dir))
     reader = AttentionReader.open(run_dir)
     if folder.adds_nothing():
         return Faithfulness(ADDS_NOTHING, None)
+    apart = None if one is None else _find(one, folder)
     fitted = FittedRun.load(run_dir, trust_remote_code=trust_remote_code)
-    assert isinstance(fitted.forecaster, TimeLLMForecaster)
     prepared = fitted.prepared
     index = _test_windows(prepared, channel=channel, count=windows)
+    full = -(-len(index) // BATCH)
+    share = full / (full + 1) if apart else 1.0  # of the work; one window is a batch of its own
     attended = Attended.read(reader, prepared, index)
-    orders = (Orders.of("prototypes", attended.prototypes_WV), Orders.of("patches", attended.patches_WP))
+    found = _measured(fitted, index, attended, on_part=lambda part: on_part(part * share))
+    study = _study(found, attended, Blocks(index.origin, horizon=prepared.horizon))
+    if folder.config().model.linear_path != "none":
+        tested, forecast_WH = folder.test_windows(prepared)
+        linear = shares(linear_path(folder.path), prepared, index=tested, forecast_WH=forecast_WH).linear_path
+        study = replace(study, linear_share=linear)
+    alone = None
+    if one is not None and apart is not None:
+        attended = Attended.read(reader, prepared, apart)
+        found = _measured(fitted, apart, attended, on_part=lambda part: on_part(share + part * (1 - share)))
+        alone = _alone(one, found, attended, unit=study.deviation)
+    notes = () if study.gradients else (how_to_get_them(),)
+    return Faithfulness(answer(study.even, study.prototypes, study.patches), study, alone, notes)
+
+
+def _find(one: OneWindow, folder: RunFolder) -> WindowIndex:
+    attention_map(folder.path, channel=one.channel, cutoff=one.cutoff)  # says what is wrong with it
+    table = folder.table()
+    origin = table.values.index.get_loc(one.cutoff) + 1
+    return WindowIndex(np.array([table.channels.index(one.channel)]), np.array([origin]), 0)
+
+
+def _measured(fitted: FittedRun, index: WindowIndex, attended: Attended, *, on_part: OnPart) -> Moved:
+    """Mask the windows batch by batch."""
+    assert isinstance(fitted.forecaster, TimeLLMForecaster)
+    orders = _orders(attended)
     parts: list[Moved] = []
-    each, total = passes(orders), passes(orders) * -(-len(index) // BATCH)
-    for which, opened, actual_BH in batches(fitted.forecaster, prepared, index):
+    each = passes(orders)
+    total = each * -(-len(index) // BATCH)
+    for which, opened, actual_BH in batches(fitted.forecaster, fitted.prepared, index):
         before = len(parts) * each
 
         def on_pass(done: int, before: int = before) -> None:
             on_part((before + done) / total)
 
-        parts.append(moved(opened, actual_BH, [one.part(which) for one in orders], on_pass=on_pass))
-    study = _study(Moved.joined(parts), orders, attended, Blocks(index.origin, horizon=prepared.horizon))
-    if folder.config().model.linear_path != "none":
-        tested, forecast_WH = folder.test_windows(prepared)
-        linear = shares(linear_path(folder.path), prepared, index=tested, forecast_WH=forecast_WH).linear_path
-        study = replace(study, linear_share=linear)
-    notes = () if study.gradients else (how_to_get_them(),)
-    return Faithfulness(answer(study.even, study.prototypes, study.patches), study, notes)
+        parts.append(moved(opened, actual_BH, [order.part(which) for order in orders], on_pass=on_pass))
+    return Moved.joined(parts)
+
+
+def _orders(attended: Attended) -> tuple[Orders, Orders]:
+    return Orders.of("prototypes", attended.prototypes_WV), Orders.of("patches", attended.patches_WP)
 
 
 def _test_windows(prepared: PreparedData, *, channel: str | None, count: int) -> WindowIndex:
@@ -143,23 +136,12 @@ def _test_windows(prepared: PreparedData, *, channel: str | None, count: int) ->
     return index.evenly(count)
 
 
-def _study(found: Moved, orders: tuple[Orders, Orders], attended: Attended, blocks: Blocks) -> Study:
+def _study(found: Moved, attended: Attended, blocks: Blocks) -> Study:
     """Movements in units of the forecasts' own deviation, changes of the error in units of the error."""
     deviation = float(np.sqrt(np.square(found.deviation_B).mean()))
     # Forecasts that are all flat have no deviation, so that no movement is large or small.
-    unit, error = deviation or np.nan, float(found.error_B.mean()) or np.nan
-    prototypes, patches = (
-        Removals(
-            unit=one.unit,
-            total=one.place_OWU.shape[2],
-            removed_K=one.removed_K,
-            orders=one.names,
-            moved_OKW=moved_OKW / unit,
-            error_OKW=error_OKW / error,
-            blocks=blocks,
-        )
-        for one, moved_OKW, error_OKW in zip(orders, found.moved_OKB, found.error_OKB, strict=True)
-    )
+    unit = deviation or np.nan
+    prototypes, patches = _removals(found, attended, blocks, unit=unit)
     return Study(
         windows=len(found.even_B),
         deviation=deviation,
@@ -169,6 +151,29 @@ def _study(found: Moved, orders: tuple[Orders, Orders], attended: Attended, bloc
         gradients=_gradients(found.attributions, attended, blocks) if found.attributions else None,
         linear_share=None,
     )
+
+
+def _alone(one: OneWindow, found: Moved, attended: Attended, *, unit: float) -> OneStudy:
+    blocks = Blocks(np.zeros(1, np.int64), horizon=1)
+    prototypes, patches = _removals(found, attended, blocks, unit=unit or np.nan)
+    return OneStudy(one, float(found.even_B[0] / (unit or np.nan)), prototypes, patches)
+
+
+def _removals(found: Moved, attended: Attended, blocks: Blocks, *, unit: float) -> tuple[Removals, Removals]:
+    error = float(found.error_B.mean()) or np.nan
+    prototypes, patches = (
+        Removals(
+            unit=order.unit,
+            total=order.place_OWU.shape[2],
+            removed_K=order.removed_K,
+            orders=order.names,
+            moved_OKW=moved_OKW / unit,
+            error_OKW=error_OKW / error,
+            blocks=blocks,
+        )
+        for order, moved_OKW, error_OKW in zip(_orders(attended), found.moved_OKB, found.error_OKB, strict=True)
+    )
+    return prototypes, patches
 
 
 def _gradients(found: Attributions, attended: Attended, blocks: Blocks) -> Gradients:

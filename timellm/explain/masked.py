@@ -68,16 +68,25 @@ def passes(orders: Sequence[Orders]) -> int:
 def batches(
     forecaster: TimeLLMForecaster, prepared: PreparedData, index: WindowIndex
 ) -> Iterator[tuple[slice, Opened, np.ndarray]]:
-    """The windows of `index` in batches: which they are, opened, and their actual values [B, H], z-scored."""
+    """The windows of `index` in batches: which they are, opened, and their actual values [B, H], z-scored.
+
+    An actual value that is not known, because it was missing or lies beyond the table, is NaN.
+    """
     network = forecaster.network.eval()
     device = next(network.parameters()).device
     source = prepared.source(device, base=forecaster.base.on(prepared) if forecaster.base else None)
+    scaled_RN = prepared.scaler.transform(prepared.values)
     for begin in range(0, len(index), BATCH):
         part = index.part(begin, begin + BATCH)
-        context_BT, actual_BH = source.gather(part.channel, origin=part.origin)
+        context_BT = source.contexts(part.channel, origin=part.origin)
         with torch.no_grad():
             opened = network.opened(context_BT, **source.beside(part.channel, origin=part.origin))
-        yield slice(begin, begin + len(part)), opened, actual_BH.double().cpu().numpy()
+        yield slice(begin, begin + len(part)), opened, _actual(scaled_RN, part, horizon=prepared.horizon)
+
+
+def _actual(scaled_RN: np.ndarray, index: WindowIndex, *, horizon: int) -> np.ndarray:
+    rows_BH, last = index.origin[:, None] + np.arange(horizon), len(scaled_RN) - 1
+    return np.where(rows_BH <= last, scaled_RN[rows_BH.clip(max=last), index.channel[:, None]], np.nan)
 
 
 def moved(opened: Opened, actual_BH: np.ndarray, orders: Sequence[Orders], *, on_pass: Callable[[int], None]) -> Moved:
