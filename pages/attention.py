@@ -1,4 +1,4 @@
-"""Attention: the text prototypes that each patch of the series is rewritten as."""
+"""Attention: the text prototypes that each patch of the series is rewritten as; of a linear run, its weights."""
 
 from collections.abc import Callable
 
@@ -7,37 +7,51 @@ import streamlit as st
 from timellm.forecasters.registry import kind_of
 from timellm.ui import keys
 from timellm.ui.errors import explained
-from timellm.ui.pickers import pick_results
-from timellm.ui.seeing import heatmap
-from timellm.ui.seeing.chosen import Chosen, choose_window
+from timellm.ui.pickers import has_attention, pick_results
+from timellm.ui.seeing import heads, heatmap, linear, over_training, side_by_side, when
+from timellm.ui.seeing.chosen import Chosen, choose_channel, choose_window
 
-VIEWS: dict[str, Callable[[Chosen], None]] = {"Heatmap": heatmap.show}
+VIEWS: dict[str, Callable[[Chosen], None]] = {
+    "Heatmap": heatmap.show,
+    "Heads": heads.show,
+    "When": when.show,
+    "Side by side": side_by_side.show,
+    "Over training": over_training.show,
+}
+LINEAR = "Linear path"
 
 st.title("Attention")
-st.caption(
-    "Time-LLM cuts the window into patches and rewrites each one as a mixture of text prototypes, which the language "
-    "model then reads. A bright cell: the patch above it gives much attention to that prototype. "
-    "Prototypes are named by the vocabulary words nearest to them. The names help to read the chart; they are not "
-    "what the prototypes mean."
-)
-
 which, where = st.columns([3, 2])
 results = pick_results("attention", which, what="attention heatmap")
-kind = kind_of(results.run.config.kind)
-if not kind.attention:
-    st.info(f"{kind.title} has no attention over text prototypes. Choose a Time-LLM run.", icon=":material/info:")
-    st.stop()
-if results.run.config.model.reprogramming == "linear":
+config = results.run.config
+offered = dict(VIEWS) if has_attention(results.run) else {}
+if config.has_linear_map:
+    offered[LINEAR] = linear.show
+if not offered:
     st.info(
-        "In this run a linear map rewrites the patches (reprogramming: linear), so there is no attention over text "
-        "prototypes to show. Choose a run with reprogramming: prototypes.",
+        f"{kind_of(config.kind).title} has neither attention over text prototypes nor a linear map from the context to "
+        "the forecast, so there is nothing to show here. Choose a run of Time-LLM, Ridge or DLinear.",
         icon=":material/info:",
     )
     st.stop()
-with explained("The attention of this run cannot be shown"):
+with explained("This run cannot be looked into"):
+    if not has_attention(results.run):
+        rewritten = "Its patches are rewritten by a linear map. " if kind_of(config.kind).attention else ""
+        st.caption(
+            f"This run has no attention over text prototypes. {rewritten}What it has are the weights of a linear map "
+            "from the context to the forecast."
+        )
+        linear.show(choose_channel(results, where))
+        st.stop()
+    st.caption(
+        "Time-LLM cuts the window into patches and rewrites each one as a mixture of text prototypes, which the "
+        "language model then reads. A bright cell: the patch above it gives much attention to that prototype. "
+        "Prototypes are named by the vocabulary words nearest to them. The names help to read the chart; they are not "
+        "what the prototypes mean."
+    )
     chosen = choose_window(results, where)
     view = st.segmented_control(
-        "View", list(VIEWS), default="Heatmap", required=True, label_visibility="collapsed",
-        **keys.in_address("view"),
+        "View", list(offered), default="Heatmap", required=True, label_visibility="collapsed",
+        **keys.in_address("view", offered),
     )  # fmt: skip
-    VIEWS[view or "Heatmap"](chosen)
+    offered[view or "Heatmap"](chosen)

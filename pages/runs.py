@@ -8,7 +8,7 @@ from timellm.ui import carrying, keys, queue, run_actions
 from timellm.ui.errors import explained, nothing_here
 from timellm.ui.loaders import store
 from timellm.ui.monitor import file_rows, history_rows, watch
-from timellm.ui.pickers import has_attention, has_results
+from timellm.ui.pickers import has_results, what_is_inside
 from timellm.ui.pinned import can_be_pinned, scrub
 from timellm.ui.runs_table import runs_table
 from timellm.ui.settings import as_file, differences, label, shown
@@ -44,9 +44,9 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
     st.markdown(f"{state_badge(run)} {when}", width="content")
     if has_results(run):
         with st.container(horizontal=True, width="content"):
-            results = ("Forecast", "Metrics", "Attention") if has_attention(run) else ("Forecast", "Metrics")
-            for name in results:
-                st.page_link(f"{name.lower()}.py", label=f"**{name}**", query_params={"run": run.id})
+            for page, called in (("forecast", "Forecast"), ("metrics", "Metrics"), ("attention", what_is_inside(run))):
+                if called:
+                    st.page_link(f"{page}.py", label=f"**{called}**", query_params={"run": run.id})
     with st.container(horizontal=True, width="content"):
         run_actions.buttons(run)
         run_actions.more(run)

@@ -168,25 +168,17 @@ def test_ridge_that_equals_the_run_but_for_rounding_shows_no_minus(open_page, fi
     assert shown == 0 and not np.signbit(shown)
 
 
-def test_page_of_a_ridge_run_has_no_attention_and_says_so(open_page, finished, store):
+def test_page_of_a_ridge_run_has_its_weights_in_place_of_attention(open_page, finished, store):
     run = store.create_run(finished.config.updated(kind="ridge"), name="A ridge")
     timellm.fit(run.config, run_dir=run.run_dir)
     store.finish(run.id, "finished", summary=RunFolder(run.run_dir).summary())
     for page in ("forecast", "metrics", "runs", "attention"):
         app = open_page(page, run=run.id)
         assert not app.exception, page
-    assert "Ridge has no attention over text prototypes" in app.info[0].value
+    assert "no attention over text prototypes" in app.caption[0].value and app.get("plotly_chart")
     shown = {metric.label: metric.value for metric in open_page("runs", run=run.id).metric}
     assert shown["Best validation"] != "–"
     assert not {"Train loss", "Validation MSE"} & shown.keys(), "nothing is trained step by step"
-
-
-def test_attention_of_a_run_whose_patches_a_linear_map_rewrites_is_said_not_to_exist(open_page, finished, store):
-    run = store.create_run(finished.config.updated(reprogramming="linear"), name="Linear")
-    store.finish(run.id, "finished", summary={"skill": 0.1})
-    app = open_page("attention", run=run.id)
-    assert not app.exception and not app.error and not app.get("plotly_chart")
-    assert "a linear map rewrites the patches" in app.info[0].value
 
 
 def test_chosen_metric_ranks_the_board_and_names_the_charts(open_page, finished):

@@ -87,6 +87,14 @@ class RunConfig(Section):
         return ModelConfig(**{name: getattr(self.forecaster, name) for name in TimeLLMConfig.model_fields}, **lengths)
 
     @property
+    def has_linear_map(self) -> bool:
+        """Whether its forecast, or a part of it, is a linear map of the context."""
+        forecaster = self.forecaster
+        if isinstance(forecaster, TimeLLMConfig):
+            return forecaster.linear_path != "none"
+        return forecaster.kind in ("ridge", "dlinear")
+
+    @property
     def trained(self) -> TrainingConfig:
         """The training settings.
 

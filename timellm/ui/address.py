@@ -18,6 +18,9 @@ _CALLED: dict[str, str] = {
     "until": "window", "head": "head", "prototypes": "number of prototypes", "patch": "patch", "loss": "loss",
     "log": "axis", "everything": "settings", "tab": "tab", "view": "view",
     "part": "tab", "parts": "parts of the forecast",
+    "over": "windows of the heads", "when": "kind of patches", "from": "hour", "to": "hour", "days": "days",
+    "month": "month", "limit": "correlation", "against": "comparison", "beside": "other channel", "other": "other run",
+    "map": "map",
 }  # fmt: skip
 ALL_HEADS = "Mean of all heads"
 

@@ -32,6 +32,16 @@ def has_attention(run: Run) -> bool:
     return kind_of(config.kind).attention and config.model.reprogramming != "linear"
 
 
+def what_is_inside(run: Run) -> str | None:
+    """What the Attention page has to show of a run: "Attention", the "Weights" of a linear map, or nothing."""
+    if has_attention(run):
+        return "Attention"
+    try:
+        return "Weights" if run.config.has_linear_map else None
+    except ConfigError:
+        return None
+
+
 def pick_run(page: str, column: DeltaGenerator) -> Run:
     """A select box of runs, newest first, whose choice is the URL's run; without any run the page ends here."""
     with explained("The list of runs cannot be read"):

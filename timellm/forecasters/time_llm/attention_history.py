@@ -104,6 +104,10 @@ class AttentionHistory:
     attention_KV: np.ndarray
     """Mean attention to each prototype; NaN where it was not among those that are kept."""
 
+    def top(self, count: int) -> np.ndarray:
+        """The `count` prototypes that are attended most at the last validation, most attended first."""
+        return np.argsort(-np.nan_to_num(self.attention_KV[-1]), kind="stable")[:count]
+
     @classmethod
     def read(cls, folder: Path) -> AttentionHistory | None:
         """That of a run's folder; None if it keeps none, as those of earlier versions.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Chosen:
-    """A run with attention, and the window that was chosen."""
+    """A run, and the window of it that was chosen."""
 
     results: Results
     channel: str
@@ -43,3 +43,11 @@ def choose_window(results: Results, where: DeltaGenerator) -> Chosen:
         "Window ends at", ends, value=ends[-1], format_func=moment, **keys.in_address("until", ends)
     )
     return Chosen(results, channel, cutoff)
+
+
+def choose_channel(results: Results, where: DeltaGenerator) -> Chosen:
+    """Let the user choose a channel alone, for a run whose views show no window; the window is the last one."""
+    table = results.table()
+    with where:
+        channel = pick_channel(results, tuple(table.channels))
+    return Chosen(results, channel, table.values.index[-1])

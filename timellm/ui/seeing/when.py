@@ -1,0 +1,132 @@
+"""Which prototypes are attended to more, or less, where something holds of the patch: at night, on a peak ..."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from timellm.explain.conditions import (
+    DAYS,
+    PATTERNS,
+    Condition,
+    Days,
+    Hours,
+    Like,
+    Month,
+    Pattern,
+    calendar_parts,
+    months_in,
+)
+from timellm.explain.differences import FEWEST_BLOCKS, Differences
+from timellm.explain.period import PeriodAttention
+from timellm.plots.differences import DifferencesPicture, differences_chart, differences_figure
+from timellm.ui import charts, keys
+from timellm.ui.errors import explained
+from timellm.ui.seeing import downloads, reading
+from timellm.ui.seeing.chosen import Chosen
+from timellm.ui.seeing.said import counted, named, warn_if_unused
+
+_LIKE = "Like one patch"
+_WEEKEND, _WORKING = "Weekend", "Monday to Friday"
+_LIMITS = (0.6, 0.7, 0.8, 0.9, 0.95)
+_SHOWN = 20
+
+
+def show(chosen: Chosen) -> None:
+    """Draw the view."""
+    warn_if_unused(chosen.results)
+    st.caption(
+        "A bar to the right: these patches attend to that prototype more than the average patch of the test period; to "
+        "the left: less. The line at its end is the 95 % interval of that prototype. “Surely different” holds for all "
+        "prototypes together, so it takes more than an interval that leaves out zero."
+    )
+    period = reading.period(chosen.results, chosen.channel)
+    condition = _choose(chosen, period)
+    with explained("There is nothing to compare"):
+        found = reading.differences(chosen.results, chosen.channel, condition)
+    st.markdown(_numbers(period, condition, found))
+    order = found.order()
+    top = order[:_SHOWN]
+    labels = period.labels
+    picture = DifferencesPicture(
+        tuple(labels[i] for i in top), found.difference_V[top], found.half_V[top], found.sure_V[top], found.all_V[top]
+    )
+    charts.draw(differences_chart, picture, alt="Attention of these patches beside the average, by prototype")
+    st.caption(
+        "Attention is calculated from a patch's values and its neighbours', so patches of another shape attend "
+        "differently even before training. A difference says where attention goes, not that it helps the forecast."
+    )
+    downloads.offer(
+        f"when-{chosen.results.run.id}",
+        lambda: differences_figure(picture, title=f"{chosen.channel}: patches that {condition.words}"),
+        lambda: found.frame(labels),
+    )
+
+
+def _choose(chosen: Chosen, period: PeriodAttention) -> Condition:
+    options = (*calendar_parts(period.grain), *PATTERNS, _LIKE)
+    left, right = st.columns(2)
+    what = left.selectbox("Patches", options, **keys.in_address("when", options))
+    with right:
+        match what:
+            case "Hours":
+                return _hours()
+            case "Days of the week":
+                days = (_WEEKEND, _WORKING, *DAYS)
+                named_day = st.selectbox("Days", days, **keys.in_address("days", days))
+                return Days({_WEEKEND: DAYS[5:], _WORKING: DAYS[:5]}.get(named_day, (named_day,)))
+            case "Month":
+                months = months_in(period)
+                return Month(st.selectbox("Month", months, **keys.in_address("month", months)))
+            case "Like one patch":
+                return _like(chosen, period)
+        st.markdown(f"A patch counts if {PATTERNS[what]}.")
+    return Pattern(what)
+
+
+def _hours() -> Hours:
+    hours = range(24)
+    begin, end = st.columns(2)
+    first = begin.selectbox("From", hours, index=22, format_func=_clock, **keys.in_address("from", hours))
+    last = end.selectbox("To the hour of", hours, index=5, format_func=_clock, **keys.in_address("to", hours))
+    return Hours(first, last)
+
+
+def _clock(hour: int) -> str:
+    return f"{hour:02d}:00"
+
+
+def _like(chosen: Chosen, period: PeriodAttention) -> Like:
+    patches = len(period.reader.spans_P2)
+    options = range(1, patches + 1)
+    number = st.slider("Patch of the window above", 1, patches, patches // 2 or 1, **keys.in_address("patch", options))
+    limit = st.select_slider("Correlation at least", _LIMITS, value=0.8, **keys.in_address("limit", _LIMITS))
+    context = chosen.attention().context
+    first, end = period.reader.spans_P2[number - 1]
+    values = context.iloc[first:end]
+    st.caption(f"It covers {values.index[0]:%Y-%m-%d %H:%M} to {values.index[-1]:%Y-%m-%d %H:%M}.")
+    st.line_chart(pd.DataFrame({chosen.channel: values}), height=110, y_label="", x_label="")
+    with explained("This patch cannot be compared with"):
+        return Like.of(context.to_numpy(), period.reader, patch=number, limit=limit)
+
+
+def _numbers(period: PeriodAttention, condition: Condition, found: Differences) -> str:
+    read = f"{len(period.index):,} of the {counted(period.windows, 'window')}"
+    text = f"Of {found.of:,} patches in {read} of the test period, {found.patches:,} {condition.words}"
+    blocks = (
+        f"Windows overlap: they make {counted(found.blocks, 'independent block')} of {period.prepared.context:,} rows"
+    )
+    if found.too_few:
+        return (
+            f"{text}. {blocks}, **too few to call any difference sure** (that takes {FEWEST_BLOCKS}), so no intervals "
+            "are drawn."
+        )
+    sure = int(found.sure_V.sum())
+    if not sure:
+        return f"{text}. {blocks}. **Nothing differs surely**: all of these differences may be chance."
+    best = int(found.order()[0])
+    return (
+        f"{text}. {blocks}. **{sure:,} of {len(found.sure_V):,} prototypes surely differ**, most of all "
+        f"{named(period.labels[best])}: {found.mean_V[best]:.2%} of the attention here, {found.all_V[best]:.2%} on "
+        "average."
+    )
