@@ -8,7 +8,7 @@ from timellm.forecasters.registry import kind_of
 from timellm.ui import keys
 from timellm.ui.errors import explained
 from timellm.ui.pickers import has_attention, pick_results
-from timellm.ui.seeing import heads, heatmap, linear, over_training, side_by_side, when
+from timellm.ui.seeing import heads, heatmap, linear, opening, over_training, side_by_side, when
 from timellm.ui.seeing.chosen import Chosen, choose_channel, choose_window
 
 VIEWS: dict[str, Callable[[Chosen], None]] = {
@@ -45,10 +45,10 @@ with explained("This run cannot be looked into"):
         st.stop()
     st.caption(
         "Time-LLM cuts the window into patches and rewrites each one as a mixture of text prototypes, which the "
-        "language model then reads. A bright cell: the patch above it gives much attention to that prototype. "
-        "Prototypes are named by the vocabulary words nearest to them. The names help to read the chart; they are not "
-        "what the prototypes mean."
+        "language model then reads. Prototypes are named by the vocabulary words nearest to them. The names help to "
+        "read the chart; they are not what the prototypes mean."
     )
+    opening.say(results)
     chosen = choose_window(results, where)
     view = st.segmented_control(
         "View", list(offered), default="Heatmap", required=True, label_visibility="collapsed",

@@ -142,14 +142,26 @@ def test_attention_draws_a_picture_and_writes_the_numbers(fitted, tmp_path, caps
     np.testing.assert_allclose(pd.read_parquet(table)[weights.columns], weights, rtol=1e-5)
 
 
+def test_attention_less_the_runs_average_and_of_the_largest_head(fitted, tmp_path, capsys):
+    shares, deviation, page = (tmp_path / name for name in ("s.csv", "d.csv", "p.html"))
+    for out, words in ((shares, []), (deviation, ["--deviation"]), (page, ["--deviation", "--prototypes", "4"])):
+        assert main(["attention", str(fitted[0]), "--out", str(out), "--head", "max", *words]) == 0
+    weights, less = (pd.read_csv(path).drop(columns=["patch", "start", "end"]) for path in (shares, deviation))
+    assert (weights.sum(axis=1) > 1).all()  # the larger of two heads, for each prototype
+    average = weights - less
+    np.testing.assert_allclose(average, np.tile(average.iloc[0], (len(average), 1)), atol=1e-6)
+    assert "maximum over heads" in page.read_text() and "points above" in page.read_text()
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["attention", "--out", "a.png", "--head", "3"], "--head 3: the run has heads 1 to 2"),
+        (["attention", "--out", "a.png", "--head", "3"], "--head 3: the run has heads 1 to 2; or write max"),
+        (["attention", "--out", "a.png", "--head", "mean"], "--head mean: the run has heads 1 to 2; or write max"),
         (["attention", "--out", "a.png", "--channel", "nothing"], "no channel 'nothing'"),
         (["attention", "--out", "a.png", "--cutoff", "soon"], "--cutoff 'soon' is not a timestamp"),
         (["attention", "--out", "."], "--out . is a folder"),
-        (["attention", "--out", "a.txt"], "--out a.txt: end its name in .png, .svg, .pdf, .csv or .parquet"),
+        (["attention", "--out", "a.txt"], "--out a.txt: end its name in .png, .svg, .pdf, .html, .csv or .parquet"),
         (["forecast", "--out", "nowhere/f.csv"], "there is no folder .*nowhere"),
         (["forecast", "--out", "f.csv", "--data", "none.csv"], "none.csv"),
     ],

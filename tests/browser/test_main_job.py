@@ -90,16 +90,16 @@ def test_main_job_from_csv_to_downloaded_forecast(watched, server, shoot):
     watched.assert_no_trouble_shown()
 
     page.get_by_role("link", name="Attention").first.click()
-    expect(page.get_by_role("button", name="Download PNG")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("button", name="Download PNG").first).to_be_visible(timeout=60_000)
     watched.settled()
     shoot("attention")
     watched.assert_no_trouble_shown()
     with page.expect_download() as picture:
-        page.get_by_role("button", name="Download PNG").click()
+        page.get_by_role("button", name="Download PNG").first.click()
     assert picture.value.path().read_bytes().startswith(b"\x89PNG")
 
     page.reload()  # the ids are in the URL, so a reload lands where it was
-    expect(page.get_by_role("button", name="Download PNG")).to_be_visible(timeout=60_000)
+    expect(page.get_by_role("button", name="Download PNG").first).to_be_visible(timeout=60_000)
     assert run_id in page.url
     watched.open()
     expect(page.get_by_text("Recent runs")).to_be_visible()

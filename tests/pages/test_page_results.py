@@ -187,23 +187,3 @@ def test_chosen_metric_ranks_the_board_and_names_the_charts(open_page, finished)
     assert not app.exception
     assert app.dataframe[0].value.columns[1] == "smape"
     assert chart(app, 0)["layout"]["yaxis"]["title"]["text"] == "SMAPE, %"
-
-
-def test_attention_labels_prototypes_with_words_and_marks_the_patch(open_page, finished):
-    app = open_page("attention", run=finished.id)
-    spec = chart(app)
-    heat = next(trace for trace in spec["data"] if trace["type"] == "heatmap")
-    assert len(heat["y"]) == 16
-    assert all("price, cost" in label for label in heat["y"])
-    first = spec["layout"]["shapes"][0]["x0"]
-    app.slider(key="patch").set_value(1).run()
-    assert not app.exception
-    assert chart(app)["layout"]["shapes"][0]["x0"] < first
-
-
-def test_attention_of_one_head_differs_from_the_mean(open_page, finished):
-    app = open_page("attention", run=finished.id)
-    mean = chart(app)["data"][1]["z"]
-    app.selectbox(key="head").set_value(1).run()
-    assert not app.exception
-    assert chart(app)["data"][1]["z"] != mean

@@ -67,7 +67,7 @@ def test_every_view_says_how_to_read_it_and_can_be_taken_along(open_page, finish
 def test_run_that_keeps_step_0_is_said_to_explain_nothing(open_page, finished, view):
     keep_history(finished)
     RunFolder(finished.run_dir).save_summary({"adds_nothing": True})
-    assert "the language model adds nothing to it" in text(opened(open_page, finished, view))
+    assert "The language model adds nothing to this run's forecasts" in text(opened(open_page, finished, view))
 
 
 def test_heads_are_shown_for_the_window_and_for_the_test_period(open_page, finished):

@@ -169,11 +169,16 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         required=True,
         metavar="F.png",
-        help="a picture (.png, .svg, .pdf), or all numbers (.csv, .parquet)",
+        help="a picture (.png, .svg, .pdf), a page to explore it (.html), or all numbers (.csv, .parquet)",
     )
     force(one)
     one.add_argument("--channel", help="the first one when not given")
-    one.add_argument("--head", type=_whole(1, 64), metavar="N", help="counted from 1; their mean when not given")
+    one.add_argument(
+        "--head", metavar="N", help="counted from 1, or max for the maximum over heads; their mean when not given"
+    )
+    one.add_argument(
+        "--deviation", action="store_true", help="show weights less the run's average over its test windows"
+    )
     one.add_argument(
         "--cutoff", metavar="TIME", help="last timestamp of the window; the end of the data when not given"
     )

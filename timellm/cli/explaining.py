@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
+    from timellm.explain.profiles import Head
+
 
 def attention(arguments: argparse.Namespace) -> Answer:
     """Write the attention of one window as a picture, or as numbers.
@@ -23,29 +25,39 @@ def attention(arguments: argparse.Namespace) -> Answer:
     Raises:
         TimeLLMError: the run folder, the window or the output file cannot be used.
     """
-    from timellm.explain.attention import attention_map
-    from timellm.plots.attention import AttentionPicture
+    from timellm.explain.attention import window_attention
+    from timellm.explain.profiles import attention_profile
+    from timellm.explain.reader import AttentionReader
+    from timellm.plots.attention import AttentionPicture, Scale
+    from timellm.plots.attention_html import attention_html
     from timellm.plots.attention_print import attention_figure
 
-    check_figure(arguments)
-    channel = arguments.channel or opened(arguments.run_dir).table().channels[0]
-    found = attention_map(arguments.run_dir, channel=channel, cutoff=_moment(arguments.cutoff))
+    check_figure(arguments, ".html")
+    prepared, reader = opened(arguments.run_dir).prepared(), AttentionReader.open(arguments.run_dir)
+    channel = arguments.channel or prepared.table.channels[0]
+    found = window_attention(reader, prepared, channel=channel, cutoff=_moment(arguments.cutoff))
     head = _head(arguments.head, len(found.weights))
     top = found.top(max(arguments.prototypes, 1), head)
-
-    def figure() -> Figure:
-        labels = tuple(f"{i + 1}: {found.words[i]}" for i in top)
-        picture = AttentionPicture(found.matrix(head)[:, top], labels, found.spans, found.context)
-        whose = "mean of all heads" if head is None else f"head {head + 1}"
-        return attention_figure(picture, title=f"{found.channel}, window to {found.context.index[-1]}, {whose}")
-
-    write_figure(arguments.out, figure, lambda: found.frame(head).reset_index())
+    average = attention_profile(reader, prepared).average(head) if arguments.deviation else None
+    weights = found.matrix(head) if average is None else found.matrix(head) - average
+    labels = tuple(f"{i + 1}: {found.words[i]}" for i in top)
+    scale = Scale.of(len(found.words), deviation=arguments.deviation)
+    picture = AttentionPicture(weights[:, top], labels, found.spans, found.context, scale)
+    whose = {None: "mean of all heads", "max": "maximum over heads"}.get(arguments.head, f"head {arguments.head}")
+    title = f"{found.channel}, window to {found.context.index[-1]}, {whose}"
+    write_figure(
+        arguments.out,
+        lambda: attention_figure(picture, title=title),
+        lambda: found.frame(head, less=average).reset_index(),
+        page=lambda: attention_html(picture, title=title),
+    )
     mean = found.matrix(head).mean(axis=0)
     most = [{"prototype": int(i) + 1, "words": found.words[i], "attention": float(mean[i])} for i in top]
     data = {
         "out": arguments.out.resolve(),
         "channel": channel,
-        "head": arguments.head,
+        "head": head + 1 if isinstance(head, int) else head,
+        "deviation": arguments.deviation,
         "window": {"start": found.context.index[0], "end": found.context.index[-1]},
         "patches": found.weights.shape[1],
         "most_attended": most,
@@ -111,8 +123,10 @@ def faithfulness(arguments: argparse.Namespace) -> Answer:
     return Answer(data, "\n".join([*sentences, "", table]))
 
 
-def check_figure(arguments: argparse.Namespace) -> None:
+def check_figure(arguments: argparse.Namespace, *more: str) -> None:
     """Make sure, before anything is worked out, that --out names a file of a known kind that can be written.
+
+    `more` are endings that this verb knows beside those of every figure.
 
     Raises:
         ConfigError: it does not.
@@ -121,13 +135,19 @@ def check_figure(arguments: argparse.Namespace) -> None:
     from timellm.plots.exporting import FORMATS
 
     check_out(arguments.out, force=arguments.force, inputs=run_inputs(arguments.run_dir, None))
-    known = [*(f".{format}" for format in FORMATS), ".csv", ".parquet"]
+    known = [*(f".{format}" for format in FORMATS), *more, ".csv", ".parquet"]
     if arguments.out.suffix.lower() not in known:
         raise ConfigError(f"--out {arguments.out}: end its name in {', '.join(known[:-1])} or {known[-1]}")
 
 
-def write_figure(out: Path, figure: Callable[[], Figure], numbers: Callable[[], pd.DataFrame]) -> None:
-    """Write a figure, or its numbers, by the ending of the file's name.
+def write_figure(
+    out: Path,
+    figure: Callable[[], Figure],
+    numbers: Callable[[], pd.DataFrame],
+    *,
+    page: Callable[[], str] | None = None,
+) -> None:
+    """Write a figure, its numbers, or the page on which it can be explored, by the ending of the file's name.
 
     Raises:
         ConfigError: it cannot be written.
@@ -141,16 +161,24 @@ def write_figure(out: Path, figure: Callable[[], Figure], numbers: Callable[[], 
         content = figure_bytes(figure(), format)
         write_out(out, lambda path: path.write_bytes(content))
         return
+    if page is not None and ending == "html":
+        text = page()
+        write_out(out, lambda path: path.write_text(text, encoding="utf-8"))
+        return
     frame = numbers()
     write_out(out, frame.to_parquet if ending == "parquet" else lambda path: write_csv(frame, path))
 
 
-def _head(number: int | None, heads: int) -> int | None:
+def _head(asked: str | None, heads: int) -> Head:
     from timellm.errors import ConfigError
 
-    if number is not None and not 1 <= number <= heads:
-        raise ConfigError(f"--head {number}: the run has heads 1 to {heads}")
-    return None if number is None else number - 1
+    if asked is None:
+        return None
+    if asked == "max":
+        return "max"
+    if not (asked.isdecimal() and 1 <= int(asked) <= heads):
+        raise ConfigError(f"--head {asked}: the run has heads 1 to {heads}; or write max")
+    return int(asked) - 1
 
 
 def _moment(text: str | None) -> pd.Timestamp | None:

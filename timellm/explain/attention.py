@@ -14,8 +14,10 @@ import pandas as pd
 
 from timellm.config import RunConfig
 from timellm.data.gaps import last_context
+from timellm.data.prepared import PreparedData
 from timellm.data.table import Table
 from timellm.errors import DataError
+from timellm.explain.profiles import Head, over_heads
 from timellm.explain.reader import AttentionReader
 from timellm.forecasting.artifacts import RunFolder
 
@@ -34,20 +36,24 @@ class AttentionMap:
     """[T] the window in original units, indexed by time."""
     channel: str
 
-    def matrix(self, head: int | None = None) -> np.ndarray:
-        """[P, V] of one head (counted from 0), or the mean over heads."""
-        return self.weights.mean(axis=0) if head is None else self.weights[head]
+    def matrix(self, head: Head = None) -> np.ndarray:
+        """[P, V] of one head (counted from 0), or the mean or the maximum over heads."""
+        return over_heads(self.weights, head)
 
-    def top(self, count: int, head: int | None = None) -> np.ndarray:
+    def top(self, count: int, head: Head = None) -> np.ndarray:
         """The `count` prototypes that the window attends most, most attended first."""
         return np.argsort(-self.matrix(head).sum(axis=0), kind="stable")[:count]
 
-    def frame(self, head: int | None = None) -> pd.DataFrame:
-        """One row a patch with its first and last time, one column a prototype named by number (from 1) and words."""
+    def frame(self, head: Head = None, *, less: np.ndarray | None = None) -> pd.DataFrame:
+        """One row a patch with its first and last time, one column a prototype named by number (from 1) and words.
+
+        `less` [V] is an average to take off, for example that of `AttentionProfile.average`.
+        """
         names = [f"{number}: {words}" for number, words in enumerate(self.words, start=1)]
-        frame = pd.DataFrame(self.matrix(head), columns=names)
+        weights = self.matrix(head)
+        frame = pd.DataFrame(weights if less is None else weights - less, columns=names)
         frame.insert(0, "end", self.context.index[self.spans[:, 1] - 1])
-        frame.insert(0, "start", self.context.index[self.spans[:, 0]])
+        frame.insert(0, "start", self.context.index[np.minimum(self.spans[:, 0], len(self.context) - 1)])
         frame.index.name = "patch"
         return frame
 
@@ -60,13 +66,21 @@ def attention_map(run_dir: str | Path, *, channel: str, cutoff: pd.Timestamp | N
         ConfigError: the run has no such attention.
         DataError: there is no such channel, no such row, too few rows before it, or a missing value among them.
     """
-    folder = RunFolder(Path(run_dir))
     reader = AttentionReader.open(run_dir)
-    config, table = folder.config(), folder.table()
-    context = context_of(config, table, channel=channel, cutoff=cutoff)
-    number = table.channels.index(channel)
-    scaler = folder.scaler()
-    scaled_T = (context.to_numpy() - scaler.mean[number]) / scaler.scale[number]
+    return window_attention(reader, RunFolder(Path(run_dir)).prepared(), channel=channel, cutoff=cutoff)
+
+
+def window_attention(
+    reader: AttentionReader, prepared: PreparedData, *, channel: str, cutoff: pd.Timestamp | None = None
+) -> AttentionMap:
+    """The same for a run that has been opened: its reader and its data.
+
+    Raises:
+        DataError: there is no such channel, no such row, too few rows before it, or a missing value among them.
+    """
+    context = context_of(prepared.config, prepared.table, channel=channel, cutoff=cutoff)
+    number = prepared.table.channels.index(channel)
+    scaled_T = (context.to_numpy() - prepared.scaler.mean[number]) / prepared.scaler.scale[number]
     return AttentionMap(
         weights=reader.weights(scaled_T[None])[0],
         words=tuple(", ".join(words) for words in reader.words),

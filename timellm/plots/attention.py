@@ -1,6 +1,8 @@
-"""Reprogramming attention: the window with one patch marked, and under it, on the same time axis, the heatmap.
+"""What a picture of one window's attention is made of, and the fixed scales of its colours.
 
-Weights [P, V], spans [P, 2] and the window's values go in, a figure comes out. P patches, V prototypes shown.
+Weights [P, K], spans [P, 2] and the window's values go in. `timellm.plots.linked` draws it on a page,
+`timellm.plots.attention_print` for print, `timellm.plots.attention_html` as a page of its own. P patches, K prototypes
+shown.
 """
 
 from __future__ import annotations
@@ -9,32 +11,70 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
-from timellm.plots.series import shorten
-from timellm.plots.template import ACCENT, HISTORY, SEQUENTIAL, style, tint
+_TIMES_EVEN = 80
 
-_WINDOW_HEIGHT, _ROW_HEIGHT, _FRAME_HEIGHT = 190, 22, 120
+
+@dataclass(frozen=True)
+class Scale:
+    """From which value to which the colours go; the same for every window and run with as many prototypes."""
+
+    limit: float
+    """A share of attention; what lies beyond it has the last colour."""
+    deviation: bool = False
+    """From -limit to limit, for differences from an average, instead of from 0."""
+
+    @classmethod
+    def of(cls, prototypes: int, *, deviation: bool = False) -> Scale:
+        """Up to 80 times the share that each of `prototypes` would get if all got the same, and at most everything.
+
+        On the pedestrians, patches give their favourite prototypes 30 to 120 times that share.
+        """
+        return cls(min(_TIMES_EVEN / prototypes, 1.0), deviation)
+
+    @property
+    def low(self) -> float:
+        """The share with the first colour."""
+        return -self.limit if self.deviation else 0.0
+
+    @property
+    def colours(self) -> tuple[str, ...]:
+        """From low to high, evenly spaced; both orders of lightness survive every kind of colour blindness."""
+        return _DEVIATION if self.deviation else _SHARE
+
+    @property
+    def ends(self) -> tuple[str, str]:
+        """What the ends of the scale stand for."""
+        percent = f"{100 * self.limit:.3g}"
+        if self.deviation:
+            return f"{percent} points below the run's average", f"{percent} points above"
+        return "0 %", f"{percent} % or more"
+
+
+# Cividis, thinned; and blue over grey to orange, whose middle is neither the light page nor the dark one.
+_SHARE = ("#00204D", "#31446B", "#666970", "#958F78", "#CBBA69", "#FFEA46")
+_DEVIATION = ("#1F5FA8", "#6C9ED1", "#C9D3DB", "#DCDCD8", "#E6D3BC", "#E09A4E", "#B35A00")
 
 
 @dataclass(frozen=True)
 class AttentionPicture:
-    """What is drawn: chosen prototypes only, largest total attention first."""
+    """What is drawn: some of the prototypes, from the top down."""
 
     weights_PV: np.ndarray
-    """Attention of each patch to each prototype shown, shares of 1."""
+    """Attention of each patch to each prototype shown, shares of 1, or their differences from an average."""
     labels: tuple[str, ...]
     """Name of each prototype shown: its number and nearest words."""
     spans_P2: np.ndarray
     """First row and last row + 1 of each patch within the window."""
     window: pd.Series
     """The context in original units over time."""
+    scale: Scale
+    """Of the colours."""
 
     def span(self, patch: int) -> tuple[pd.Timestamp, pd.Timestamp]:
-        """First and last timestamp of a patch."""
-        start, end = (int(row) for row in self.spans_P2[patch])
-        return self.window.index[start], self.window.index[end - 1]
+        """First and last timestamp of a patch; both the last of the window if it lies in the padding behind it."""
+        start, last = (min(int(row), len(self.window) - 1) for row in self.spans_P2[patch] - (0, 1))
+        return self.window.index[start], self.window.index[last]
 
     def centre(self, patch: int) -> pd.Timestamp:
         """Middle of a patch in time."""
@@ -52,61 +92,3 @@ class AttentionPicture:
         """Where the heatmap's P columns begin, and where the last one ends."""
         cells = [self.cell(patch) for patch in range(len(self.spans_P2))]
         return [cells[0][0], *(right for _, right in cells)]
-
-
-def attention_chart(picture: AttentionPicture, *, patch: int) -> go.Figure:
-    """The window over its heatmap, time shared; the chosen patch is shaded in both."""
-    words = [shorten(label, 44) for label in picture.labels]
-    heat_height = _ROW_HEIGHT * len(words) + 30
-    figure = make_subplots(
-        rows=2,
-        cols=1,
-        shared_xaxes=True,
-        vertical_spacing=40 / (heat_height + _WINDOW_HEIGHT),
-        row_heights=[_WINDOW_HEIGHT, heat_height],
-    )
-    figure.add_trace(
-        go.Scatter(
-            x=picture.window.index,
-            y=picture.window,
-            mode="lines",
-            name=str(picture.window.name),
-            line={"color": HISTORY, "width": 1.5},
-            hovertemplate="%{x}<br>%{y:.5g}<extra></extra>",
-        ),
-        row=1,
-        col=1,
-    )
-    spans = [picture.span(i) for i in range(len(picture.spans_P2))]
-    hover = [f"patch {i + 1}: {first:%Y-%m-%d %H:%M} to {last:%Y-%m-%d %H:%M}" for i, (first, last) in enumerate(spans)]
-    figure.add_trace(
-        go.Heatmap(
-            x=picture.edges(),
-            y=words,
-            z=picture.weights_PV.T,
-            colorscale=SEQUENTIAL,
-            customdata=np.array([hover] * len(words)),
-            hovertemplate="%{customdata}<br>%{y}<br>attention %{z:.3%}<extra></extra>",
-            colorbar={
-                "title": {"text": "attention", "side": "right"},
-                "tickformat": ".2%",
-                "thickness": 12,
-                "len": heat_height / (heat_height + _WINDOW_HEIGHT),
-                "y": 0,
-                "yanchor": "bottom",
-            },
-        ),
-        row=2,
-        col=1,
-    )
-    first, last = spans[patch]
-    figure.add_vrect(
-        x0=first, x1=last, fillcolor=tint(ACCENT, 0.35), line={"color": ACCENT, "width": 1.5}, row=1, col=1
-    )
-    left, right = picture.cell(patch)
-    figure.add_vrect(x0=left, x1=right, line={"color": ACCENT, "width": 2}, row=2, col=1)
-    style(figure, height=_WINDOW_HEIGHT + heat_height + _FRAME_HEIGHT, legend=False)
-    figure.update_layout(hovermode="closest")
-    figure.update_yaxes(autorange="reversed", showgrid=False, row=2, col=1)  # the most attended prototype on top
-    figure.update_xaxes(showticklabels=True, row=2, col=1)
-    return figure

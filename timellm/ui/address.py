@@ -21,8 +21,9 @@ _CALLED: dict[str, str] = {
     "over": "windows of the heads", "when": "kind of patches", "from": "hour", "to": "hour", "days": "days",
     "month": "month", "limit": "correlation", "against": "comparison", "beside": "other channel", "other": "other run",
     "map": "map",
+    "weights": "kind of weights", "order": "order of the rows", "prototype": "prototype",
 }  # fmt: skip
-ALL_HEADS = "Mean of all heads"
+ALL_HEADS, LARGEST_HEAD = "Mean of all heads", "Maximum over heads"
 
 
 @contextmanager

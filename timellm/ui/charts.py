@@ -29,6 +29,11 @@ def draw(build: Callable[..., go.Figure], *inputs: Any, alt: str, **settings: An
     st.plotly_chart(_figure(digest.hexdigest(), lambda: build(*inputs, **settings)), config=CONFIG, alt=alt)
 
 
+def on_dark() -> bool:
+    """Whether the page is dark: charts on a canvas do not get their colours from the page's style."""
+    return st.context.theme.type == "dark"
+
+
 @st.cache_resource(max_entries=64, show_spinner=False)
 def _figure(digest: str, _build: Callable[[], go.Figure]) -> go.Figure:
     return _build()

@@ -23,11 +23,15 @@ from timellm.workspace import workspace
 
 if TYPE_CHECKING:
     from timellm.data.columns import ColumnRoles
+    from timellm.data.prepared import PreparedData
     from timellm.data.table import Table
     from timellm.data.usable import WindowCounts
     from timellm.evaluation.scores import Scores
     from timellm.evaluation.significance import Comparison
     from timellm.explain.attention import AttentionMap
+    from timellm.explain.clusters import PatchClusters
+    from timellm.explain.profiles import AttentionProfile
+    from timellm.explain.reader import AttentionReader
     from timellm.forecasters.ridge.forecaster import Ridge
     from timellm.forecasting.channel import RunForecasts
     from timellm.forecasting.validation import PinnedForecasts
@@ -198,9 +202,25 @@ class Results:
         """The linear path of the run's model; None if it has none, or no language model beside it."""
         return _linear_path(str(self.run.run_dir), str(self.run.ended)) if self._has_two_parts else None
 
+    def prepared(self) -> PreparedData:
+        """The table as the run's model saw it."""
+        return self._read("prepared")
+
+    def attention_reader(self) -> AttentionReader:
+        """Reads the attention of any window."""
+        return _attention_reader(str(self.run.run_dir), str(self.run.ended))
+
     def attention(self, channel: str, *, cutoff: pd.Timestamp | None) -> AttentionMap:
         """Reprogramming attention of one window, which ends at `cutoff` or with the data."""
-        return _attention(str(self.run.run_dir), str(self.run.ended), channel, cutoff)
+        return _attention(self, str(self.run.run_dir), str(self.run.ended), channel, cutoff)
+
+    def attention_profile(self) -> AttentionProfile:
+        """The run's attention over its test windows."""
+        return _attention_profile(self, str(self.run.run_dir), str(self.run.ended))
+
+    def patch_clusters(self) -> PatchClusters | None:
+        """Patches of the test windows that attend alike; None where there are too few."""
+        return _patch_clusters(self, str(self.run.run_dir), str(self.run.ended))
 
 
 @st.cache_resource(max_entries=24, show_spinner="Reading the run …")
@@ -217,8 +237,30 @@ def _linear_path(run_dir: str, ended: str) -> Ridge:
     return linear_path(Path(run_dir))
 
 
-@st.cache_resource(max_entries=32, show_spinner="Working out the attention …")
-def _attention(run_dir: str, ended: str, channel: str, cutoff: pd.Timestamp | None) -> AttentionMap:
-    from timellm.explain.attention import attention_map
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _attention_reader(run_dir: str, ended: str) -> AttentionReader:
+    from timellm.explain.reader import AttentionReader
 
-    return attention_map(Path(run_dir), channel=channel, cutoff=cutoff)
+    return AttentionReader.open(run_dir)
+
+
+@st.cache_resource(max_entries=32, show_spinner="Working out the attention …")
+def _attention(_results: Results, run_dir: str, ended: str, channel: str, cutoff: pd.Timestamp | None) -> AttentionMap:
+    from timellm.explain.attention import window_attention
+
+    return window_attention(_results.attention_reader(), _results.prepared(), channel=channel, cutoff=cutoff)
+
+
+# A profile keeps up to 32 MB of weights.
+@st.cache_resource(max_entries=4, show_spinner="Reading the attention of the test windows …")
+def _attention_profile(_results: Results, run_dir: str, ended: str) -> AttentionProfile:
+    from timellm.explain.profiles import attention_profile
+
+    return attention_profile(_results.attention_reader(), _results.prepared())
+
+
+@st.cache_resource(max_entries=8, show_spinner="Finding patches that attend alike …")
+def _patch_clusters(_results: Results, run_dir: str, ended: str) -> PatchClusters | None:
+    from timellm.explain.clusters import cluster_patches
+
+    return cluster_patches(_results.attention_profile())

@@ -12,7 +12,7 @@ from streamlit.delta_generator import DeltaGenerator
 from timellm.ui import keys
 from timellm.ui.loaders import Results
 from timellm.ui.pickers import pick_channel
-from timellm.ui.windows import window_ends
+from timellm.ui.windows import test_cutoffs
 from timellm.ui.words import moment
 
 if TYPE_CHECKING:
@@ -34,14 +34,17 @@ class Chosen:
 
 
 def choose_window(results: Results, where: DeltaGenerator) -> Chosen:
-    """Let the user choose a channel, in `where`, and a window of it."""
-    table, context = results.table(), results.run.config.task.context
+    """Let the user choose a channel, in `where`, and a window of it: one of the test part, or the last of the data."""
     with where:
-        channel = pick_channel(results, tuple(table.channels))
-    ends = window_ends(table.values.index, context)
+        channel = pick_channel(results, tuple(results.table().channels))
+    ends, step = test_cutoffs(results.prepared(), channel)
+    if len(ends) == 1:
+        return Chosen(results, channel, ends[0])
     cutoff = st.select_slider(
-        "Window ends at", ends, value=ends[-1], format_func=moment, **keys.in_address("until", ends)
-    )
+        "Window ends at", ends, value=ends[-1], format_func=moment,
+        help=f"Windows of the test period, {step:,} row{'' if step == 1 else 's'} apart, and the last one of the data.",
+        **keys.in_address("until", ends),
+    )  # fmt: skip
     return Chosen(results, channel, cutoff)
 
 

@@ -15,10 +15,17 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def offer(name: str, figure: Callable[[], Figure], numbers: Callable[[], pd.DataFrame]) -> None:
+def offer(
+    name: str,
+    figure: Callable[[], Figure],
+    numbers: Callable[[], pd.DataFrame],
+    *,
+    page: Callable[[], str] | None = None,
+) -> None:
     """Buttons for a figure as PNG, SVG and PDF, and for its numbers as CSV; files are made when they are asked for.
 
-    `name` is that of the files, without an ending. The index of the numbers is written, too.
+    `name` is that of the files, without an ending. The index of the numbers is written, too. `page` makes the figure
+    as one HTML file to explore, where there is such a thing.
     """
 
     def drawn(format: Format) -> Callable[[], bytes]:
@@ -34,3 +41,8 @@ def offer(name: str, figure: Callable[[], Figure], numbers: Callable[[], pd.Data
             "Download CSV", lambda: to_csv(numbers(), index=True), f"{name}.csv", "text/csv", key=f"{name}.csv",
             icon=":material/download:", on_click="ignore",
         )  # fmt: skip
+        if page is not None:
+            st.download_button(
+                "Download HTML", lambda: page().encode(), f"{name}.html", "text/html", key=f"{name}.html",
+                icon=":material/ads_click:", on_click="ignore",
+            )  # fmt: skip

@@ -12,7 +12,7 @@ from timellm.plots.heads import HeadsPicture, alike_chart, effective_chart, head
 from timellm.ui import charts, keys
 from timellm.ui.seeing import downloads, reading
 from timellm.ui.seeing.chosen import Chosen
-from timellm.ui.seeing.said import counted, warn_if_unused
+from timellm.ui.seeing.said import counted
 from timellm.ui.words import moment
 
 _OVER = ("This window", "Test period")
@@ -21,7 +21,6 @@ _SHOWN, _EVEN, _SAME, _OTHER = 12, 0.9, 0.9, 0.3
 
 def show(chosen: Chosen) -> None:
     """Draw the view."""
-    warn_if_unused(chosen.results)
     over = st.segmented_control(
         "Heads over", _OVER, default=_OVER[0], required=True, label_visibility="collapsed", **keys.in_address("over")
     )

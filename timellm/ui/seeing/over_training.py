@@ -9,7 +9,7 @@ from timellm.plots.attention_history import HistoryPicture, history_chart, histo
 from timellm.ui import charts
 from timellm.ui.seeing import downloads, reading
 from timellm.ui.seeing.chosen import Chosen
-from timellm.ui.seeing.said import counted, warn_if_unused
+from timellm.ui.seeing.said import counted
 
 _SHOWN = 8
 
@@ -25,7 +25,6 @@ def show(chosen: Chosen) -> None:
             icon=":material/info:",
         )
         return
-    warn_if_unused(chosen.results)
     kept = int(chosen.results.run.summary.get("best_step") or 0)
     words = reading.labels_of(chosen.results)
     prototypes, heads = len(words), found.effective_Kh.shape[1]

@@ -15,7 +15,6 @@ from timellm.ui.loaders import Results, store
 from timellm.ui.pickers import has_attention, has_results
 from timellm.ui.seeing import downloads, reading
 from timellm.ui.seeing.chosen import Chosen
-from timellm.ui.seeing.said import warn_if_unused
 
 _CHANNEL, _RUN = "Another channel", "Another run"
 _MOST_RUNS = 200
@@ -23,7 +22,6 @@ _MOST_RUNS = 200
 
 def show(chosen: Chosen) -> None:
     """Draw the view."""
-    warn_if_unused(chosen.results)
     st.caption(
         "A point for each prototype: how much of the attention it gets over the test period, to the right by the first "
         "and upwards by the second. Points on the dotted line get as much from both."

@@ -24,7 +24,7 @@ from timellm.ui import charts, keys
 from timellm.ui.errors import explained
 from timellm.ui.seeing import downloads, reading
 from timellm.ui.seeing.chosen import Chosen
-from timellm.ui.seeing.said import counted, named, warn_if_unused
+from timellm.ui.seeing.said import counted, named
 
 _LIKE = "Like one patch"
 _WEEKEND, _WORKING = "Weekend", "Monday to Friday"
@@ -34,7 +34,6 @@ _SHOWN = 20
 
 def show(chosen: Chosen) -> None:
     """Draw the view."""
-    warn_if_unused(chosen.results)
     st.caption(
         "A bar to the right: these patches attend to that prototype more than the average patch of the test period; to "
         "the left: less. The line at its end is the 95 % interval of that prototype. “Surely different” holds for all "
