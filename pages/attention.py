@@ -8,7 +8,7 @@ from timellm.forecasters.registry import kind_of
 from timellm.ui import keys
 from timellm.ui.errors import explained
 from timellm.ui.pickers import has_attention, pick_results
-from timellm.ui.seeing import heads, heatmap, linear, opening, over_training, side_by_side, when
+from timellm.ui.seeing import faithful, heads, heatmap, linear, opening, over_training, side_by_side, when
 from timellm.ui.seeing.chosen import Chosen, choose_channel, choose_window
 
 VIEWS: dict[str, Callable[[Chosen], None]] = {
@@ -17,6 +17,7 @@ VIEWS: dict[str, Callable[[Chosen], None]] = {
     "When": when.show,
     "Side by side": side_by_side.show,
     "Over training": over_training.show,
+    "Is it faithful?": faithful.show,
 }
 LINEAR = "Linear path"
 

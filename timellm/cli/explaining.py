@@ -104,7 +104,7 @@ def faithfulness(arguments: argparse.Namespace) -> Answer:
     sentences.extend([*study.sentences(), *found.notes])
     frames = study.frames()
     if arguments.out is not None:
-        title = found.answer.sentence.partition(". ")[0]
+        title = found.title(arguments.run_dir.resolve().name)
         write_figure(
             arguments.out,
             lambda: faithfulness_figure(frames, areas=study.areas(), title=title),

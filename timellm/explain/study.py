@@ -146,6 +146,11 @@ class Faithfulness:
     """Of the window that was asked for."""
     notes: tuple[str, ...] = ()
 
+    def title(self, run: str) -> str:
+        """The answer in a line, for a figure of a run."""
+        said = {"yes": "attention explains", "partly": "attention explains in part", "no": "attention does not explain"}
+        return f"{run}: {said[self.answer.word]} the forecasts"
+
 
 def _percent(share: Interval) -> str:
     return f"{share.value:.1%} [{share.low:.1%} to {share.high:.1%}]"

@@ -38,6 +38,9 @@ def faithfulness_figure(
             axes.xaxis.set_major_formatter(PercentFormatter(1))
             axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
             axes.spines[["top", "right"]].set_visible(False)
+        deletion.set_title(f"deletion of {unit}", fontsize=10)
+        error.set_title(f"error without {unit}", fontsize=10)
+        insertion.set_title(f"insertion: {unit} kept first", fontsize=10)
         deletion.legend(fontsize=8, frameon=False)
     return figure
 

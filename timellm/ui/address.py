@@ -22,6 +22,7 @@ _CALLED: dict[str, str] = {
     "month": "month", "limit": "correlation", "against": "comparison", "beside": "other channel", "other": "other run",
     "map": "map",
     "weights": "kind of weights", "order": "order of the rows", "prototype": "prototype",
+    "windows": "number of windows", "masked": "unit",
 }  # fmt: skip
 ALL_HEADS, LARGEST_HEAD = "Mean of all heads", "Maximum over heads"
 
