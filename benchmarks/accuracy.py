@@ -83,7 +83,12 @@ def _published() -> dict[str, Any]:
 
 MODELS: dict[str, dict[str, Any]] = {
     "ridge": {"kind": "ridge"},
-    "linear_path": {"kind": "ridge", "linear_features": "auto", "linear_maps": "auto"},
+    "linear_path": {
+        "kind": "ridge",
+        "linear_features": "auto",
+        "linear_maps": "auto",
+        "linear_penalty": "by_age",
+    },
     "time_llm": {},
     "published": _published(),
     "dlinear": {"kind": "dlinear"},

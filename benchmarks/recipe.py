@@ -44,6 +44,9 @@ LINEAR = [
         *((features, maps) for features in ("plain", "level", "calendar") for maps in ("shared", "by_channel")),
         ("auto", "auto"),
     ]
+] + [
+    f"linear_features={features} linear_maps={maps} linear_penalty=by_age"
+    for features, maps in (("plain", "shared"), ("plain", "by_channel"), ("level", "by_channel"), ("auto", "auto"))
 ]
 NETWORK = [
     "default", "learning_rate=2e-3", "learning_rate=1e-3", "learning_rate=2e-4", "steps=300",

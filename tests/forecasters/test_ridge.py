@@ -43,19 +43,28 @@ def scaled(prepared, part) -> tuple[np.ndarray, np.ndarray]:
     return cut[:, :CONTEXT], cut[:, CONTEXT:]
 
 
-def textbook(context, target, penalty: float) -> np.ndarray:
-    """Weighted ridge on windows divided by their deviation, with a column of ones."""
+def textbook(context, target, penalty: float, cost_F: np.ndarray | float = 1.0) -> np.ndarray:
+    """Weighted ridge on windows divided by their deviation, with a column of ones; `cost_F` multiplies the penalty."""
     mean, deviation = context.mean(axis=1, keepdims=True), context.std(axis=1, keepdims=True)
     x = np.hstack([(context - mean) / deviation, np.ones_like(mean)])
     y, weight = (target - mean) / deviation, np.square(deviation)  # of squared errors
     gram = x.T @ (weight * x)
-    size = np.linalg.eigvalsh(gram)[-1]
-    return np.linalg.solve(gram + penalty * size * np.eye(len(gram)), x.T @ (weight * y))
+    cost_F = np.broadcast_to(cost_F, len(gram))
+    size = np.linalg.eigvalsh(gram / np.sqrt(np.outer(cost_F, cost_F)))[-1]
+    return np.linalg.solve(gram + penalty * size * np.diag(cost_F), x.T @ (weight * y))
 
 
 def test_map_is_the_weighted_ridge_of_the_textbook(prepared, tmp_path):
     found = fitted(prepared, tmp_path)
     expected = textbook(*scaled(prepared, "training"), found.penalty)
+    np.testing.assert_allclose(found.weights_MFH[0], expected, rtol=1e-6, atol=1e-8)
+
+
+def test_penalty_by_age_costs_older_rows_more(hourly_csv, tmp_path):
+    prepared = of_table(hourly_csv, linear_penalty="by_age")
+    found = fitted(prepared, tmp_path)
+    cost_F = np.append(1 + np.arange(CONTEXT, 0, -1) / 24, 1.0)  # nothing more for the deviation
+    expected = textbook(*scaled(prepared, "training"), found.penalty, cost_F)
     np.testing.assert_allclose(found.weights_MFH[0], expected, rtol=1e-6, atol=1e-8)
 
 

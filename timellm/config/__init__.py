@@ -15,7 +15,7 @@ from timellm.config.forecasters import (
     ThetaConfig,
     TimesFMConfig,
 )
-from timellm.config.linear import AskedFeatures, AskedMaps, LinearFeatures, LinearMaps
+from timellm.config.linear import AskedFeatures, AskedMaps, LinearFeatures, LinearMaps, LinearPenalty
 from timellm.config.run import RunConfig
 from timellm.config.section import Affects, ForecasterConfig
 from timellm.config.settings import (
@@ -35,6 +35,7 @@ from timellm.config.training import TrainingConfig
 __all__ = [
     "KINDS", "Affects", "AskedFeatures", "AskedMaps", "AutoformerConfig", "BudgetConfig", "ChronosConfig",
     "DLinearConfig", "DataConfig", "ETSConfig", "ForecasterConfig", "FracastConfig", "LinearFeatures", "LinearMaps",
+    "LinearPenalty",
     "ModelConfig", "NaiveConfig", "PatchTSTConfig", "Quantization", "RidgeConfig", "RunConfig", "StatisticalConfig",
     "TaskConfig", "ThetaConfig", "TimeLLMConfig", "TimesFMConfig", "TrainingConfig", "field_of", "kind_section",
     "names_affecting", "parse_setting", "section_of", "sections", "setting_help", "setting_label",

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field
 
-from timellm.config.linear import AskedFeatures, AskedMaps
+from timellm.config.linear import AskedFeatures, AskedMaps, LinearPenalty
 from timellm.config.section import ForecasterConfig, setting
 from timellm.config.time_llm import TimeLLMConfig
 
@@ -31,6 +31,8 @@ class RidgeConfig(ForecasterConfig):
     linear_maps: AskedMaps = "shared"
     """shared: one map for all channels; by_channel: each channel has a map of its own, drawn to the shared one; auto:
     what is surely better, as above."""
+    linear_penalty: LinearPenalty = "even"
+    """even: large weights cost the same for every row of the context; by_age: they cost more for older rows."""
 
 
 class DLinearConfig(ForecasterConfig):

@@ -7,4 +7,5 @@ from typing import Literal
 LinearFeatures = Literal["plain", "level", "calendar"]
 LinearMaps = Literal["shared", "by_channel"]
 AskedFeatures = Literal["plain", "level", "calendar", "auto"]
+LinearPenalty = Literal["even", "by_age"]
 AskedMaps = Literal["shared", "by_channel", "auto"]

@@ -12,6 +12,8 @@
 
 Order of the columns: lags, calendar, level, deviation. Targets are without the mean of their context.
 
+A fit sees columns that are multiplied by `scale_F`, which says how easily each gets a large weight.
+
 Shapes: B windows of a batch, L lags, H horizon, C columns of the calendar, F features of all kinds.
 """
 
@@ -22,18 +24,28 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from timellm.config import LinearFeatures
+from timellm.config import LinearFeatures, LinearPenalty
 from timellm.data.calendar import calendar_ones, grain_of, row_starts
 from timellm.data.gaps import Past
 from timellm.data.prepared import PreparedData
 from timellm.data.windows import WindowIndex
 from timellm.forecasters.ridge import limits
 
+_HALF_AGE = 24
+"""Rows: at this age the penalty is twice that of a row just before the forecast begins, with `by_age`."""
+
 
 class RidgeWindows:
     """Cuts the features of one or several kinds out of one table's windows."""
 
-    def __init__(self, prepared: PreparedData, kinds: tuple[LinearFeatures, ...], *, lags: int | None = None) -> None:
+    def __init__(
+        self,
+        prepared: PreparedData,
+        kinds: tuple[LinearFeatures, ...],
+        *,
+        lags: int | None = None,
+        penalty: LinearPenalty = "even",
+    ) -> None:
         """`lags` are those of a map that was found before."""
         self._past: Past = prepared.scaled_past
         self.horizon = prepared.horizon
@@ -44,8 +56,10 @@ class RidgeWindows:
         self.level = limits.LEVEL_COLUMNS if "level" in kinds else 0
         self.count = self.lags + self.calendar + self.level + 1
         self.scale_F = np.ones(self.count)
+        if penalty == "by_age":
+            self.scale_F[: self.lags] = (1 + np.arange(self.lags, 0, -1) / _HALF_AGE) ** -0.5
         # A column that speaks for a whole context weighs as much as all its rows: a penalty would else remove it first.
-        self.scale_F[self.lags : -1] = np.sqrt(self.lags)
+        self.scale_F[self.lags : -1] = np.sqrt(np.square(self.scale_F[: self.lags]).sum())
 
     def columns(self, kind: LinearFeatures) -> np.ndarray:
         """The columns of one kind among all of them."""
@@ -78,6 +92,5 @@ class RidgeWindows:
         features_BF, mean_B1 = self.features(index)
         rows_BH = index.origin[:, None] + np.arange(self.horizon)
         target_BH = self._past.values_NR[index.channel[:, None], rows_BH] - mean_B1
-        if self.calendar or self.level:
-            features_BF *= self.scale_F
+        features_BF *= self.scale_F
         return features_BF, target_BH

@@ -224,7 +224,8 @@ class _Fit:
         self._kinds: tuple[LinearFeatures, ...] = (
             get_args(LinearFeatures) if asked.linear_features == "auto" else (asked.linear_features,)
         )
-        self._windows = windows = RidgeWindows(prepared, self._kinds)
+        self._penalty = asked.linear_penalty
+        self._windows = windows = RidgeWindows(prepared, self._kinds, penalty=self._penalty)
         if windows.lags < prepared.context:
             self.notes.append(f"The ridge reads the last {windows.lags:,} of {prepared.context:,} context rows.")
         if "calendar" in self._kinds and not windows.calendar:
@@ -281,7 +282,8 @@ class _Fit:
             FitStoppedError: the user stopped it.
         """
         features, maps = choice.option
-        windows, by_channel = RidgeWindows(self._prepared, (features,)), maps == "by_channel"
+        windows = RidgeWindows(self._prepared, (features,), penalty=self._penalty)
+        by_channel = maps == "by_channel"
         sides = (self._training, self._validation)
         self._begin(sum(map(len, sides)) * (2 if by_channel else 1))
         training, validation = (moments_of(windows, side, self._count) for side in sides)

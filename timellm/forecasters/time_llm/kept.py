@@ -14,4 +14,5 @@ LINEAR_PATH = "linear_path.safetensors"
 def path_config(config: RunConfig) -> RunConfig:
     """The linear path of a run as a run of its own."""
     model = config.model
-    return config.updated(kind="ridge", linear_features=model.linear_features, linear_maps=model.linear_maps)
+    settings = ("linear_features", "linear_maps", "linear_penalty")
+    return config.updated(kind="ridge", **{name: getattr(model, name) for name in settings})
