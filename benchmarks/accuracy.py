@@ -83,12 +83,7 @@ def _published() -> dict[str, Any]:
 
 MODELS: dict[str, dict[str, Any]] = {
     "ridge": {"kind": "ridge"},
-    "linear_path": {
-        "kind": "ridge",
-        "linear_features": "auto",
-        "linear_maps": "auto",
-        "linear_penalty": "by_age",
-    },
+    "linear_path": {"kind": "ridge", "linear_features": "auto", "linear_maps": "auto"},
     "time_llm": {},
     "published": _published(),
     "dlinear": {"kind": "dlinear"},

@@ -75,9 +75,9 @@ class TimeLLMConfig(ForecasterConfig):
     linear_maps: AskedMaps = "auto"
     """shared: the linear path has one map for all channels; by_channel: each channel has a map of its own, drawn to the
     shared one; auto: what is surely better before the test part."""
-    linear_penalty: LinearPenalty = "by_age"
-    """by_age: large weights of the linear path cost more for older rows of the context, because these tell less; even:
-    they cost the same for every row."""
+    linear_penalty: LinearPenalty = "even"
+    """even: large weights of the linear path cost the same for every row of the context; by_age: they cost more for
+    older rows, which was better on some tables and worse on others."""
     prompt_style: Literal["compact", "paper", "none"] = "compact"
     """Wording of the prompt. paper: the published one; compact: the same facts in fewer words, because the statistics
     are read anew for every window and most of a short window's time goes into them; none: no prompt, for comparison."""
