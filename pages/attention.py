@@ -8,7 +8,7 @@ from timellm.forecasters.registry import kind_of
 from timellm.ui import keys
 from timellm.ui.errors import explained
 from timellm.ui.pickers import has_attention, pick_results
-from timellm.ui.seeing import faithful, heads, heatmap, linear, opening, over_training, side_by_side, when
+from timellm.ui.seeing import faithful, heads, heatmap, linear, opening, over_training, prompt, side_by_side, when
 from timellm.ui.seeing.chosen import Chosen, choose_channel, choose_window
 
 VIEWS: dict[str, Callable[[Chosen], None]] = {
@@ -19,13 +19,15 @@ VIEWS: dict[str, Callable[[Chosen], None]] = {
     "Over training": over_training.show,
     "Is it faithful?": faithful.show,
 }
-LINEAR = "Linear path"
+PROMPT, LINEAR = "Prompt", "Linear path"
 
 st.title("Attention")
 which, where = st.columns([3, 2])
 results = pick_results("attention", which, what="attention heatmap")
 config = results.run.config
 offered = dict(VIEWS) if has_attention(results.run) else {}
+if kind_of(config.kind).language_model:
+    offered[PROMPT] = prompt.show
 if config.has_linear_map:
     offered[LINEAR] = linear.show
 if not offered:
@@ -36,23 +38,29 @@ if not offered:
     )
     st.stop()
 with explained("This run cannot be looked into"):
-    if not has_attention(results.run):
-        rewritten = "Its patches are rewritten by a linear map. " if kind_of(config.kind).attention else ""
+    if list(offered) == [LINEAR]:
         st.caption(
-            f"This run has no attention over text prototypes. {rewritten}What it has are the weights of a linear map "
+            "This run has no attention over text prototypes and no prompt. What it has are the weights of a linear map "
             "from the context to the forecast."
         )
         linear.show(choose_channel(results, where))
         st.stop()
-    st.caption(
-        "Time-LLM cuts the window into patches and rewrites each one as a mixture of text prototypes, which the "
-        "language model then reads. Prototypes are named by the vocabulary words nearest to them. The names help to "
-        "read the chart; they are not what the prototypes mean."
-    )
-    opening.say(results)
+    if has_attention(results.run):
+        st.caption(
+            "Time-LLM cuts the window into patches and rewrites each one as a mixture of text prototypes, which the "
+            "language model then reads. Prototypes are named by the vocabulary words nearest to them. The names help "
+            "to read the chart; they are not what the prototypes mean."
+        )
+        opening.say(results)
+    else:
+        st.caption(
+            "This run has no attention over text prototypes. Its patches are rewritten by a linear map. What it has "
+            "are its prompt and, if there is one, the weights of its linear path."
+        )
     chosen = choose_window(results, where)
+    first = next(iter(offered))
     view = st.segmented_control(
-        "View", list(offered), default="Heatmap", required=True, label_visibility="collapsed",
+        "View", list(offered), default=first, required=True, label_visibility="collapsed",
         **keys.in_address("view", offered),
     )  # fmt: skip
-    offered[view or "Heatmap"](chosen)
+    offered[view or first](chosen)

@@ -19,6 +19,7 @@ from timellm.cli import (
     fitting,
     many,
     overview,
+    prompting,
     receipt,
     results,
     serving,
@@ -94,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
         return one
 
     def settings(
-        one: argparse.ArgumentParser, text: str = "change a setting, such as horizon=24 or channels=load,price"
+        one: argparse._ActionsContainer, text: str = "change a setting, such as horizon=24 or channels=load,price"
     ) -> None:
         one.add_argument(
             "--set",
@@ -185,6 +186,24 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument(
         "--prototypes", type=_whole(1, 1000), default=16, metavar="N", help="how many to draw, most attended first (16)"
     )
+
+    one = verb("prompt", prompting.prompt, "Show the prompt of a window, and what it does to the forecast.")
+    one.add_argument("run_dir", type=Path, metavar="DIR")
+    one.add_argument("--channel", help="the first one when not given")
+    one.add_argument(
+        "--cutoff", metavar="TIME", help="last timestamp of the window; the end of the data when not given"
+    )
+    does = one.add_mutually_exclusive_group()
+    settings(does, "let the prompt say something else, such as description=Sales or minimum=-9, and forecast with it")
+    does.add_argument(
+        "--windows", type=_whole(1, 100_000), metavar="N", help="leave out each sentence in turn, in N test windows"
+    )
+    does.add_argument("--attention", action="store_true", help="say which words of the prompt the patches read")
+    one.add_argument(
+        "--out", type=Path, metavar="F", help="a picture (.png, .svg, .pdf), or the numbers (.csv, .parquet)"
+    )
+    force(one)
+    trust(one)
 
     one = verb(
         "faithfulness",

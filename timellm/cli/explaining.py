@@ -35,7 +35,7 @@ def attention(arguments: argparse.Namespace) -> Answer:
     check_figure(arguments, ".html")
     prepared, reader = opened(arguments.run_dir).prepared(), AttentionReader.open(arguments.run_dir)
     channel = arguments.channel or prepared.table.channels[0]
-    found = window_attention(reader, prepared, channel=channel, cutoff=_moment(arguments.cutoff))
+    found = window_attention(reader, prepared, channel=channel, cutoff=parse_moment(arguments.cutoff))
     head = _head(arguments.head, len(found.weights))
     top = found.top(max(arguments.prototypes, 1), head)
     average = attention_profile(reader, prepared).average(head) if arguments.deviation else None
@@ -80,7 +80,7 @@ def faithfulness(arguments: argparse.Namespace) -> Answer:
 
     if arguments.out is not None:
         check_figure(arguments)
-    cutoff = _moment(arguments.cutoff)
+    cutoff = parse_moment(arguments.cutoff)
     if cutoff is not None and arguments.channel is None:
         raise ConfigError("--cutoff names the end of one channel's window; give --channel, too")
     with Bar() as bar:
@@ -181,7 +181,12 @@ def _head(asked: str | None, heads: int) -> Head:
     return int(asked) - 1
 
 
-def _moment(text: str | None) -> pd.Timestamp | None:
+def parse_moment(text: str | None) -> pd.Timestamp | None:
+    """The moment that --cutoff names; None if it is not given.
+
+    Raises:
+        ConfigError: it is no timestamp.
+    """
     import pandas as pd
 
     from timellm.errors import ConfigError

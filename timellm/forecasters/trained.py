@@ -223,7 +223,7 @@ class NetworkForecaster(OneRow):
         After a fit by several processes, all of them must call this; each forecasts a share, and all get all forecasts.
         """
         scaled_WH = forecast_windows(
-            self.network, self._source(prepared), index, on_batch=on_batch, accelerator=self._accelerator
+            self.network, self.source(prepared), index, on_batch=on_batch, accelerator=self._accelerator
         )
         return prepared.scaler.restore(scaled_WH, channel=index.channel)
 
@@ -255,7 +255,7 @@ class NetworkForecaster(OneRow):
             )
         return network
 
-    def _source(self, prepared: PreparedData) -> WindowSource:
+    def source(self, prepared: PreparedData) -> WindowSource:
         """The windows' source, kept for the next call: forecasts are asked for in many small parts of one table."""
         if self._cut is None or self._cut[0] is not prepared:
             device = next(self.network.parameters()).device

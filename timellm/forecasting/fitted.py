@@ -33,9 +33,17 @@ class FittedRun:
     prepared: PreparedData
 
     @classmethod
-    def load(cls, run_dir: str | Path, *, device: str | None = None, trust_remote_code: bool = False) -> Self:
+    def load(
+        cls,
+        run_dir: str | Path,
+        *,
+        device: str | None = None,
+        trust_remote_code: bool = False,
+        fast_code: bool | None = None,
+    ) -> Self:
         """Read a run folder, and load its forecaster; `device` overrides the run's own ("cpu", "cuda", "auto").
 
+        `fast_code` overrides the run's own, too.
         `trust_remote_code` lets Python code that ships with the backbone run. The folder's own setting does not
         count, because the person who trained the run may have trusted a source that the reader does not know.
 
@@ -46,7 +54,8 @@ class FittedRun:
         folder = RunFolder(Path(run_dir))
         config = folder.config()
         if isinstance(config.forecaster, TimeLLMConfig):
-            config = config.updated(trust_remote_code=trust_remote_code)
+            fast_code = config.model.fast_code if fast_code is None else fast_code
+            config = config.updated(trust_remote_code=trust_remote_code, fast_code=fast_code)
         if device and config.training is not None:
             config = config.updated(device=device)
         prepared = folder.prepared()

@@ -23,8 +23,12 @@ _CALLED: dict[str, str] = {
     "map": "map",
     "weights": "kind of weights", "order": "order of the rows", "prototype": "prototype",
     "windows": "number of windows", "masked": "unit",
+    "layer": "layer", "layer_head": "head", "sinks": "attention sinks", "tokens": "number of tokens",
 }  # fmt: skip
 ALL_HEADS, LARGEST_HEAD = "Mean of all heads", "Maximum over heads"
+ALL_LAYERS, ITS_HEADS = "Mean of all layers", "Mean of its heads"
+MEANS = {"head": ALL_HEADS, "layer": ALL_LAYERS, "layer_head": ITS_HEADS}
+"""What is shown where none of them is chosen."""
 
 
 @contextmanager
@@ -37,21 +41,21 @@ def explained_address() -> Iterator[None]:
         refused = keys.not_offered(asked)
         sentences = [
             f"The address asks for the {_CALLED[name]} “{plain(value[:_LETTERS])}”, which is not here; "
-            f"the page shows {plain(_shown(st.session_state[name]))}."
+            f"the page shows {plain(_shown(name, st.session_state[name]))}."
             for name, value in refused.items()
-            if value.casefold() not in _spellings(st.session_state[name])
+            if value.casefold() not in _spellings(name, st.session_state[name])
         ]
         if sentences:
             place.info(" ".join(sentences), icon=":material/link_off:")
 
 
-def _shown(value: Any) -> str:
+def _shown(name: str, value: Any) -> str:
     if value is None:
-        return "the mean of all heads"
+        return f"the {MEANS[name].lower()}" if name in MEANS else "nothing"
     return moment(value) if isinstance(value, pd.Timestamp) else str(value)
 
 
-def _spellings(value: Any) -> set[str]:
+def _spellings(name: str, value: Any) -> set[str]:
     """How an address can name a value."""
-    words = {str(value), _shown(value), ALL_HEADS if value is None else ""}
+    words = {str(value), _shown(name, value), MEANS.get(name, "") if value is None else ""}
     return {word.casefold() for word in words}

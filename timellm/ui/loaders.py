@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from timellm.explain.attention import AttentionMap
     from timellm.explain.clusters import PatchClusters
     from timellm.explain.profiles import AttentionProfile
+    from timellm.explain.prompt import PromptReader
     from timellm.explain.reader import AttentionReader
     from timellm.forecasters.ridge.forecaster import Ridge
     from timellm.forecasting.channel import RunForecasts
@@ -222,6 +223,10 @@ class Results:
         """Patches of the test windows that attend alike; None where there are too few."""
         return _patch_clusters(self, str(self.run.run_dir), str(self.run.ended))
 
+    def prompts(self) -> PromptReader:
+        """The prompts of the run's windows, from the tokenizer alone."""
+        return _prompts(str(self.run.run_dir), str(self.run.ended))
+
 
 @st.cache_resource(max_entries=24, show_spinner="Reading the run …")
 def _artefact(run_dir: str, ended: str, name: str) -> Any:
@@ -264,3 +269,10 @@ def _patch_clusters(_results: Results, run_dir: str, ended: str) -> PatchCluster
     from timellm.explain.clusters import cluster_patches
 
     return cluster_patches(_results.attention_profile())
+
+
+@st.cache_resource(max_entries=3, show_spinner="Reading the tokenizer …")
+def _prompts(run_dir: str, ended: str) -> PromptReader:
+    from timellm.explain.prompt import PromptReader
+
+    return PromptReader.open(run_dir)
