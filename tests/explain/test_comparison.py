@@ -27,12 +27,14 @@ def test_channels_of_a_run_have_the_same_prototypes(hourly_csv):
 def test_attention_is_wholly_like_itself(hourly_csv):
     one = read(hourly_csv)
     found = compare(one, one)
+    assert not found.nothing_in_common
     assert found.correlation == pytest.approx(1) and found.shared == found.counted == 20
 
 
 def test_overlap_and_chance_are_counted_over_the_most_attended():
     first, second = np.arange(100.0), np.arange(100.0)[::-1]
     found = Pairs(tuple(map(str, range(100))), first, second, by_name=False, left_out=0)
+    assert found.nothing_in_common
     assert found.shared == 0 and found.shared_by_chance == 4 and found.correlation == pytest.approx(-1)
     assert np.isnan(Pairs(("a", "b"), np.ones(2), first[:2], by_name=False, left_out=0).correlation)
 

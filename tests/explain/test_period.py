@@ -81,6 +81,14 @@ def test_patches_are_the_rows_that_they_cover_and_the_last_repeats_its_end(read)
     np.testing.assert_allclose(patches_WPS[3, -1, 6:], scaled[-1], atol=1e-3)
 
 
+def test_stretch_of_time_stands_for_the_patch_that_lies_nearest(read):
+    index = read.prepared.table.values.index[-48:]
+    for number, (first, end) in enumerate(read.reader.spans_P2[:-1], start=1):
+        assert read.nearest_patch(index, index[first], index[end - 1]) == number
+    assert read.nearest_patch(index, index[0] - pd.Timedelta(days=9), index[0]) == 1
+    assert read.nearest_patch(index, index[-1], index[-1]) == 8
+
+
 def test_patch_lies_where_its_middle_row_lies(read):
     index = read.prepared.table.values.index
     start, end = read.reader.spans_P2[4]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
+import pandas as pd
 import pytest
 from matplotlib.image import imread
 
@@ -13,6 +14,7 @@ from timellm.plots.differences import CHANCE, SURE, DifferencesPicture, differen
 from timellm.plots.exporting import figure_bytes
 from timellm.plots.heads import HeadsPicture, alike_chart, effective_chart, heads_chart, heads_figure
 from timellm.plots.linear_map import linear_chart, linear_figure, thinned
+from timellm.plots.marked_patch import marked_patch_chart
 from timellm.plots.pairs import PairsPicture, pairs_chart, pairs_figure
 
 
@@ -41,11 +43,12 @@ def test_every_head_has_a_heatmap_on_one_scale(heads):
     assert [one.text for one in figure.layout.annotations] == picture.heads
 
 
-def test_numbers_on_cells_can_be_read_on_dark_and_bright_ones():
-    figure = alike_chart(heads_picture(3))
-    found = {(one.x, one.y): (one.text, one.font.color) for one in figure.layout.annotations}
-    assert found[0, 0] == ("1.00", "black") and found[1, 0] == ("0.30", "white")
-    assert not alike_chart(heads_picture(20)).layout.annotations
+def test_cosines_are_written_on_cells_while_there_is_room():
+    picture = heads_picture(3)
+    (heat,) = alike_chart(picture).data
+    np.testing.assert_array_equal(heat.z, picture.alike_hh)
+    assert heat.texttemplate == "%{z:.2f}" and (heat.zmin, heat.zmax) == (0, 1)
+    assert alike_chart(heads_picture(20)).data[0].texttemplate is None
 
 
 def test_effective_numbers_are_drawn_by_head_and_patch():
@@ -66,6 +69,14 @@ def test_no_interval_is_drawn_where_there_is_none(bars):
     unknown = DifferencesPicture(bars.labels, bars.difference, np.full(3, np.nan), np.zeros(3, bool), bars.all)
     (chance,) = differences_chart(unknown).data
     assert chance.name == CHANCE and chance.error_x.array is None
+
+
+def test_marked_patch_is_shaded_over_its_rows():
+    window = pd.Series(np.arange(48.0), index=pd.date_range("2024-01-01", periods=48, freq="h"))
+    figure = marked_patch_chart(window, first=6, end=18)
+    (shade,) = figure.layout.shapes
+    assert (pd.Timestamp(shade.x0), pd.Timestamp(shade.x1)) == (window.index[6], window.index[17])
+    assert figure.layout.dragmode == "select"
 
 
 def test_pairs_name_the_most_attended_and_draw_all():

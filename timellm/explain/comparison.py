@@ -57,6 +57,12 @@ class Pairs:
         """How many would be if there was nothing in common."""
         return self.counted**2 / len(self.first_M)
 
+    @property
+    def nothing_in_common(self) -> bool:
+        """Whether neither the overlap nor the correlation is more than chance."""
+        many = self.shared > self.shared_by_chance + 2 * np.sqrt(self.shared_by_chance)
+        return not many and not self.correlation > 2 / np.sqrt(len(self.first_M))
+
 
 def same_prototypes(first: ModelConfig, second: ModelConfig, *, seeds: tuple[int, int]) -> bool:
     """Whether prototypes of two runs that have one number began as the same ones."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+import pandas as pd
 
 from timellm.data.calendar import Grain, grain_of, row_starts
 from timellm.data.prepared import PreparedData
@@ -113,6 +114,11 @@ class PeriodAttention:
         middle_P = self.reader.spans_P2.sum(axis=1) // 2
         rows_WP = self.index.origin[:, None] - self.prepared.context + middle_P
         return getattr(starts, part).to_numpy()[rows_WP]
+
+    def nearest_patch(self, index: pd.DatetimeIndex, begin: pd.Timestamp, end: pd.Timestamp) -> int:
+        """Number (from 1) of the patch, of a window over `index`, that lies nearest to a stretch of time."""
+        middles = index[(self.reader.spans_P2.sum(axis=1) // 2).clip(max=len(index) - 1)]
+        return 1 + int(np.abs((middles - (begin + (end - begin) / 2)).total_seconds()).argmin())
 
     def patches(self) -> np.ndarray:
         """The values that each patch covers, [W, P, S], z-scored by window; the last ones repeat their last value."""

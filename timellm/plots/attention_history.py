@@ -54,7 +54,7 @@ def history_chart(picture: HistoryPicture) -> go.Figure:
     figure.add_annotation(
         x=picture.kept, y=1, yref="paper", text="kept", showarrow=False, xanchor="left", yanchor="top", xshift=3
     )
-    figure.update_layout(legend={"y": -0.2, "yanchor": "top"}, margin={"t": 12})
+    figure.update_layout(legend={"yref": "container", "y": 0, "yanchor": "bottom"}, margin={"t": 12, "b": 40})
     figure.update_xaxes(title="step")
     figure.update_yaxes(title=picture.axis, tickformat=picture.format, rangemode="tozero")
     return figure

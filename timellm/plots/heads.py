@@ -17,10 +17,11 @@ from plotly.subplots import make_subplots
 
 from timellm.plots.exporting import new_figure
 from timellm.plots.series import shorten
-from timellm.plots.template import SEQUENTIAL, style
+from timellm.plots.template import ACCENT, SEQUENTIAL, style, tint
 
 _COLUMNS, _ROW_HEIGHT, _HEAD_FRAME, _CELL = 2, 13, 46, 34
-_MOST_WRITTEN, _BRIGHT = 12, 0.55
+_MOST_WRITTEN = 12
+_CELLS = {"aspect": "auto", "cmap": SEQUENTIAL.lower(), "interpolation": "nearest"}
 
 
 @dataclass(frozen=True)
@@ -102,16 +103,13 @@ def alike_chart(picture: HeadsPicture) -> go.Figure:
     figure = go.Figure(
         go.Heatmap(
             x=[str(number) for number in range(1, heads + 1)], y=picture.heads, z=picture.alike_hh, zmin=0, zmax=1,
-            colorscale=SEQUENTIAL,
+            # The page writes in its own colour: light tints of the accent keep it readable in both modes.
+            colorscale=[[0, tint(ACCENT, 0)], [1, tint(ACCENT, 0.65)]],
+            texttemplate="%{z:.2f}" if heads <= _MOST_WRITTEN else None,
             hovertemplate="%{y} and head %{x}<br>cosine %{z:.3f}<extra></extra>",
             colorbar={"orientation": "h", "thickness": 10, "y": -0.2, "yanchor": "top", "title": "cosine"},
         )
     )  # fmt: skip
-    for (row, column), cosine in np.ndenumerate(picture.alike_hh if heads <= _MOST_WRITTEN else np.empty((0, 0))):
-        colour = "black" if cosine > _BRIGHT else "white"  # the page's own text colour does not fit every cell
-        figure.add_annotation(
-            x=column, y=row, text=f"{cosine:.2f}", showarrow=False, font={"color": colour, "size": 11}
-        )
     style(figure, height=_CELL * min(heads, _MOST_WRITTEN) + 150, legend=False)
     figure.update_layout(hovermode="closest")
     figure.update_yaxes(autorange="reversed", showgrid=False, dtick=1)
@@ -121,7 +119,7 @@ def alike_chart(picture: HeadsPicture) -> go.Figure:
 
 def heads_figure(picture: HeadsPicture, *, title: str) -> Figure:
     """All of it for a report."""
-    heads, _, shown = picture.weights_hPK.shape
+    heads, patches, shown = picture.weights_hPK.shape
     rows = -(-heads // 4)
     figure = new_figure(11, 1.2 + rows * max(1.6, 0.16 * shown) + 0.28 * heads + 1.2)
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
@@ -130,19 +128,24 @@ def heads_figure(picture: HeadsPicture, *, title: str) -> Figure:
     axes = above.subplots(rows, min(heads, 4), sharex=True, sharey=True, squeeze=False).ravel()
     most = float(picture.weights_hPK.max())
     for axis, name, weights_PK in zip(axes, picture.heads, picture.weights_hPK, strict=False):
-        drawn = axis.imshow(weights_PK.T, aspect="auto", cmap=SEQUENTIAL.lower(), vmin=0, vmax=most)
+        drawn = axis.imshow(weights_PK.T, vmin=0, vmax=most, extent=_from_one(patches, shown), **_CELLS)
         axis.set_title(name, fontsize=9)
         axis.set_yticks(range(shown), [shorten(label, 18) for label in picture.labels], fontsize=6)
     for axis in axes[heads:]:
         axis.set_visible(False)
     above.colorbar(drawn, ax=axes.tolist(), label="attention", format="{x:.1%}", pad=0.01)
     left, right = below.subplots(1, 2, width_ratios=[2, 1])
-    drawn = left.imshow(picture.effective_hP, aspect="auto", cmap=SEQUENTIAL.lower())
+    drawn = left.imshow(picture.effective_hP, extent=_from_one(patches, heads), **_CELLS)
     left.set_title("prototypes attended to, by head and patch", fontsize=9)
     below.colorbar(drawn, ax=left, pad=0.01)
-    drawn = right.imshow(picture.alike_hh, aspect="auto", cmap=SEQUENTIAL.lower(), vmin=0, vmax=1)
+    drawn = right.imshow(picture.alike_hh, vmin=0, vmax=1, extent=_from_one(heads, heads), **_CELLS)
     right.set_title("cosine between heads", fontsize=9)
     below.colorbar(drawn, ax=right, pad=0.01)
     for axis in (left, right):
         axis.set_yticks(range(heads), picture.heads, fontsize=7)
     return figure
+
+
+def _from_one(columns: int, rows: int) -> tuple[float, float, float, float]:
+    """Where cells lie whose columns count from 1, as patches and heads do on the page, and whose rows count from 0."""
+    return 0.5, columns + 0.5, rows - 0.5, -0.5

@@ -66,7 +66,10 @@ def _choose(chosen: Chosen) -> tuple[Results, str, tuple[str, str]] | None:
         st.info("There is no other run with attention yet.", icon=":material/info:")
         return None
     picked = right.selectbox(
-        "Other run", list(runs), format_func=lambda run_id: runs[run_id].name, **keys.in_address("other", list(runs))
+        "Other run",
+        list(runs),
+        format_func=lambda run_id: f"{runs[run_id].name} ({run_id[-5:]})",
+        **keys.in_address("other", list(runs)),
     )
     results = Results(runs[picked])
     channels = results.table().channels
@@ -83,6 +86,8 @@ def _numbers(pairs: Pairs) -> str:
         f"Of the {pairs.counted} prototypes that each attends most, {pairs.shared} are the same (by chance it would be "
         f"{chance}); {correlation} over {len(pairs.labels):,} prototypes."
     )
+    if pairs.nothing_in_common:
+        text += " **They have no more in common than by chance**: do not read the data out of which words are attended."
     if not pairs.by_name:
         return text
     return (

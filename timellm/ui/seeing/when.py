@@ -20,16 +20,20 @@ from timellm.explain.conditions import (
 from timellm.explain.differences import FEWEST_BLOCKS, Differences
 from timellm.explain.period import PeriodAttention
 from timellm.plots.differences import DifferencesPicture, differences_chart, differences_figure
+from timellm.plots.marked_patch import marked_patch_chart
+from timellm.plots.template import CONFIG
 from timellm.ui import charts, keys
 from timellm.ui.errors import explained
 from timellm.ui.seeing import downloads, reading
 from timellm.ui.seeing.chosen import Chosen
 from timellm.ui.seeing.said import counted, named
+from timellm.ui.words import moment
 
 _LIKE = "Like one patch"
 _WEEKEND, _WORKING = "Weekend", "Monday to Friday"
 _LIMITS = (0.6, 0.7, 0.8, 0.9, 0.95)
 _SHOWN = 20
+_BRUSHED = keys.view("attention", "brushed")
 
 
 def show(chosen: Chosen) -> None:
@@ -66,6 +70,8 @@ def _choose(chosen: Chosen, period: PeriodAttention) -> Condition:
     options = (*calendar_parts(period.grain), *PATTERNS, _LIKE)
     left, right = st.columns(2)
     what = left.selectbox("Patches", options, **keys.in_address("when", options))
+    if what == _LIKE:
+        return _like(chosen, period)
     with right:
         match what:
             case "Hours":
@@ -77,8 +83,6 @@ def _choose(chosen: Chosen, period: PeriodAttention) -> Condition:
             case "Month":
                 months = months_in(period)
                 return Month(st.selectbox("Month", months, **keys.in_address("month", months)))
-            case "Like one patch":
-                return _like(chosen, period)
         st.markdown(f"A patch counts if {PATTERNS[what]}.")
     return Pattern(what)
 
@@ -96,17 +100,32 @@ def _clock(hour: int) -> str:
 
 
 def _like(chosen: Chosen, period: PeriodAttention) -> Like:
-    patches = len(period.reader.spans_P2)
+    spans, patches = period.reader.spans_P2, len(period.reader.spans_P2)
     options = range(1, patches + 1)
-    number = st.slider("Patch of the window above", 1, patches, patches // 2 or 1, **keys.in_address("patch", options))
-    limit = st.select_slider("Correlation at least", _LIMITS, value=0.8, **keys.in_address("limit", _LIMITS))
+    left, right = st.columns(2)
+    number = left.slider("Patch of the window", 1, patches, patches // 2 or 1, **keys.in_address("patch", options))
+    limit = right.select_slider("Correlation at least", _LIMITS, value=0.8, **keys.in_address("limit", _LIMITS))
     context = chosen.attention().context
-    first, end = period.reader.spans_P2[number - 1]
-    values = context.iloc[first:end]
-    st.caption(f"It covers {values.index[0]:%Y-%m-%d %H:%M} to {values.index[-1]:%Y-%m-%d %H:%M}.")
-    st.line_chart(pd.DataFrame({chosen.channel: values}), height=110, y_label="", x_label="")
+    first, end = (int(row) for row in spans[number - 1])
+    st.plotly_chart(
+        marked_patch_chart(context, first=first, end=end), key=_BRUSHED, config=CONFIG, selection_mode="box",
+        on_select=lambda: _take_brushed(period, context), alt="The window, with the chosen patch shaded",
+    )  # fmt: skip
+    st.caption(
+        f"Patch {number} covers {moment(context.index[first])} to {moment(context.index[end - 1])}. Drag over the "
+        "chart to "
+        "choose another one."
+    )
     with explained("This patch cannot be compared with"):
         return Like.of(context.to_numpy(), period.reader, patch=number, limit=limit)
+
+
+def _take_brushed(period: PeriodAttention, context: pd.Series) -> None:
+    """Choose the patch that lies nearest to the stretch of time that was dragged over; none if nothing was."""
+    boxes = st.session_state[_BRUSHED].selection.box
+    if boxes:
+        begin, end = (pd.Timestamp(moment) for moment in boxes[-1]["x"])
+        st.session_state["patch"] = period.nearest_patch(context.index, begin, end)
 
 
 def _numbers(period: PeriodAttention, condition: Condition, found: Differences) -> str:
