@@ -32,7 +32,7 @@ def test_verb_draws_a_picture_and_tells_of_one_window(trained_run, tmp_path, cap
     assert main(["faithfulness", str(trained_run), *words]) == 0
     shown = capsys.readouterr().out
     assert out.read_bytes().startswith(b"\x89PNG")
-    assert "The forecast of price after 2024-01-16 00:00:00 moves" in shown
+    assert "The forecast of price after 2024-01-16 00:00 moves" in shown
     assert "Area under the deletion curve" in shown
     assert "has no linear path" in shown
 

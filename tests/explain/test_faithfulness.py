@@ -14,7 +14,7 @@ import timellm
 from timellm.errors import ConfigError, DataError
 from timellm.explain import gradients, masked
 from timellm.explain.answer import ADDS_NOTHING, answer
-from timellm.explain.faithfulness import faithfulness
+from timellm.explain.faithfulness import faithfulness, one_window
 from timellm.explain.orders import Attended, Orders, rank_correlations
 from timellm.explain.reader import AttentionReader
 from timellm.explain.removals import LEAST, MOST, RANDOM, Blocks, Interval, Removals, numbers_removed
@@ -119,6 +119,9 @@ def test_one_window_is_measured_beside_and_does_not_count(trained_run, found, cu
     assert moved.shape == (len(both.one.prototypes.removed_K), 1)
     assert np.isfinite(moved).all()
     assert np.isfinite(both.one.prototypes.of(MOST, error=True)).all() == (cutoff != "2024-01-17 15:00")
+    alone = one_window(trained_run, window, deviation=both.study.deviation)
+    np.testing.assert_array_equal(alone.prototypes.of(MOST), moved)
+    assert alone.even == both.one.even
     assert f"{moved[both.one.prototypes.main, 0]:.1%}" in both.one.sentence()
 
 

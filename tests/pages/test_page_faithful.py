@@ -24,8 +24,8 @@ def opened(open_page, run):
     return app
 
 
-def press(app):
-    return next(button for button in app.button if button.label == "Work it out").click().run()
+def press(app, label: str = "Work it out"):
+    return next(button for button in app.button if button.label == label).click().run()
 
 
 def texts(app) -> str:
@@ -36,7 +36,7 @@ def test_view_says_no_at_once_where_the_language_model_adds_nothing(open_page, f
     folder = RunFolder(finished.run_dir)
     folder.save_summary({"adds_nothing": True})
     app = opened(open_page, finished)
-    assert [one.value for one in app.info] == [plain(ADDS_NOTHING.sentence)]
+    assert app.info[-1].value == plain(ADDS_NOTHING.sentence)
     assert not any(button.label == "Work it out" for button in app.button)
 
 
@@ -92,5 +92,10 @@ def test_answer_is_worked_out_once_and_shown_with_its_curves(open_page, trained,
     assert not app.exception
     assert app.info[0].value == said
     assert "patches" in json.loads(app.get("plotly_chart")[0].proto.spec)["layout"]["xaxis2"]["title"]["text"]
+    next(box for box in app.selectbox if box.label == "Channel").set_value("price").run()
+    assert "The window chosen above was not measured" in texts(app)
+    press(app, "Measure this window")
+    assert not app.exception
+    assert "The forecast of price after" in texts(app)
     again = opened(open_page, trained)
     assert again.info[0].value == said

@@ -89,11 +89,34 @@ def faithfulness(
         study = replace(study, linear_share=linear)
     alone = None
     if one is not None and apart is not None:
-        attended = Attended.read(reader, prepared, apart)
-        found = _measured(fitted, apart, attended, on_part=lambda part: on_part(share + part * (1 - share)))
-        alone = _alone(one, found, attended, unit=study.deviation)
+        reading = (fitted, reader)
+        alone = _alone(
+            one, apart, reading, unit=study.deviation, on_part=lambda part: on_part(share + part * (1 - share))
+        )
     notes = () if study.gradients else (how_to_get_them(),)
     return Faithfulness(answer(study.even, study.prototypes, study.patches), study, alone, notes)
+
+
+def one_window(
+    run_dir: str | Path,
+    one: OneWindow,
+    *,
+    deviation: float,
+    trust_remote_code: bool = False,
+    on_part: OnPart = lambda share: None,
+) -> OneStudy:
+    """What masking does to the forecast of one window, in units of the `deviation` of a study of the run.
+
+    Raises:
+        BackboneError: the backbone cannot be loaded on this machine.
+        CheckpointError: the run folder is incomplete or damaged.
+        ConfigError: the run has no such attention.
+        DataError: there is no such channel or window.
+    """
+    reader = AttentionReader.open(run_dir)
+    index = _find(one, RunFolder(Path(run_dir)))
+    fitted = FittedRun.load(run_dir, trust_remote_code=trust_remote_code)
+    return _alone(one, index, (fitted, reader), unit=deviation, on_part=on_part)
 
 
 def _find(one: OneWindow, folder: RunFolder) -> WindowIndex:
@@ -153,7 +176,12 @@ def _study(found: Moved, attended: Attended, blocks: Blocks) -> Study:
     )
 
 
-def _alone(one: OneWindow, found: Moved, attended: Attended, *, unit: float) -> OneStudy:
+def _alone(
+    one: OneWindow, index: WindowIndex, reading: tuple[FittedRun, AttentionReader], *, unit: float, on_part: OnPart
+) -> OneStudy:
+    fitted, reader = reading
+    attended = Attended.read(reader, fitted.prepared, index)
+    found = _measured(fitted, index, attended, on_part=on_part)
     blocks = Blocks(np.zeros(1, np.int64), horizon=1)
     prototypes, patches = _removals(found, attended, blocks, unit=unit or np.nan)
     return OneStudy(one, float(found.even_B[0] / (unit or np.nan)), prototypes, patches)

@@ -129,9 +129,10 @@ class OneStudy:
                 f"without the {int(one.removed_K[one.main]):,} most attended {one.unit} {most:.1%}, without as many"
                 f" random ones {random:.1%}"
             )
+        after = f"{self.window.channel} after {self.window.cutoff:%Y-%m-%d %H:%M}"
         return (
-            f"The forecast of {self.window.channel} after {self.window.cutoff} moves, as a share of the forecasts' own"
-            f" deviation: {'; '.join(parts)}; with the same weight for every prototype {self.even:.1%}."
+            f"The forecast of {after} moves, as a share of the forecasts' own deviation:"
+            f" {'; '.join(parts)}; with the same weight for every prototype {self.even:.1%}."
         )
 
 

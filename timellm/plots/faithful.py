@@ -88,7 +88,7 @@ def curves_chart(frame: pd.DataFrame, *, unit: str, areas: dict[str, float]) -> 
         removed = removed_curve(frame, order, measure="moved")
         _add(figure, removed, order, row=1, said=f"%{{x:.3~p}} of the {unit} removed", name=name)
         _add(figure, kept_curve(frame, order), order, row=2, said=f"%{{x:.3~p}} of the {unit} kept", name=name)
-    figure.update_xaxes(tickformat=".0%", range=[0, 1])
+    figure.update_xaxes(tickformat=".0%", range=[-0.02, 1.04])  # room for the marks at both ends
     figure.update_xaxes(title_text=f"share of {unit} removed", row=1, col=1)
     figure.update_xaxes(title_text=f"share of {unit} kept", row=2, col=1)
     return figure
@@ -110,6 +110,7 @@ def _add(figure: go.Figure, curve: Curve, order: str, *, row: int, said: str, na
         go.Scatter(
             x=np.concatenate([curve.x, curve.x[::-1]]),
             y=band,
+            mode="lines",
             fill="toself",
             fillcolor=tint(look.colour, 0.18),
             line={"width": 0},

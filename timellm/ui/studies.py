@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -37,7 +38,9 @@ def kept_study(results: Results, windows: int) -> Faithfulness | None:
 
 
 def work_out(results: Results, windows: int, *, one: OneWindow) -> bool:
-    """Work the study out, with a bar that says how far it is; False if another one is under way.
+    """Work the study out, with a bar that says how far it is; only the window `one`, if the study is there already.
+
+    Returns False if another study is under way.
 
     Raises:
         TimeLLMError: the run's folder or its backbone cannot be used.
@@ -45,10 +48,15 @@ def work_out(results: Results, windows: int, *, one: OneWindow) -> bool:
     if not _ONE_AT_A_TIME.acquire(blocking=False):
         return False
     try:
-        from timellm.explain.faithfulness import faithfulness
+        from timellm.explain import faithfulness
 
-        place = _kept(str(results.run.run_dir), str(results.run.ended), windows)
-        place["study"] = faithfulness(results.run.run_dir, windows=windows, one=one, on_part=_shown_progress())
+        folder, kept = results.run.run_dir, _kept(str(results.run.run_dir), str(results.run.ended), windows)
+        moves = _shown_progress()
+        if (found := kept.get("study")) is None or found.study is None:
+            kept["study"] = faithfulness.faithfulness(folder, windows=windows, one=one, on_part=moves)
+        else:
+            alone = faithfulness.one_window(folder, one, deviation=found.study.deviation, on_part=moves)
+            kept["study"] = replace(found, one=alone)
     finally:  # a click ends the script with an exception from the bar
         _ONE_AT_A_TIME.release()
     return True

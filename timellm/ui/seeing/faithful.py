@@ -42,7 +42,7 @@ def show(chosen: Chosen) -> None:
     if found is None:
         _ask(chosen, windows)
     else:
-        _answer(found, chosen)
+        _answer(found, chosen, windows)
 
 
 def _ask(chosen: Chosen, windows: int) -> None:
@@ -51,19 +51,28 @@ def _ask(chosen: Chosen, windows: int) -> None:
         "That takes some minutes on a processor; the result is kept until the server ends. "
         "A click on this page, or leaving it, stops the work."
     )
-    if not st.button("Work it out", icon=":material/play_arrow:", type="primary", key=keys.view("attention", "study")):
+    _offer_work("Work it out", chosen, windows)
+
+
+def _offer_work(label: str, chosen: Chosen, windows: int) -> None:
+    """A button that works the study out, or what is missing in it of the window that is chosen now."""
+    row, place = st.container(horizontal=True), st.container()
+    if not row.button(label, icon=":material/play_arrow:", type="primary", key=keys.view("attention", "study")):
         return
     from timellm.explain.study import OneWindow
 
-    st.button("Stop", icon=":material/stop:", key=keys.view("attention", "stop"))
-    with explained("Whether attention explains the forecasts could not be worked out"):
+    with row:
+        stop = st.empty()
+    stop.button("Stop", icon=":material/stop:", key=keys.view("attention", "stop"))
+    with place, explained("Whether attention explains the forecasts could not be worked out"):
         finished = work_out(chosen.results, windows, one=OneWindow(chosen.channel, chosen.cutoff))
     if finished:
         st.rerun()
-    st.info("Another page works out such a study now. Try again when it has ended.", icon=":material/hourglass_top:")
+    stop.empty()
+    place.info("Another page works out such a study now. Try again when it has ended.", icon=":material/hourglass_top:")
 
 
-def _answer(found: Faithfulness, chosen: Chosen) -> None:
+def _answer(found: Faithfulness, chosen: Chosen, windows: int) -> None:
     st.info(plain(found.answer.sentence), icon=_ICONS[found.answer.word])
     if (study := found.study) is None:
         return
@@ -71,7 +80,8 @@ def _answer(found: Faithfulness, chosen: Chosen) -> None:
     if one is not None and (one.window.channel, one.window.cutoff) == (chosen.channel, chosen.cutoff):
         st.markdown(plain(one.sentence()))
     elif one is not None:
-        st.caption("The window chosen above was not among those measured.")
+        st.caption("The window chosen above was not measured.")
+        _offer_work("Measure this window", chosen, windows)
     st.markdown("\n".join(f"- {plain(sentence)}" for sentence in (*study.sentences(), *found.notes)))
     _charts(study)
     downloads.offer(
