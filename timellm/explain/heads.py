@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-_TINY = 1e-30
+from timellm.explain.profiles import effective_number
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Heads:
     @classmethod
     def of(cls, weights_WhPV: np.ndarray) -> Self:
         """The mean over windows of each number."""
-        return cls(weights_WhPV.mean(axis=0), effective(weights_WhPV).mean(axis=0), alike(weights_WhPV))
+        return cls(weights_WhPV.mean(axis=0), effective_number(weights_WhPV).mean(axis=0), alike(weights_WhPV))
 
     def top(self, count: int) -> np.ndarray:
         """The `count` prototypes that all heads together attend most, most attended first."""
@@ -53,12 +53,6 @@ class Heads:
         """Mean cosine of two different heads; NaN if there is only one."""
         above = np.triu_indices(len(self.alike_hh), 1)
         return float(self.alike_hh[above].mean()) if len(above[0]) else float("nan")
-
-
-def effective(weights: np.ndarray) -> np.ndarray:
-    """How many prototypes each row of attention rests on: exp of its entropy over the last axis, 1 to V."""
-    found: np.ndarray = np.exp(-np.einsum("...v,...v->...", weights, np.log(np.maximum(weights, _TINY))))
-    return found
 
 
 def alike(weights_WhPV: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from timellm.explain.heads import Heads
+from timellm.explain.profiles import EVEN
 from timellm.plots.heads import HeadsPicture, alike_chart, effective_chart, heads_chart, heads_figure
 from timellm.ui import charts, keys
 from timellm.ui.seeing import downloads, reading
@@ -16,7 +17,7 @@ from timellm.ui.seeing.said import counted
 from timellm.ui.words import moment
 
 _OVER = ("This window", "Test period")
-_SHOWN, _EVEN, _SAME, _OTHER = 12, 0.9, 0.9, 0.3
+_SHOWN, _SAME, _OTHER = 12, 0.9, 0.3
 
 
 def show(chosen: Chosen) -> None:
@@ -71,7 +72,7 @@ def _numbers(heads: Heads, where: str) -> str:
     if math.isnan(heads.mean_alike):
         return f"{text}. There is only one head."
     text += f"; their attention has a mean cosine of {heads.mean_alike:.2f}."
-    if least > _EVEN * prototypes:
+    if least > EVEN * prototypes:
         return (
             f"{text} Attention is practically even in every head, so all heads look alike and there is little to see."
         )
