@@ -52,8 +52,8 @@ def pairs_chart(picture: PairsPicture) -> go.Figure:
     )  # fmt: skip
     figure.update_layout(hovermode="closest")
     one, other = (shorten(name, 40) for name in picture.names)
-    figure.update_xaxes(title=one, tickformat=".1%", rangemode="tozero")
-    figure.update_yaxes(title=other, tickformat=".1%", rangemode="tozero")
+    figure.update_xaxes(title=one, tickformat=".3~%", rangemode="tozero")
+    figure.update_yaxes(title=other, tickformat=".3~%", rangemode="tozero")
     return figure
 
 
@@ -72,7 +72,7 @@ def pairs_figure(picture: PairsPicture, *, title: str) -> Figure:
         )  # fmt: skip
     axis.set_xlabel(shorten(picture.names[0], 60))
     axis.set_ylabel(shorten(picture.names[1], 60))
-    axis.xaxis.set_major_formatter("{x:.1%}")
-    axis.yaxis.set_major_formatter("{x:.1%}")
+    axis.xaxis.set_major_formatter("{x:.2%}")
+    axis.yaxis.set_major_formatter("{x:.2%}")
     axis.spines[["top", "right"]].set_visible(False)
     return figure
