@@ -168,6 +168,14 @@ def test_short_table_keeps_the_plain_map_and_says_so(tmp_path):
     assert report.notes == ("The linear map is the simplest one: the table is too short to choose another.",)
 
 
+def test_a_horizon_with_few_independent_blocks_keeps_the_plain_map(tmp_path):
+    for horizon, tried in ((24, True), (70, False)):  # judged by 11 + 8 blocks, and by 3 + 2
+        found, report = fitted(of_two_kinds(tmp_path, horizon=horizon), tmp_path)
+        assert bool(found.tried) == tried, horizon
+    assert (found.features, found.series) == ("plain", ())
+    assert "the table is too short to choose another" in report.notes[0]
+
+
 def test_many_channels_share_a_map_unless_own_ones_are_asked_for(tmp_path, monkeypatch):
     monkeypatch.setattr(limits, "MOST_OWN_WORK", 1.0)
     found, report = fitted(of_two_kinds(tmp_path), tmp_path)

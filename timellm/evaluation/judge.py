@@ -13,8 +13,9 @@ from timellm.evaluation.comparisons import by_other
 from timellm.evaluation.leaderboard import Cost, LeaderboardRow, errors_beside_own, leaderboard
 from timellm.evaluation.metrics import METRICS
 from timellm.evaluation.scores import Scores
-from timellm.evaluation.significance import FEWEST_INDEPENDENT, Comparison
+from timellm.evaluation.significance import Comparison
 from timellm.evaluation.verdict import Action, Disagreement, Outcome, Verdict
+from timellm.training.gain import FEWEST_INDEPENDENT
 
 EQUAL = 0.01
 """Errors that differ by less than this share count as about equal."""

@@ -25,9 +25,8 @@ import numpy as np
 from timellm.errors import ConfigError
 from timellm.evaluation.metrics import metric_from
 from timellm.evaluation.window_errors import ModelErrors, WindowErrors
+from timellm.training.gain import FEWEST_INDEPENDENT
 
-FEWEST_INDEPENDENT = 8
-"""Windows that do not overlap; with fewer, no test is made."""
 _LAGS = 2  # of blocks: neighbours share target rows, and one more for errors that last
 
 

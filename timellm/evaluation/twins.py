@@ -23,8 +23,9 @@ import numpy as np
 from timellm.errors import CheckpointError, ConfigError
 from timellm.evaluation.confidence_set import SIZE, confidence_set, has_confidence_sets, how_to_get_them
 from timellm.evaluation.judge import EQUAL, LUCK
-from timellm.evaluation.significance import FEWEST_INDEPENDENT, Comparison, compare, losses_by_cutoff
+from timellm.evaluation.significance import Comparison, compare, losses_by_cutoff
 from timellm.evaluation.window_errors import WINDOW_ERRORS, WindowErrors, read_window_errors
+from timellm.training.gain import FEWEST_INDEPENDENT
 
 METRIC, BESIDE = "mse_scaled", "mae_scaled"
 _SAME = 1e-4

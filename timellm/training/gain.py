@@ -12,6 +12,9 @@ from __future__ import annotations
 
 import numpy as np
 
+FEWEST_INDEPENDENT = 8
+"""Windows that do not overlap; fewer tell little."""
+
 
 def blocks(origin_W: np.ndarray, horizon: int) -> int:
     """Blocks of windows that share no actual value with another block."""

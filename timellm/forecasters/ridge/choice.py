@@ -11,9 +11,10 @@ penalty on the next stretch, and is judged on a later one; the last trial is the
 
 The simplest map (the plain one of all channels) stays, unless another is surely better: its error over all judged
 windows is lower by 1.645 standard errors of the difference, over blocks of a horizon (timellm.training.gain), and it is
-lower in the last trial, too. Of those that are, the one with the lowest error is taken. For one comparison of
-independent windows that would be a level of 95 %. Here five maps are tried and the validation part is judged twice, so
-it is a rule of thumb; docs/recipe.md has its measured worth.
+lower in the last trial, too. Of those that are, the one with the lowest error is taken. With fewer than eight blocks to
+judge by, nothing is tried: a standard error of so few is not to be relied on. For one comparison of independent windows
+that would be a level of 95 %. Here five maps are tried and the validation part is judged twice, so it is a rule of
+thumb; docs/recipe.md has its measured worth.
 
 Shapes: W windows, F features, H horizon, N channels.
 """
@@ -31,7 +32,7 @@ from timellm.data.windows import WindowIndex
 from timellm.forecasters.ridge.features import RidgeWindows
 from timellm.forecasters.ridge.limits import MOST_TRIED_WINDOWS
 from timellm.forecasters.ridge.solve import Moments, solve, solve_near
-from timellm.training.gain import blocks, is_surely_lower
+from timellm.training.gain import FEWEST_INDEPENDENT, blocks, is_surely_lower
 
 _STRETCHES = 5
 _TRIALS = ((3, 3, 4), (4, 4, 5), (5, 5, 5))
@@ -41,7 +42,7 @@ _ERRORS = 1.645
 _FAR = 10**12
 """More rows than any table has: the windows of two trials never share a block."""
 _FEWEST_BLOCKS = 2
-"""Blocks of a horizon in each judged part."""
+"""Blocks of a horizon in each judged part; all of them together have FEWEST_INDEPENDENT at least."""
 
 Option = tuple[LinearFeatures, LinearMaps]
 
@@ -71,8 +72,8 @@ def choose(
     `on_windows` is given the number of windows done since its last call; it may raise to stop.
     """
     parts = _parts(training, validation, horizon=windows.horizon)
-    judged = {number for _, _, number in _TRIALS}
-    if any(blocks(parts[at].origin, windows.horizon) < _FEWEST_BLOCKS for at in judged) or not all(map(len, parts)):
+    counts = [blocks(parts[number].origin, windows.horizon) for number in {judged for _, _, judged in _TRIALS}]
+    if min(counts) < _FEWEST_BLOCKS or sum(counts) < FEWEST_INDEPENDENT or not all(map(len, parts)):
         return Choice((kinds[0], maps[0]), (kinds[0], maps[0]), {})
     channels = np.unique(validation.channel)
     totals = [moments_of(windows, part, on_windows) for part in parts]
