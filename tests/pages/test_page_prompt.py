@@ -74,7 +74,7 @@ def test_changed_prompt_is_forecast_beside_the_own_one_and_undone(open_page, run
     assert not app.exception and not app.error
     assert "on average" in shown(app)
     names = {trace["name"] for trace in json.loads(app.get("plotly_chart")[0].proto.spec)["data"]}
-    assert names == {"Measured", "Own prompt", "Changed prompt"}
+    assert names == {"Measured", "Own prompt", "Changed prompt", "Change"}
     button(app, "As it was").click().run()
     assert next(one for one in app.text_input if one.label == "Minimum").value == before
     assert not app.exception and not app.get("plotly_chart")

@@ -106,7 +106,7 @@ def _sentences(arguments: argparse.Namespace, folder: RunFolder) -> Answer:
 
     def figure() -> Figure:
         mean_E, low_E, high_E = (frame[name].to_numpy() for name in ("change", "change_p10", "change_p90"))
-        title = "change of the forecast, share of its own deviation"
+        title = "change, share of the own deviation"
         controls = int((frame["kind"] == "control").sum())
         picture = EffectsPicture(tuple(frame["part"]), mean_E, low_E, high_E, title, controls)
         return effects_figure(picture, title=f"Prompt left out in parts, {found.windows} windows")
@@ -142,7 +142,7 @@ def _attention(arguments: argparse.Namespace) -> Answer:
         "patches": shares.patches,
         "words": words.to_dict("records"),
     }
-    sinks = [found.prompt.tokens[place].text.strip() for place in found.sinks()[1:]]
+    sinks = [f"in '{word}'" for _, word in found.sink_words()[1:]]
     most = words[~words["sink"]].sort_values("attention", ascending=False, kind="stable").head(_MOST_WORDS)
     rows = [(word, f"{share:.2%}") for word, share in zip(most["word"], most["attention"], strict=True)]
     text = (

@@ -97,6 +97,12 @@ class PromptAttention:
         even = 1 / self.weights_lhPK.shape[-1]
         return (0, *(int(place) for place in np.flatnonzero(to_prompt_L > SINK * even) if place))
 
+    def sink_words(self, layer: int | None = None, head: int | None = None) -> list[tuple[str, str]]:
+        """Each sink, and the word in which it lies."""
+        tokens, sinks = self.prompt.tokens, self.sinks(layer, head)
+        words = {place: places for places in self.prompt.words() for place in places}
+        return [(tokens[one].text, "".join(tokens[place].text for place in words[one]).strip()) for one in sinks]
+
     def words(self, layer: int | None = None, head: int | None = None) -> pd.DataFrame:
         """One row a word of the prompt, in its order: word, tokens, attention (mean over the patches), holds a sink.
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
 from timellm.plots.series import shorten
-from timellm.plots.template import ACCENT, HISTORY, OTHERS, SEQUENTIAL, empty, style
+from timellm.plots.template import ACCENT, HISTORY, OTHERS, SEQUENTIAL, style
 
 _ROW_HEIGHT, _FRAME_HEIGHT, _LETTERS = 26, 80, 34
-OWN, OTHER = "Own prompt", "Changed prompt"
+OWN, OTHER, CHANGE = "Own prompt", "Changed prompt", "Change"
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,8 @@ class ReadPicture:
 
 
 def changed_chart(picture: ChangedPicture) -> go.Figure:
-    """The end of the context, what came, and both forecasts."""
-    figure = empty(height=380)
+    """The end of the context, what came, and both forecasts; under them the change, on an axis of its own."""
+    figure = make_subplots(rows=2, cols=1, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.72, 0.28])
     measured = pd.concat([picture.context, picture.actual])
     lines = (
         (measured, "Measured", HISTORY, "solid", 1.5),
@@ -68,8 +69,19 @@ def changed_chart(picture: ChangedPicture) -> go.Figure:
     for series, name, colour, dash, width in lines:
         line = {"color": colour, "width": width, "dash": dash}
         figure.add_trace(
-            go.Scatter(x=series.index, y=series, mode="lines", name=name, line=line, hovertemplate="%{y:.5g}")
+            go.Scatter(x=series.index, y=series, mode="lines", name=name, line=line, hovertemplate="%{y:.5g}"),
+            row=1,
+            col=1,
         )
+    change = picture.changed - picture.own
+    figure.add_trace(
+        go.Bar(x=change.index, y=change, name=CHANGE, marker={"color": OTHERS[0]}, hovertemplate="%{y:+.5g}"),
+        row=2,
+        col=1,
+    )
+    style(figure, height=460)
+    figure.update_layout(bargap=0.1)
+    figure.update_yaxes(title="change", row=2, col=1)
     return figure
 
 
@@ -88,8 +100,9 @@ def effects_chart(picture: EffectsPicture) -> go.Figure:
                 "symmetric": False,
                 "array": np.maximum(picture.high_E - picture.mean_E, 0),
                 "arrayminus": np.maximum(picture.mean_E - picture.low_E, 0),
-                "thickness": 1.2,
-                "width": 3,
+                "thickness": 1.5,
+                "width": 4,
+                "color": OTHERS[0],
             },
             customdata=np.stack([picture.low_E, picture.high_E], axis=1),
             hovertemplate="%{y}<br>%{x:.2%} (%{customdata[0]:.2%} to %{customdata[1]:.2%})<extra></extra>",
@@ -162,7 +175,8 @@ def _distinct(labels: tuple[str, ...]) -> list[str]:
 
 
 def _shown(labels: tuple[str, ...]) -> list[str]:
-    """Labels in which nothing is markup, and signs that cannot be seen are written out."""
+    """Labels in which nothing is markup, and signs that cannot be seen are written out; blanks alone as well."""
+    labels = tuple("␣" * len(label) if label and not label.strip(" ") else label for label in labels)
     return [
         "".join(one if one.isprintable() else repr(one)[1:-1] for one in label).replace("<", "‹") for label in labels
     ]

@@ -18,8 +18,9 @@ _MOST_TOKENS = 400
 
 def changed_figure(picture: ChangedPicture, *, title: str) -> Figure:
     """The end of the context, what came, and both forecasts."""
-    figure = new_figure(9, 4)
-    axes = _axes(figure, title)
+    figure = new_figure(9, 5)
+    axes, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
+    _head(figure, title, axes, below)
     measured = pd.concat([picture.context, picture.actual])
     for series, name, colour, line in (
         (measured, "Measured", HISTORY, "-"),
@@ -33,6 +34,10 @@ def changed_figure(picture: ChangedPicture, *, title: str) -> Figure:
     axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
     axes.set_ylabel(_text(shorten(str(picture.own.name), 24)))
     axes.legend(frameon=False, fontsize=9)
+    change = picture.changed - picture.own
+    times = mdates.date2num(change.index.to_pydatetime())
+    below.bar(times, change, color=OTHERS[0], width=0.9 * float(np.diff(times).min(initial=1.0)))
+    below.set_ylabel("change")
     return figure
 
 
@@ -63,9 +68,14 @@ def read_figure(picture: ReadPicture, *, title: str) -> Figure:
 
 def _axes(figure: Figure, title: str) -> Axes:
     axes = figure.subplots()
-    figure.suptitle(_text(title), x=0.01, ha="left", fontsize=12, fontweight="bold")
-    axes.spines[["top", "right"]].set_visible(False)
+    _head(figure, title, axes)
     return axes
+
+
+def _head(figure: Figure, title: str, *drawn: Axes) -> None:
+    figure.suptitle(_text(title), x=0.01, ha="left", fontsize=12, fontweight="bold")
+    for axes in drawn:
+        axes.spines[["top", "right"]].set_visible(False)
 
 
 def _name_rows(axes: Axes, labels: tuple[str, ...], title: str) -> None:
@@ -77,4 +87,5 @@ def _name_rows(axes: Axes, labels: tuple[str, ...], title: str) -> None:
 
 def _text(label: str) -> str:
     """A label in which nothing is mathematics, and signs that cannot be seen are written out."""
+    label = "_" * len(label) if label and not label.strip(" ") else label
     return "".join(one if one.isprintable() else repr(one)[1:-1] for one in label).replace("$", r"\$")

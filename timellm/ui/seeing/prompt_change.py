@@ -133,7 +133,7 @@ def _result(chosen: Chosen, found: Changed, tokens: int) -> None:
     difference = found.changed - found.original
     most = difference.abs().idxmax()
     share = f", **{found.share:.1%}** of the forecast's own deviation" if found.share == found.share else ""
-    longer = f" The prompt has {abs(tokens):,} tokens {'more' if tokens > 0 else 'less'}." if tokens else ""
+    longer = f" The prompt has {abs(tokens):,} tokens {'more' if tokens > 0 else 'fewer'}." if tokens else ""
     st.markdown(
         f"The forecast of {plain(chosen.channel)} changes by **{number(found.size)}** on average{share}; most at "
         f"{moment(most)}, by {'+' if difference[most] > 0 else '-'}{number(abs(difference[most]))}.{longer}"

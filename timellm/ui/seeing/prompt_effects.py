@@ -62,7 +62,7 @@ def _result(chosen: Chosen, found: SentenceEffects) -> None:
     frame = found.frame()
     picture = EffectsPicture(
         tuple(frame["part"]), frame["change"].to_numpy(), frame["change_p10"].to_numpy(),
-        frame["change_p90"].to_numpy(), "change of the forecast, share of its own deviation",
+        frame["change_p90"].to_numpy(), "change, share of the own deviation",
         controls=int((frame["kind"] == "control").sum()),
     )  # fmt: skip
     charts.draw(effects_chart, picture, alt="How much the forecast changes without each part of the prompt")
@@ -71,7 +71,7 @@ def _result(chosen: Chosen, found: SentenceEffects) -> None:
         "change of the error is a share of the mean absolute error with the whole prompt; above 0, the forecast is "
         "worse without the part."
     )
-    st.dataframe(shown_frame(frame), hide_index=True, column_config=_columns())
+    st.dataframe(shown_frame(frame), hide_index=True, height="content", column_config=_columns())
     downloads.offer(
         f"prompt-sentences-{chosen.results.run.id}",
         lambda: effects_figure(picture, title=f"Prompt left out in parts, {found.windows} windows"),
@@ -87,9 +87,9 @@ def shown_frame(frame: pd.DataFrame) -> pd.DataFrame:
 def _columns() -> dict[str, Any]:
     percent = {"change": "Forecast changes", "change_p10": "10 %", "change_p90": "90 %", "error": "Error changes",
                "error_p10": "10 % ", "error_p90": "90 % "}  # fmt: skip
-    texts = {"part": "Part", "kind": "Kind", "text": "As it stands in a window"}
+    texts = {"part": ("Part", 250), "kind": ("Kind", 90), "text": ("As it stands in a window", 320)}
     return {
-        **{name: st.column_config.TextColumn(label) for name, label in texts.items()},
+        **{name: st.column_config.TextColumn(label, width=width) for name, (label, width) in texts.items()},
         **{name: st.column_config.NumberColumn(label, format="percent") for name, label in percent.items()},
         "windows": st.column_config.NumberColumn("Windows"),
     }

@@ -87,18 +87,21 @@ def _result(chosen: Chosen, found: PromptAttention) -> None:
         f"other sinks, **{shares.rest:.1%}** to the rest of the prompt, and **{shares.patches:.1%}** to themselves."
     )
     sinks = found.sinks(layer, head)
-    names = ", ".join(f"“{plain(seen(found.prompt.tokens[place].text.strip()))}”" for place in sinks)
+    names = ", ".join(
+        f"“{plain(seen(token.strip()) or '␣')}” in “{plain(seen(word))}”"
+        for token, word in found.sink_words(layer, head)
+    )
     st.caption(
         f"Sinks here: {names}. Much attention to the first token or to a few others is usual: language models rest "
         "there what they have no use for. It says nothing about these words. A token counts as a sink if it gets more "
         f"than {SINK:.0f} times an even share."
     )
     words = found.words(layer, head)
-    if without:
-        words = words[~words["sink"]]
+    others = words[~words["sink"]].sort_values("attention", ascending=False, kind="stable")
+    best = ", ".join(f"“{plain(seen(one.word))}” ({one.attention:.1%})" for one in others.head(3).itertuples())
+    words = words[~words["sink"]] if without else words
     most = words.sort_values("attention", ascending=False, kind="stable").head(_MOST_WORDS)
-    best = ", ".join(f"“{plain(seen(one.word))}” ({one.attention:.1%})" for one in most.head(3).itertuples())
-    st.markdown(f"Most is read of {best}.")
+    st.markdown(f"Apart from words with a sink, most is read of {best}.")
     charts.draw(words_chart, tuple(most["word"]), most["attention"].to_numpy(), alt="The words that are read most")
 
     weights_PL, tokens = found.to_prompt(layer, head), found.prompt.tokens

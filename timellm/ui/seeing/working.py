@@ -94,11 +94,12 @@ def on_button(label: str, key: str, do: Callable[[Report], object], *, result: H
     """
     known = working().result(result)
     pressed = st.button(label, key=key, icon=icon, disabled=known is not None, type="primary")
-    if known is not None or not pressed:
-        if known is None and a_run_works():
-            st.caption(":material/info: A run works on this machine; both will be slower for a while.")
-        return known
-    return run_now(do, result=result)
+    if known is None and pressed:
+        run_now(do, result=result)
+        st.rerun()  # so that the button is drawn as one that has done its work
+    if known is None and a_run_works():
+        st.caption(":material/info: A run works on this machine; both will be slower for a while.")
+    return known
 
 
 def run_now(do: Callable[[Report], T], *, result: Hashable) -> T:
