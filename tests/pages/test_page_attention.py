@@ -83,6 +83,20 @@ def test_rows_may_be_all_and_in_another_order(page):
         assert sorted(labels(page)) == sorted(attended) and labels(page) != attended
 
 
+def test_many_prototypes_are_looked_through_part_by_part(page, finished, monkeypatch):
+    assert not [one for one in page.select_slider if one.label == "Rows in view"]
+    monkeypatch.setattr("timellm.ui.seeing.heatmap.ROWS_IN_VIEW", 10)
+    page.select_slider(key="prototypes").set_value(PROTOTYPES).run()
+    top = attention_map(finished.run_dir, channel="load").top(PROTOTYPES) + 1
+    seen = []
+    for first in (0, 10, 20):
+        page.select_slider(key="rows").set_value(first).run()
+        assert not page.exception and page.selectbox(key="prototype").options[1:] == labels(page)
+        seen += [int(label.split(":")[0]) for label in labels(page)]
+    assert seen == top.tolist()
+    assert page.select_slider(key="rows").options == ["1 to 10", "11 to 20", "21 to 24"]
+
+
 def test_prototype_can_be_chosen_without_the_mouse_and_is_told_with_its_weight(page, finished):
     options = page.selectbox(key="prototype").options
     assert options[0] == "The one this patch attends most" and options[1:] == labels(page)

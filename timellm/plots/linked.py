@@ -29,6 +29,7 @@ SPAN = 1
 """Place of the bars, one a patch, that a span of the series selects."""
 _VEIL, _CHOSEN = 2, 3
 ROWS_IN_VIEW = 40
+"""Of more prototypes, draw a part: 64 patches times 1,000 prototypes take half a second, 40 of them a fifth."""
 _TOP, _SERIES, _STRIP, _ROW, _FOOT, _GAP = 40, 150, 16, 22, 74, 12
 _INK, _INK_ON_DARK = "#3F4A49", "#C9D1CF"
 _WIDE, _NARROW = (24.0, 3.0), (31.0, 4.0)  # left and right of the plots, in percent of the width
@@ -61,7 +62,7 @@ def linked_chart(picture: AttentionPicture, marks: Marks, *, dark: bool = False)
     `dark` says whether the page is; the library's own grey for words is too faint on a light one.
     """
     ink = {"color": _INK_ON_DARK if dark else _INK}
-    patches, rows = len(picture.spans_P2), len(picture.labels)
+    patches = len(picture.spans_P2)
     times = [_moment(stamp) for stamp in picture.window.index]
     ends = [picture.span(patch) for patch in range(patches)]
     spans = [f"Patch {number}: {_moment(first)} to {_moment(last)}" for number, (first, last) in enumerate(ends, 1)]
@@ -124,7 +125,6 @@ def linked_chart(picture: AttentionPicture, marks: Marks, *, dark: bool = False)
             "left": 0, "top": 0, "padding": [2, 0, 0, 2], "itemSize": 18,
             "feature": {"brush": {"title": {"lineX": "Select a span of the series", "clear": "Clear the span"}}},
         },
-        "dataZoom": _scroll(picture) if rows > ROWS_IN_VIEW else [],
         "series": _series(picture, marks, patches=patches),
         "media": [
             {"query": {"maxWidth": 640}, "option": _for_width(picture, _NARROW, words=96, font=10)},
@@ -144,7 +144,7 @@ def _for_width(picture: AttentionPicture, sides: tuple[float, float], *, words: 
 
 
 def _heat_height(picture: AttentionPicture) -> int:
-    return _ROW * min(len(picture.labels), ROWS_IN_VIEW)
+    return _ROW * len(picture.labels)
 
 
 def _grids(picture: AttentionPicture, sides: tuple[float, float]) -> list[dict[str, Any]]:
@@ -257,18 +257,6 @@ def _strip(marks: Marks) -> dict[str, Any]:
         "label": {"show": True, "position": "inside", "fontSize": 10, "color": "#FFFFFF", "fontWeight": "bold"},
         "labelLayout": {"hideOverlap": True}, "tooltip": {"formatter": "{b}"},
     }  # fmt: skip
-
-
-def _scroll(picture: AttentionPicture) -> list[dict[str, Any]]:
-    """A slider beside the heatmap; only what is in view is drawn, or a thousand rows would take seconds."""
-    top = _TOP + _SERIES + _GAP + _STRIP + _GAP // 2
-    return [
-        {
-            "type": "slider", "yAxisIndex": 2, "startValue": 0, "endValue": ROWS_IN_VIEW - 1, "filterMode": "filter",
-            "right": 0, "width": 16, "top": top, "height": _heat_height(picture), "showDetail": False,
-            "brushSelect": False, "showDataShadow": False,
-        }
-    ]  # fmt: skip
 
 
 def _moment(stamp: pd.Timestamp) -> str:

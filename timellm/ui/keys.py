@@ -26,7 +26,7 @@ FACES = ("Simple", "Advanced")  # of the set-up form
 View = Literal[
     "face", "show", "channel", "cutoff", "metric", "until", "head", "prototypes", "patch", "loss", "log", "everything",
     "tab", "part", "parts", "view", "over", "when", "from", "to", "days", "month", "limit", "against", "beside",
-    "other", "map", "weights", "order", "prototype", "windows", "masked",
+    "other", "map", "weights", "order", "prototype", "rows", "windows", "masked",
     "layer", "layer_head", "sinks", "tokens",
 ]  # fmt: skip
 """Choices of what pages show that are part of the address; each is the key of its widget, too."""

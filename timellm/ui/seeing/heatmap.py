@@ -14,7 +14,7 @@ from timellm.explain.profiles import AttentionProfile, Head
 from timellm.plots.attention import AttentionPicture, Scale
 from timellm.plots.attention_html import attention_html
 from timellm.plots.attention_print import attention_figure
-from timellm.plots.linked import HEATMAP, SPAN, Marks, linked_chart, linked_height, picked
+from timellm.plots.linked import HEATMAP, ROWS_IN_VIEW, SPAN, Marks, linked_chart, linked_height, picked
 from timellm.ui import charts, keys
 from timellm.ui.address import ALL_HEADS, LARGEST_HEAD
 from timellm.ui.seeing import clusters, downloads
@@ -44,6 +44,14 @@ class _Shown:
     head: Head
     deviation: bool
     prototypes: tuple[int, ...]
+    """All that were asked for, in their order."""
+    first: int
+    """Place among them of the first one in view."""
+
+    @property
+    def in_view(self) -> tuple[int, ...]:
+        """Those that the chart on the page has room for."""
+        return self.prototypes[self.first : self.first + ROWS_IN_VIEW]
 
     @property
     def weights(self) -> np.ndarray:
@@ -55,18 +63,18 @@ class _Shown:
         """[V] of the run."""
         return self.profile.average(self.head)
 
-    def picture(self) -> AttentionPicture:
-        """The prototypes in their order, with their colours' scale."""
+    def picture(self, prototypes: tuple[int, ...]) -> AttentionPicture:
+        """Some prototypes, with their colours' scale."""
         values = self.weights - self.average if self.deviation else self.weights
-        labels = tuple(f"{one + 1}: {self.found.words[one]}" for one in self.prototypes)
+        labels = tuple(f"{one + 1}: {self.found.words[one]}" for one in prototypes)
         scale = Scale.of(self.profile.prototypes, deviation=self.deviation)
-        return AttentionPicture(values[:, list(self.prototypes)], labels, self.found.spans, self.found.context, scale)
+        return AttentionPicture(values[:, list(prototypes)], labels, self.found.spans, self.found.context, scale)
 
 
 def show(chosen: Chosen) -> None:
     """Draw the view."""
     shown = _choose_shown(chosen)
-    picture = shown.picture()
+    picture = shown.picture(shown.in_view)
     st.caption(
         "A column is a patch, drawn where its middle lies; a row is a prototype; the colour is the share of the "
         f"patch's attention that it gets{', less what this run gives it on average' if shown.deviation else ''}. "
@@ -75,26 +83,25 @@ def show(chosen: Chosen) -> None:
     )
     patch, prototype = _choose_cell(shown)
     st.markdown(_cell_sentence(shown, patch, prototype=prototype))
+    row = shown.in_view.index(prototype) if prototype in shown.in_view else None
     groups, of = chosen.results.patch_clusters(), np.empty(0, int)
     if groups is not None:
         of = groups.of(shown.found.weights)
     event = st.echarts_chart(
-        linked_chart(
-            picture, Marks(patch, shown.prototypes.index(prototype), tuple(of.tolist())), dark=charts.on_dark()
-        ),
+        linked_chart(picture, Marks(patch, row, tuple(of.tolist())), dark=charts.on_dark()),
         height=linked_height(picture),
         key=_CHART,
-        on_select=_take_cell(shown.prototypes, len(shown.weights)),
-        alt=f"Attention of {len(shown.weights)} patches to {len(shown.prototypes)} prototypes, below the series",
+        on_select=_take_cell(shown.in_view, len(shown.weights)),
+        alt=f"Attention of {len(shown.weights)} patches to {len(shown.in_view)} prototypes, below the series",
     )
     _say_span(shown, event.selection.selected)
 
     title = f"{chosen.channel}, window to {moment(chosen.cutoff)}, {_head_words(shown.head).lower()}"
     downloads.offer(
         f"attention-{chosen.results.run.id}",
-        lambda: attention_figure(picture, title=title, patch=patch),
+        lambda: attention_figure(shown.picture(shown.prototypes), title=title, patch=patch),
         lambda: shown.found.frame(shown.head, less=shown.average if shown.deviation else None),
-        page=lambda: attention_html(picture, title=title),
+        page=lambda: attention_html(shown.picture(shown.prototypes), title=title),
     )
     if groups is not None:
         clusters.show(chosen, groups)
@@ -120,12 +127,24 @@ def _choose_shown(chosen: Chosen) -> _Shown:
             "Prototypes shown", counts, value=counts[min(1, len(counts) - 1)], **keys.in_address("prototypes", counts)
         )
     rows = shown_prototypes(profile, found.matrix(head), head=head, count=count, order=order)
-    return _Shown(found, profile, head, kind == _DEVIATION, tuple(int(one) for one in rows))
+    return _Shown(found, profile, head, kind == _DEVIATION, tuple(int(one) for one in rows), _choose_first(count))
+
+
+def _choose_first(count: int) -> int:
+    """Which part of so many rows is in view: the place of its first one."""
+    if count <= ROWS_IN_VIEW:
+        return 0
+    places = range(0, count, ROWS_IN_VIEW)
+    first: int = st.select_slider(
+        "Rows in view", places, **keys.in_address("rows", places),
+        format_func=lambda place: f"{place + 1:,} to {min(place + ROWS_IN_VIEW, count):,}",
+    )  # fmt: skip
+    return first
 
 
 def _choose_cell(shown: _Shown) -> tuple[int, int]:
     """Patch and prototype, both counted from 0."""
-    patches, options = len(shown.weights), [None, *shown.prototypes]
+    patches, options = len(shown.weights), [None, *shown.in_view]
     left, right = st.columns(2)
     patch = left.slider("Patch", 1, patches, patches // 2 or 1, **keys.in_address("patch", range(1, patches + 1))) - 1
     prototype = right.selectbox(
@@ -134,13 +153,14 @@ def _choose_cell(shown: _Shown) -> tuple[int, int]:
             "The one this patch attends most" if one is None else f"{one + 1}: {shown.found.words[one]}"
         ),
     )  # fmt: skip
-    best = max(shown.prototypes, key=lambda one: shown.weights[patch, one])
+    weights_V = shown.weights[patch]
+    best = max(shown.prototypes, key=lambda one: weights_V[one])
     return patch, best if prototype is None else prototype
 
 
 def _cell_sentence(shown: _Shown, patch: int, *, prototype: int) -> str:
     weights_P = shown.weights[:, prototype]
-    first, last = shown.picture().span(patch)
+    first, last = shown.picture(shown.in_view).span(patch)
     most = int(weights_P.argmax())
     return (
         f"Patch {patch + 1} of {len(weights_P)}, {moment(first)} to {moment(last)}, gives prototype {prototype + 1} "
@@ -178,7 +198,7 @@ def _say_span(shown: _Shown, groups: list[dict[str, Any]]) -> None:
     inside = [patch for patch in touched if patch < len(shown.weights)]
     if not inside:
         return
-    mean_V, picture = shown.weights[inside].mean(axis=0), shown.picture()
+    mean_V, picture = shown.weights[inside].mean(axis=0), shown.picture(shown.in_view)
     best = sorted(shown.prototypes, key=lambda one: -mean_V[one])[:3]
     words = {one: ", ".join(shown.found.words[one].split(", ")[:3]) for one in best}
     named = ", ".join(f"**{plain(words[one])}** ({mean_V[one]:.2%})" for one in best)
