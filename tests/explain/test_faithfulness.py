@@ -11,6 +11,8 @@ import pytest
 import torch
 
 import timellm
+from tests.conftest import SMALL
+from timellm.config import RunConfig
 from timellm.errors import ConfigError, DataError
 from timellm.explain import gradients, masked
 from timellm.explain.answer import ADDS_NOTHING, answer
@@ -19,6 +21,7 @@ from timellm.explain.orders import Attended, Orders, rank_correlations
 from timellm.explain.reader import AttentionReader
 from timellm.explain.removals import LEAST, MOST, RANDOM, Blocks, Interval, Removals, numbers_removed
 from timellm.explain.study import Faithfulness, OneWindow
+from timellm.files.tensorfile import read_tensors, write_tensors
 from timellm.forecasters.time_llm.kept import PROTOTYPES
 from timellm.forecasting.artifacts import RunFolder
 from timellm.forecasting.fitted import FittedRun
@@ -107,6 +110,41 @@ def test_without_captum_a_note_says_how_to_get_it(trained_run, monkeypatch):
     assert found.study.gradients is None
     assert found.notes == (gradients.how_to_get_them(),)
     assert "captum==" in found.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("architecture", "settings"),
+    [
+        ("gpt2", {"quantization": "8bit"}),
+        ("bert", {"prototype_source": "map", "attention_scores": "dot"}),
+        ("qwen2", {"quantization": "4bit", "fast_code": False}),
+    ],
+)
+def test_every_kind_of_backbone_is_studied(hourly_csv, backbones, tmp_path, architecture, settings):
+    few = {"backbone": str(backbones[architecture]), "steps": 2, "validations": 1, "channels": ["load"]}
+    timellm.fit(RunConfig.create(hourly_csv, **SMALL | few | settings), run_dir=tmp_path / "run")
+    study = faithfulness(tmp_path / "run", windows=3).study
+    for removals in (study.prototypes, study.patches):
+        assert np.isfinite(removals.of(MOST)).all()
+        assert (removals.of(MOST) > 0).all()
+    if gradients.has_gradients():
+        assert np.isfinite(study.gradients.gap)
+
+
+def test_linear_path_is_left_alone_by_masks_and_told_apart(hourly_csv, tiny_backbone, tmp_path):
+    few = {"linear_path": "fixed", "steps": 1, "validations": 1, "channels": ["load"]}
+    timellm.fit(RunConfig.create(hourly_csv, backbone=str(tiny_backbone), **SMALL | few), run_dir=tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
+    tensors, facts = read_tensors(folder.path / ADAPTER, remedy="")
+    head = torch.randn(tensors["head.linear.weight"].shape, generator=torch.Generator().manual_seed(0))
+    write_tensors(folder.path / ADAPTER, tensors | {"head.linear.weight": head * 1e-3}, facts=facts)
+    folder.save_summary(folder.summary() | {"adds_nothing": False})
+    found = faithfulness(folder.path, windows=32)
+    assert found.study.linear_share == pytest.approx(1, abs=1e-6), "the stored forecasts are the linear path's"
+    assert 0 < found.study.even.value < 0.05
+    assert found.answer.word == "no"
+    assert "carries next to nothing" in found.answer.sentence
+    assert "The linear path, which attention does not touch, carries 100.0%" in " ".join(found.study.sentences())
 
 
 @pytest.mark.parametrize("cutoff", ["2024-01-17 15:00", "2024-01-08 01:00"])
@@ -212,13 +250,13 @@ def test_interval_of_a_ratio_covers_it_and_grows_with_what_windows_share():
     assert not few.above(0)
 
 
-def removals(most: float, *, random: float = 1.0, unit: str = "prototypes", windows: int = 40) -> Removals:
-    """Of 20 units; the most attended ones move forecasts `most` times as far as random ones."""
+def removals(most: float, *, least: float = 0.2, unit: str = "prototypes", windows: int = 40) -> Removals:
+    """Of 20 units: how far the most and the least attended ones move forecasts, as multiples of random ones."""
     names = (MOST, LEAST, *[RANDOM] * 19)
     noise = np.random.default_rng(0).normal(1, 0.1, (21, len(numbers_removed(20)), windows))
-    size = np.array([most, 0.2, *[1.0] * 19])[:, None, None]
+    size = np.array([most, least, *[1.0] * 19])[:, None, None]
     blocks = Blocks(np.arange(windows) * 5, horizon=10)
-    return Removals(unit, 20, numbers_removed(20), names, random * size * noise, 0.1 * size * noise, blocks)
+    return Removals(unit, 20, numbers_removed(20), names, size * noise, 0.1 * size * noise, blocks)
 
 
 SURE = Interval(0.5, 0.4, 0.6)
@@ -230,6 +268,8 @@ SURE = Interval(0.5, 0.4, 0.6)
         (SURE, removals(3), removals(2, unit="patches"), "yes", "explains these forecasts: without the 2 most"),
         (SURE, removals(3), removals(1, unit="patches"), "partly", "patches whose attention stands out matter no more"),
         (SURE, removals(1.5), removals(2, unit="patches"), "partly", "less than twice as far"),
+        (SURE, removals(9, least=2), removals(2), "partly", "little attention does not mean little effect.* 2.0"),
+        (SURE, removals(9, least=1), removals(2), "partly", "little attention does not mean little effect"),
         (Interval(0.1, 0.1, 0.1), removals(3), removals(2), "partly", "attention carries little of them"),
         (SURE, removals(1), removals(2, unit="patches"), "no", "matter no more than others"),
         (Interval(0.01, 0.0, 0.1), removals(3), removals(2), "no", "carries next to nothing.* by 1.0%"),

@@ -7,9 +7,9 @@ The rule. *No*, if the language model adds nothing; or if even attention, the sa
 the forecasts by less than 5 % of their own deviation; or if the 10 % most attended prototypes do not surely move them
 further than as many random ones. "Surely" means: further than each of 19 random draws, and the 95 % interval of the
 ratio over blocks of windows lies above 1. *Yes*, if moreover even attention moves the forecasts by at least 20 %, the
-most attended prototypes move them at least twice as far as random ones, and the same is sure of the patches whose
-attention stands out. *Partly* otherwise. The bounds are a convention, not a law; the numbers are there to be read by
-others.
+most attended prototypes move them at least twice as far as random ones, the 10 % least attended ones surely less far
+than random ones, and the patches whose attention stands out surely further than random ones. *Partly* otherwise. The
+bounds are a convention, not a law; the numbers are there to be read by others.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from timellm.explain.removals import Blocks, Interval, Removals
+from timellm.explain.removals import LEAST, Blocks, Interval, Removals
 
 NEXT_TO_NOTHING, MUCH, TWICE = 0.05, 0.20, 2.0
 
@@ -59,6 +59,8 @@ def answer(even: Interval, prototypes: Removals, patches: Removals) -> Faithfuln
     doubts = [] if even.value >= MUCH else [f"attention carries little of them ({equal})"]
     if prototypes.ratio().value < TWICE:
         doubts.append("that is less than twice as far")
+    if not (least := prototypes.ratio(LEAST)).high < 1:
+        doubts.append(f"little attention does not mean little effect: without the least attended ones {_times(least)}")
     if not patches.stands_out():
         doubts.append(f"the patches whose attention stands out matter no more than others ({_times(patches.ratio())})")
     if doubts:

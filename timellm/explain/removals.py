@@ -107,9 +107,9 @@ class Removals:
         taken_OK1 = np.isfinite(self.moved_OKW[chosen]).any(axis=2, keepdims=True)
         return np.where(taken_OK1, values_OKW, 0).sum(axis=0) / taken_OK1.sum(axis=0)
 
-    def ratio(self) -> Interval:
-        """How much further the most attended ones move the forecast than random ones, at the main share."""
-        return self.blocks.ratio(self.of(MOST)[self.main], self.of(RANDOM)[self.main])
+    def ratio(self, order: str = MOST) -> Interval:
+        """How far the first ones of an order move the forecast, by how far random ones do, at the main share."""
+        return self.blocks.ratio(self.of(order)[self.main], self.of(RANDOM)[self.main])
 
     def beaten(self) -> tuple[int, int]:
         """How many random draws move the forecast less than the most attended ones at the main share, of how many."""

@@ -48,10 +48,10 @@ def work_out(results: Results, windows: int, *, one: OneWindow) -> bool:
     if not _ONE_AT_A_TIME.acquire(blocking=False):
         return False
     try:
+        moves = _shown_progress()  # first, because libraries take seconds to load
         from timellm.explain import faithfulness
 
         folder, kept = results.run.run_dir, _kept(str(results.run.run_dir), str(results.run.ended), windows)
-        moves = _shown_progress()
         if (found := kept.get("study")) is None or found.study is None:
             kept["study"] = faithfulness.faithfulness(folder, windows=windows, one=one, on_part=moves)
         else:

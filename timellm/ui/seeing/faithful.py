@@ -87,7 +87,7 @@ def _answer(found: Faithfulness, chosen: Chosen, windows: int) -> None:
     downloads.offer(
         f"faithfulness-{chosen.results.run.id}",
         lambda: faithfulness_figure(study.frames(), areas=study.areas(), title=found.title(chosen.results.run.name)),
-        study.frame,
+        lambda: study.frame().set_index(["unit", "order", "removed"]),
     )
 
 
@@ -125,6 +125,7 @@ _RULE = """
   of their own deviation; or the 10 % most attended prototypes do not surely move them further than as many random ones
   (further than each of 19 random draws, and the 95 % interval of the ratio above 1).
 - **Yes**: moreover the same weight for every prototype moves them by at least 20 %, the most attended prototypes move
-  them at least twice as far as random ones, and the same is sure of the patches whose attention stands out.
+  them at least twice as far as random ones, the 10 % least attended ones surely less far than random ones, and the
+  patches whose attention stands out surely further than random ones.
 - **Partly**: otherwise. The bounds are a convention.
 """
