@@ -8,11 +8,23 @@ from timellm.forecasters.registry import kind_of
 from timellm.ui import keys
 from timellm.ui.errors import explained
 from timellm.ui.pickers import has_attention, pick_results
-from timellm.ui.seeing import faithful, heads, heatmap, linear, opening, over_training, prompt, side_by_side, when
+from timellm.ui.seeing import (
+    dictionary,
+    faithful,
+    heads,
+    heatmap,
+    linear,
+    opening,
+    over_training,
+    prompt,
+    side_by_side,
+    when,
+)
 from timellm.ui.seeing.chosen import Chosen, choose_channel, choose_window
 
 VIEWS: dict[str, Callable[[Chosen], None]] = {
     "Heatmap": heatmap.show,
+    "Dictionary": dictionary.show,
     "Heads": heads.show,
     "When": when.show,
     "Side by side": side_by_side.show,

@@ -30,6 +30,7 @@ from timellm.files.parquetfooter import declared_values
 from timellm.files.sealed import KEY, read_sealed_json, write_sealed_json
 from timellm.files.tensorfile import read_tensors
 from timellm.forecasters.time_llm.attention_history import ATTENTION_HISTORY, AttentionHistory
+from timellm.forecasters.time_llm.kept import DICTIONARY, START
 from timellm.forecasting.artifacts import RunFolder
 from timellm.forecasting.validation import BASELINES, WINDOWS, PinnedForecasts, read_baselines
 from timellm.jobs.store.comparison import _read_scores
@@ -95,7 +96,7 @@ def test_folder_that_nobody_touched_is_used(folder):
     assert attention_map(folder, channel="load").words
 
 
-@pytest.mark.parametrize("name", [ADAPTER, STATE, "prototypes.safetensors"])
+@pytest.mark.parametrize("name", [ADAPTER, STATE, "prototypes.safetensors", START])
 def test_single_flipped_bit_anywhere_in_a_file_of_tensors_is_found(folder, name):
     path, draw = folder / name, random.Random(name)
     whole = path.read_bytes()
@@ -254,6 +255,7 @@ RESULTS = {
     "naive.json": lambda folder: sorted(RunFolder(folder).quick().rows),
     "future.parquet": lambda folder: RunFolder(folder).future().to_dict(),
     "words.json": lambda folder: RunFolder(folder).words(),
+    DICTIONARY: lambda folder: RunFolder(folder).dictionary(),
     "summary.json": lambda folder: RunFolder(folder).summary(),
     BASELINES: read_baselines,
     ATTENTION_HISTORY: lambda folder: AttentionHistory.read(folder).attention_KV.tolist(),
@@ -276,6 +278,7 @@ def test_fit_leaves_no_result_without_a_digest(folder):
         CONFIG,
         ADAPTER,
         STATE,
+        START,
         "prototypes.safetensors",
         "ridge.safetensors",
     }

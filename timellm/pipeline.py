@@ -27,7 +27,7 @@ from timellm.explain.parts import linear_path, shares
 from timellm.forecasters.protocol import FitJob, missing_note
 from timellm.forecasters.registry import REGISTRY, kind_of
 from timellm.forecasters.time_llm.catalog import check_cache
-from timellm.forecasters.time_llm.kept import LINEAR_PATH
+from timellm.forecasters.time_llm.kept import LINEAR_PATH, START
 from timellm.forecasters.trained import pinned_windows
 from timellm.forecasting.artifacts import RunFolder
 from timellm.forecasting.fitted import FittedRun
@@ -163,6 +163,7 @@ def _fit(
             folder.save_summary(summary)
             if scores is not None and not report.stopped:
                 remove_state(folder.path)  # a stopped run may be gone on with
+                (folder.path / START).unlink(missing_ok=True)
             return summary
 
         stopped = report.stopped or from_main(accelerator, lambda: scores is None)
@@ -171,7 +172,7 @@ def _fit(
 
 def _leave_nothing(folder: RunFolder) -> None:
     """Remove what a run wrote that could not begin, so that it can be started again in the same folder."""
-    kept = [LINEAR_PATH, *(kind.file for kind in REGISTRY.values() if kind.quick)]
+    kept = [LINEAR_PATH, START, *(kind.file for kind in REGISTRY.values() if kind.quick)]
     for name in (CONFIG, *COMPANIONS, BASELINES, WINDOWS, *kept):
         (folder.path / name).unlink(missing_ok=True)
 

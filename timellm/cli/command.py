@@ -18,6 +18,7 @@ from timellm.cli import (
     explaining,
     fitting,
     many,
+    naming,
     overview,
     prompting,
     receipt,
@@ -219,6 +220,19 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--out", type=Path, metavar="F.png", help="the curves (.png, .svg, .pdf, .csv or .parquet)")
     force(one)
     trust(one)
+
+    one = verb(
+        "dictionary", naming.dictionary, "Say which words a run's prototypes are, and how much they are attended."
+    )
+    one.add_argument("run_dir", type=Path, metavar="DIR")
+    one.add_argument(
+        "--out", type=Path, metavar="F.csv", help="all numbers (.csv, .parquet), or a picture (.png, .svg, .pdf)"
+    )
+    force(one)
+    one.add_argument("--search", default="", metavar="WORD", help="only prototypes with this among their words")
+    one.add_argument(
+        "--top", type=_whole(1, 1000), default=16, metavar="N", help="how many to show, most attended first (16)"
+    )
 
     one = verb(
         "twins", twins.twins, "Say whether a run's language model is worth its cost: train it without each part."

@@ -41,7 +41,7 @@ from timellm.training.loop import TrainingResult, TrainingWindows, train
 from timellm.training.pinned import PinnedWindows
 from timellm.training.processes import from_main, main_first, weights_from_main
 from timellm.training.progress import OnProgress, ShouldStop, ignore_progress, never_stop
-from timellm.training.state import Belonging, StateFile
+from timellm.training.state import Belonging, StateFile, has_state
 from timellm.training.zero import processes_of
 
 
@@ -135,6 +135,13 @@ class NetworkForecaster(OneRow):
         return None
 
     @classmethod
+    def write_start(cls, network: nn.Module, folder: Path) -> None:
+        """Write what this kind wants to know after training of the weights before it; the main process calls it.
+
+        It is not called when training goes on. The caller of `fit` removes the file with the training state.
+        """
+
+    @classmethod
     def has_language_model(cls, config: RunConfig) -> bool:
         """Whether training adds a language model to what `begin` solved; then the report says if it added nothing."""
         return False
@@ -182,6 +189,8 @@ class NetworkForecaster(OneRow):
             base = from_main(accelerator, lambda: cls.find_base(network, prepared, job))
         except FitStoppedError:
             return None, FitReport(time.monotonic() - started, stopped=True)
+        if not from_main(accelerator, lambda: has_state(job.folder)):
+            from_main(accelerator, lambda: cls.write_start(network, job.folder))
         records: list[ValidationRecord] = []
         if training.pinned_windows and accelerator.is_main_process:
             pinned = pinned_windows(prepared, job.folder)

@@ -13,6 +13,8 @@ scores.json            errors of every model
 future.parquet         forecast beyond the data: unique_id, ds, yhat
 prototypes.safetensors the prototypes, so that attention is read without loading the backbone
 words.json             the vocabulary words nearest to each prototype
+dictionary.json        how near these words are, and where each prototype began
+prototypes_start.safetensors  the prototypes before training, as long as it may go on
 summary.json           a run's outcome in a few numbers
 
 Each of these but config.json, which people read and start from, holds a digest of itself, and none is used when it
@@ -45,7 +47,9 @@ from timellm.evaluation.verdict import Verdict
 from timellm.files.parquetfile import read_parquet, read_parquet_in_batches, write_parquet, writing_parquet
 from timellm.files.sealed import read_sealed_json, write_sealed_json
 from timellm.files.tensorfile import read_tensors
-from timellm.forecasters.time_llm.kept import PROTOTYPES, WORDS
+from timellm.forecasters.time_llm.kept import DICTIONARY, PROTOTYPES, WORDS
+from timellm.forecasters.time_llm.kept_dictionary import KeptDictionary
+from timellm.forecasters.time_llm.unlisted import NO_NAME, unlisted
 from timellm.forecasting.channel import RunForecasts
 from timellm.forecasting.quick import QuickForecasters
 from timellm.training.checkpoint import CONFIG, load_config
@@ -194,8 +198,20 @@ class RunFolder:
         return self._read(PROTOTYPES, _read_prototypes, what="prototype dictionary")
 
     def words(self) -> list[list[str]]:
-        """Words nearest to each prototype, nearest first."""
+        """Words nearest to each prototype, nearest first; `NO_NAME` alone where none may be shown.
+
+        Earlier versions also kept words that are not listed today; they are left out.
+        """
         return self._read_json(WORDS, _words, what="prototype dictionary")
+
+    def dictionary(self) -> KeptDictionary | None:
+        """How near the words are, and where the prototypes began; None in a run of an earlier version."""
+        if not (self.path / DICTIONARY).is_file():
+            return None
+        count = len(self.words())
+        return self._read_json(
+            DICTIONARY, lambda tree: KeptDictionary.from_json(tree, count=count), what="prototype dictionary"
+        )
 
     def save_summary(self, summary: dict[str, Any]) -> None:
         """Keep the outcome in a few numbers."""
@@ -283,4 +299,4 @@ def _words(found: Any) -> list[list[str]]:
         raise TypeError("it is no list of words for each prototype")
     if not all(isinstance(word, str) for one in found for word in one):
         raise TypeError("a word of it is no text")
-    return found
+    return [[word for word in one if not unlisted(word)] or [NO_NAME] for one in found]

@@ -20,7 +20,7 @@ _CALLED: dict[str, str] = {
     "part": "tab", "parts": "parts of the forecast",
     "over": "windows of the heads", "when": "kind of patches", "from": "hour", "to": "hour", "days": "days",
     "month": "month", "limit": "correlation", "against": "comparison", "beside": "other channel", "other": "other run",
-    "map": "map",
+    "map": "map", "word": "word",
     "weights": "kind of weights", "order": "order of the rows", "prototype": "prototype", "rows": "rows",
     "windows": "number of windows", "masked": "unit",
     "layer": "layer", "layer_head": "head", "sinks": "attention sinks", "tokens": "number of tokens",

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from timellm.evaluation.significance import Comparison
     from timellm.explain.attention import AttentionMap
     from timellm.explain.clusters import PatchClusters
+    from timellm.explain.dictionary import PrototypeDictionary
     from timellm.explain.profiles import AttentionProfile
     from timellm.explain.prompt import PromptReader
     from timellm.explain.reader import AttentionReader
@@ -223,6 +224,10 @@ class Results:
         """Patches of the test windows that attend alike; None where there are too few."""
         return _patch_clusters(self, str(self.run.run_dir), str(self.run.ended))
 
+    def dictionary(self) -> PrototypeDictionary:
+        """The run's prototypes, and how they are attended over the test period."""
+        return _dictionary(str(self.run.run_dir), str(self.run.ended))
+
     def prompts(self) -> PromptReader:
         """The prompts of the run's windows, from the tokenizer alone."""
         return _prompts(str(self.run.run_dir), str(self.run.ended))
@@ -269,6 +274,13 @@ def _patch_clusters(_results: Results, run_dir: str, ended: str) -> PatchCluster
     from timellm.explain.clusters import cluster_patches
 
     return cluster_patches(_results.attention_profile())
+
+
+@st.cache_resource(max_entries=8, show_spinner="Reading the attention of the test period …")
+def _dictionary(run_dir: str, ended: str) -> PrototypeDictionary:
+    from timellm.explain.dictionary import prototype_dictionary
+
+    return prototype_dictionary(Path(run_dir))
 
 
 @st.cache_resource(max_entries=3, show_spinner="Reading the tokenizer …")

@@ -10,7 +10,7 @@ from timellm.forecasters.time_llm.backbone import load_backbone
 from timellm.forecasters.time_llm.network import TimeLLM
 from timellm.forecasters.time_llm.patching import instance_norm
 from timellm.forecasters.time_llm.start_words import SHAPES, start_words
-from timellm.forecasters.time_llm.vocabulary import nearest_words
+from timellm.forecasters.time_llm.vocabulary import name_prototypes, readable_words
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +19,7 @@ def backbone():
 
 
 def names(prototypes_VD, backbone) -> list[str]:
-    return [words[0].casefold() for words in nearest_words(prototypes_VD, backbone, count=1)]
+    return [words[0].casefold() for words in name_prototypes(prototypes_VD, readable_words(backbone), count=1).words]
 
 
 def test_spread_words_are_different_ones(backbone):

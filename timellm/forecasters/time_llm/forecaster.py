@@ -1,7 +1,7 @@
 """Time-LLM as a forecaster: a frozen backbone is fetched and loaded, and its adapters are trained.
 
-Beside the weights a run keeps its prototypes and the words nearest to them, so that attention is read without the
-backbone.
+Beside the weights a run keeps its prototypes, the words nearest to them, and where they began, so that attention is
+read without the backbone.
 """
 
 from __future__ import annotations
@@ -17,14 +17,23 @@ from timellm.config import RunConfig
 from timellm.data.events import event_names
 from timellm.data.prepared import PreparedData
 from timellm.files.sealed import write_sealed_json
-from timellm.files.tensorfile import write_tensors
+from timellm.files.tensorfile import read_tensors, write_tensors
 from timellm.forecasters.protocol import FitJob, FitStoppedError
 from timellm.forecasters.ridge.forecaster import Ridge
 from timellm.forecasters.time_llm.attention_history import AttentionRecord
 from timellm.forecasters.time_llm.backbone import load_backbone
-from timellm.forecasters.time_llm.kept import LINEAR_PATH, PROTOTYPES, WORDS, path_config
+from timellm.forecasters.time_llm.kept import DICTIONARY, LINEAR_PATH, PROTOTYPES, START, WORDS, path_config
+from timellm.forecasters.time_llm.kept_dictionary import KeptDictionary
 from timellm.forecasters.time_llm.network import TimeLLM
-from timellm.forecasters.time_llm.vocabulary import nearest_words
+from timellm.forecasters.time_llm.vocabulary import (
+    centred,
+    cosines,
+    heaviest_words,
+    name_prototypes,
+    random_cosine,
+    readable_words,
+    words_at,
+)
 from timellm.forecasters.trained import BuildJob, NetworkForecaster
 from timellm.training.kept_rows import ValidationRecord
 from timellm.training.loop import peak_memory_mib
@@ -110,11 +119,47 @@ class TimeLLMForecaster(NetworkForecaster):
         contexts_BT = pinned.prepared.source(device).contexts(index.channel, origin=index.origin)
         return (AttentionRecord(pinned.folder, network, contexts_BT, pinned.prepared.config.trained.validations),)
 
+    @classmethod
+    def write_start(cls, network: nn.Module, folder: Path) -> None:
+        """Write the prototypes as they are before training, if there are any, for as long as training may go on.
+
+        In half precision: only angles are read from them.
+        """
+        assert isinstance(network, TimeLLM)
+        if network.prototypes is None:
+            return
+        with torch.inference_mode():
+            prototypes_VD = network.prototypes().half()
+        write_tensors(folder / START, {"prototypes": prototypes_VD}, facts={"of": "prototypes before training"})
+
     def write_extras(self, folder: Path) -> None:
-        """Write the prototypes as the trained weights give them, and the words nearest to each, if there are any."""
+        """Write the prototypes as the trained weights give them, and what names them, if there are any."""
         if self.network.prototypes is None:
             return
         with torch.inference_mode():
-            prototypes_VD = self.network.prototypes()
-        write_tensors(folder / PROTOTYPES, {"prototypes": prototypes_VD.float()}, facts={"of": "prototypes"})
-        write_sealed_json(folder / WORDS, nearest_words(prototypes_VD, self.network.reader.backbone))
+            prototypes_VD = self.network.prototypes().float().cpu()
+        map_weights = self.network.prototypes.map.weight if self.config.model.prototype_source == "map" else None
+        at_words = map_weights is None and self.config.model.prototype_start != "map"
+        words, end_VD = readable_words(self.network.reader.backbone), centred(prototypes_VD, at_words=at_words)
+        names = name_prototypes(end_VD, words)
+        write_tensors(folder / PROTOTYPES, {"prototypes": prototypes_VD}, facts={"of": "prototypes"})
+        write_sealed_json(folder / WORDS, names.words)
+        start = _start(folder)
+        start_VD = None if start is None else centred(start, at_words=at_words)
+        kept = KeptDictionary(
+            random_cosine=random_cosine(words),
+            cosines=names.cosines,
+            nearest=names.nearest,
+            unlisted=names.unlisted,
+            heaviest=None if map_weights is None else heaviest_words(map_weights.detach(), words),
+            start_words=None if start_VD is None else words_at(start_VD, words),
+            start_cosines=None if start_VD is None else cosines(start_VD, end_VD),
+        )
+        write_sealed_json(folder / DICTIONARY, kept.to_json())
+
+
+def _start(folder: Path) -> torch.Tensor | None:
+    """The prototypes before training; None if an earlier version began it, which did not keep them."""
+    if not (folder / START).is_file():
+        return None
+    return read_tensors(folder / START, remedy="start the run again")[0]["prototypes"].float()

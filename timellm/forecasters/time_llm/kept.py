@@ -8,6 +8,7 @@ from __future__ import annotations
 from timellm.config import RunConfig
 
 PROTOTYPES, WORDS = "prototypes.safetensors", "words.json"
+DICTIONARY, START = "dictionary.json", "prototypes_start.safetensors"
 LINEAR_PATH = "linear_path.safetensors"
 
 

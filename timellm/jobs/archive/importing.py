@@ -124,7 +124,7 @@ def _check(folder: Path) -> None:
     from timellm.explain.parts import linear_path
     from timellm.files.tensorfile import read_tensors
     from timellm.forecasters.time_llm.attention_history import ATTENTION_HISTORY, AttentionHistory
-    from timellm.forecasters.time_llm.kept import LINEAR_PATH
+    from timellm.forecasters.time_llm.kept import DICTIONARY, LINEAR_PATH, START
     from timellm.forecasting.artifacts import RunFolder
     from timellm.forecasting.validation import BASELINES, PinnedForecasts, read_baselines
     from timellm.training.checkpoint import ADAPTER, CONFIG, read_adapter
@@ -137,6 +137,7 @@ def _check(folder: Path) -> None:
         "table.parquet": run.table, "scaler.json": run.scaler, "scores.json": run.scores, "future.parquet": run.future,
         "test_forecasts.parquet": lambda: run.test_windows(run.prepared()) if (folder / CONFIG).is_file() else None,
         "prototypes.safetensors": run.prototypes, "words.json": run.words, "summary.json": run.summary,
+        DICTIONARY: run.dictionary, START: lambda: read_tensors(folder / START, remedy="export the run again"),
         LINEAR_PATH: lambda: linear_path(folder) if (folder / CONFIG).is_file() else None,
         WINDOW_ERRORS: lambda: read_window_errors(folder / WINDOW_ERRORS, "mae"), COMPARISONS: run.comparisons,
         PINNED: lambda: PinnedForecasts.read(folder), ATTENTION_HISTORY: lambda: AttentionHistory.read(folder),
