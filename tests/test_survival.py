@@ -19,6 +19,7 @@ import timellm
 from tests.conftest import SMALL
 from timellm.cli import main
 from timellm.errors import CheckpointError
+from timellm.forecasters.time_llm.attention_history import ATTENTION_HISTORY
 from timellm.forecasting.artifacts import RunFolder
 from timellm.jobs.store.cause import cause_of
 from timellm.training import state as training_state
@@ -81,7 +82,8 @@ def assert_same(ours: Path, theirs: Path) -> None:
         assert left.keys() == right.keys()
         assert all(torch.equal(left[key], right[key]) for key in left), name
     assert RunFolder(ours).scores().to_dict() == RunFolder(theirs).scores().to_dict()
-    assert (ours / PINNED).read_bytes() == (theirs / PINNED).read_bytes()
+    for name in (PINNED, ATTENTION_HISTORY):
+        assert (ours / name).read_bytes() == (theirs / name).read_bytes(), name
 
 
 def test_run_that_is_killed_at_twenty_random_moments_ends_in_the_same_weights(children, config, untouched, tmp_path):
