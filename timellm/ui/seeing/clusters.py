@@ -17,7 +17,7 @@ _A_ROW = 4
 def show(chosen: Chosen, groups: PatchClusters) -> None:
     """Draw each cluster's name, size and shapes, and what it attends to more than the run does on average."""
     words = chosen.results.attention_reader().words
-    st.subheader("Patches that attend alike")
+    st.header("Patches that attend alike", anchor=False)
     st.caption(
         f"{groups.patches:,} patches of the test windows in clusters of similar attention: k-means over all heads, "
         f"with the number of clusters that stand apart best (silhouette {groups.separation:.2f}; 1 is apart, 0 is "

@@ -20,7 +20,7 @@ def say(results: Results) -> None:
         st.info(
             f"**Attention is practically even in this run**: a patch spreads it over {profile.effective:,.0f} of "
             f"{profile.prototypes:,} prototypes (the exponential of its entropy, averaged over heads, patches and "
-            f"{profile.windows:,} test windows; above 90 % counts as even). The names of the prototypes say next to "
-            "nothing about the patches.",
+            f"{profile.windows:,} test windows; above 90 % counts as even). The names of the prototypes hardly tell "
+            "one patch from another.",
             icon=":material/info:",
         )
