@@ -16,7 +16,17 @@ from timellm.forecasters.time_llm.attention_history import ATTENTION_HISTORY
 from timellm.forecasting.artifacts import RunFolder
 from timellm.training.checkpoint import save_config
 
-VIEWS = ("Heatmap", "Heads", "When", "Side by side", "Over training", "Is it faithful?", "Prompt", "Linear path")
+VIEWS = (
+    "Heatmap",
+    "Dictionary",
+    "Heads",
+    "When",
+    "Side by side",
+    "Over training",
+    "Is it faithful?",
+    "Prompt",
+    "Linear path",
+)
 
 
 def chart(app, number=0):
@@ -53,8 +63,11 @@ def job_of(run):
     return FitJob(run.config, run.run_dir)
 
 
-# Two run a language model on a button, and are tested elsewhere.
-@pytest.mark.parametrize("view", [view for view in VIEWS[1:] if view not in ("Prompt", "Is it faithful?")])
+_ELSEWHERE = ("Heatmap", "Dictionary", "Is it faithful?", "Prompt")
+"""Views with tests of their own."""
+
+
+@pytest.mark.parametrize("view", [view for view in VIEWS if view not in _ELSEWHERE])
 def test_every_view_says_how_to_read_it_and_can_be_taken_along(open_page, finished, view):
     if view == "Over training":
         keep_history(finished)
@@ -64,7 +77,7 @@ def test_every_view_says_how_to_read_it_and_can_be_taken_along(open_page, finish
     assert labels(app) == ["Download PNG", "Download SVG", "Download PDF", "Download CSV"]
 
 
-@pytest.mark.parametrize("view", VIEWS[1:5])
+@pytest.mark.parametrize("view", VIEWS[2:6])
 def test_run_that_keeps_step_0_is_said_to_explain_nothing(open_page, finished, view):
     keep_history(finished)
     RunFolder(finished.run_dir).save_summary({"adds_nothing": True})
