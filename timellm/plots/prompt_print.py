@@ -33,7 +33,7 @@ def changed_figure(picture: ChangedPicture, *, title: str) -> Figure:
     axes.xaxis.set_major_locator(locator)
     axes.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
     axes.set_ylabel(_text(shorten(str(picture.own.name), 24)))
-    axes.legend(frameon=False, fontsize=9)
+    axes.legend(frameon=False, fontsize=9, ncols=3, loc="lower right", bbox_to_anchor=(1, 1))
     change = picture.changed - picture.own
     times = mdates.date2num(change.index.to_pydatetime())
     below.bar(times, change, color=OTHERS[0], width=0.9 * float(np.diff(times).min(initial=1.0)))

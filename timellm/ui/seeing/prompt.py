@@ -31,9 +31,9 @@ def show(chosen: Chosen) -> None:
     prompt = chosen.results.prompts().of(chosen.channel, chosen.cutoff)
     prompt_tokens.show(chosen, prompt)
     if not still:
-        st.subheader("What if the prompt said something else?")
+        st.header("What if the prompt said something else?", anchor=False)
         prompt_change.show(chosen, prompt)
-        st.subheader("How much each sentence moves the forecast")
+        st.header("How much each sentence moves the forecast", anchor=False)
         prompt_effects.show(chosen)
-    st.subheader("Which words the patches read")
+    st.header("Which words the patches read", anchor=False)
     prompt_reading.show(chosen, prompt)
