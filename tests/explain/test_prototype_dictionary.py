@@ -51,7 +51,11 @@ def test_dictionary_has_a_row_for_each_prototype(run_of, backbone, settings):
     assert [found.frame.index.name, *found.frame.columns] == list(COLUMNS)
     assert list(found.frame.index) == list(range(1, 21))
     assert found.frame["attended"].sum() == pytest.approx(1.0)
-    others = {NEAR, MIXTURE, "is a stop word", "is a word not shown"}
+    others = {
+        NEAR,
+        MIXTURE,
+        *(f"{verb} {one}" for verb in ("is", "near") for one in ("a stop word", "a word not shown")),
+    }
     for words, what in zip(found.frame["words"], found.frame["what"], strict=True):
         assert what in others or what == f"is the word '{words.split(', ')[0]}'"
     assert (found.frame["largest_weights"] != "").all() == bool(settings)
@@ -104,6 +108,7 @@ def test_search_finds_words_at_the_end_and_at_the_start(run_of):
     found = prototype_dictionary(run_of())
     word = found.frame["started_at"].iloc[3]
     assert 4 in found.matching(f" {word.upper()} ").index
+    assert 17 in found.matching("17").index
     assert found.matching("")["attended"].is_monotonic_decreasing and len(found.matching("")) == 20
     assert len(found.matching("no such word (")) == 0
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
 
@@ -15,12 +17,12 @@ from timellm.forecasting.artifacts import RunFolder
 def named(finished):
     """A finished run whose folder says of its 24 prototypes what a run of this version keeps."""
     words = [["rise", "climb"], ["price", "cost"], *([f"word{i}", "other"] for i in range(22))]
-    nearest = [0.995, 0.5, *[0.1] * 22]
+    nearest = [0.995, 0.5, 0.1, 0.6, *[0.1] * 20]
     kept = KeptDictionary(
         random_cosine=0.25,
         cosines=[[cosine, cosine - 0.05] for cosine in nearest],
         nearest=nearest,
-        unlisted=[None] * 24,
+        unlisted=[None, None, "stop word", "stop word", *[None] * 20],
         heaviest=None,
         start_words=["fall", *[None] * 23],
         start_cosines=[0.5, *[1.0] * 23],
@@ -45,9 +47,14 @@ def test_table_has_every_prototype_and_sentences_give_the_numbers(open_page, nam
     table = app.dataframe[0].value.set_index("prototype")
     assert len(table) == 24
     assert list(table.loc[[1, 2, 3], "what"]) == ["is the word 'rise'", "near words", "dense mixture"]
+    assert table.loc[4, "what"] == "near a stop word"
     assert table["attended"].sum() == pytest.approx(100) and table["attended"].is_monotonic_decreasing
+    assert '"label": "Attended, %"' in json.dumps(json.loads(app.dataframe[0].proto.columns))
     assert table.loc[1, "turned_degrees"] == pytest.approx(60)
-    assert "Of 24 prototypes, 1 are still vocabulary words, 1 lie near words and 22 are dense mixtures" in said(app)
+    assert "1 are still vocabulary words, 2 lie near words (1 of them nearest to a stop word" in said(app).replace(
+        "\\", ""
+    )
+    assert "and 21 are dense mixtures" in said(app)
     assert "prototypes in effect" in said(app) and "by 60.0 at most" in said(app)
 
 
@@ -57,6 +64,7 @@ def test_search_shows_the_prototypes_that_have_the_word_now_or_had_it(open_page,
         assert list(app.dataframe[0].value["prototype"]) == [1]
         assert "Prototype 1: rise, climb" in app.subheader[0].value
         assert "It started at “fall”. Training turned it by 60.0 degrees" in said(app)
+    assert 24 in list(open_dictionary(open_page, named, word="24").dataframe[0].value["prototype"])
     app = open_dictionary(open_page, named, word="nowhere")
     assert not app.dataframe and "No prototype has “nowhere” among its words" in said(app)
 

@@ -49,10 +49,14 @@ class PrototypeDictionary:
     """The run kept the model from before its first step."""
 
     def matching(self, text: str) -> pd.DataFrame:
-        """The rows one of whose words, now or at the start, contains a text; most attended first, all for no text."""
+        """The rows one of whose words, now or at the start, contains a text, and that of this number.
+
+        Most attended first; all rows for no text.
+        """
         text = text.strip().casefold()
         names = self.frame[["words", "started_at", "largest_weights"]].astype(str)
         found = names.apply(lambda column: column.str.casefold().str.contains(text, regex=False)).any(axis=1)
+        found |= self.frame.index.astype(str) == text
         return self.frame[found].sort_values("attended", ascending=False, kind="stable")
 
     def sentences(self) -> tuple[str, ...]:
@@ -62,12 +66,14 @@ class PrototypeDictionary:
     def _kinds(self) -> str:
         if math.isnan(self.random_cosine):
             return f"How near the prototypes are to their words was {NOT_KEPT}; a new run keeps it."
-        kinds, count = self.frame["what"].value_counts(), len(self.frame)
-        mixtures, near = int(kinds.get(MIXTURE, 0)), int(kinds.get(NEAR, 0))
+        what, count = self.frame["what"], len(self.frame)
+        mixtures, near = int((what == MIXTURE).sum()), int(what.str.startswith("near ").sum())
+        unnamed = near - int((what == NEAR).sum())
+        but = f" ({unnamed:,} of them nearest to a stop word or another that is no name)" if unnamed else ""
         return (
-            f"Of {count:,} prototypes, {count - mixtures - near:,} are still vocabulary words, {near:,} lie near words"
-            f" and {mixtures:,} are dense mixtures: with a cosine of at most {self.random_cosine:.2f} they are no"
-            " nearer to any word than random mixtures of all words are."
+            f"Of {count:,} prototypes, {count - mixtures - near:,} are still vocabulary words, {near:,} lie near"
+            f" words{but} and {mixtures:,} are dense mixtures: with a cosine of at most {self.random_cosine:.2f} they"
+            " are no nearer to any word than random mixtures of all words are."
         )
 
     def _attention(self) -> str:
@@ -127,7 +133,7 @@ def prototype_dictionary(run_dir: str | Path) -> PrototypeDictionary:
 COLUMNS = {
     "prototype": "number of the prototype, from 1",
     "words": "nearest listed words by cosine, nearest first",
-    "what": "is the word ..., near words, dense mixture, is a stop word, is a word not shown; empty where not kept",
+    "what": "is the word ..., near words, dense mixture; is or near a stop word or a word not shown; empty if not kept",
     "cosine": "cosine with the first of the words",
     "lead": "by how much that is above the cosine with the second word",
     "attended": "mean attention over windows, patches and heads of the test period; all of them together are 1",
@@ -165,11 +171,12 @@ def _frame(reader: AttentionReader, kept: KeptDictionary | None, found: Attended
 
 def _what(kept: KeptDictionary, place: int, words: tuple[str, ...]) -> str:
     nearest, unlisted = kept.nearest[place], kept.unlisted[place]
+    if nearest <= kept.random_cosine:
+        return MIXTURE
+    other = "a stop word" if unlisted == "stop word" else NOT_SHOWN
     if nearest < SAME_WORD:
-        return NEAR if nearest > kept.random_cosine else MIXTURE
-    if unlisted is None:
-        return f"is the word '{words[0]}'"
-    return "is a stop word" if unlisted == "stop word" else f"is {NOT_SHOWN}"
+        return NEAR if unlisted is None else f"near {other}"
+    return f"is the word '{words[0]}'" if unlisted is None else f"is {other}"
 
 
 def _weights(heaviest: list[tuple[str, float]]) -> str:

@@ -28,7 +28,7 @@ _COLUMNS = {
         "Lead", format="%.2f", help="How much nearer the first word is than the next."
     ),
     "attended": st.column_config.NumberColumn(
-        "Attended", format="percent", help="Mean attention over the test period."
+        "Attended, %", format="%.2f", help="Mean attention over the test period."
     ),
     "times_even": st.column_config.NumberColumn("Times even", format="%.2f", help="1: as much as an even share."),
     "started_at": st.column_config.TextColumn("Started at", help="The word at which it was before training."),
@@ -48,12 +48,14 @@ def show(chosen: Chosen) -> None:
     )
     st.markdown("\n".join(f"- {plain(sentence)}" for sentence in found.sentences()))
     text = st.text_input(
-        "Find a word", type="search", live=True, icon=":material/search:", placeholder="rise", width=320,
+        "Find a word or a number", type="search", live=True, icon=":material/search:", placeholder="rise", width=320,
         max_chars=60, **keys.in_address("word"),
     )  # fmt: skip
     rows = found.matching(text)
     if rows.empty:
-        st.info(f"No prototype has “{plain(text.strip())}” among its words.", icon=":material/search_off:")
+        st.info(
+            f"No prototype has “{plain(text.strip())}” among its words or as its number.", icon=":material/search_off:"
+        )
         return
     number = _chosen_row(chosen, rows, text)
     _one(found, number)
@@ -103,7 +105,7 @@ def _one(found: PrototypeDictionary, number: int) -> None:
 def _told(row: pd.Series) -> list[str]:
     told = []
     if row["what"]:
-        told.append(f"It {plain(row['what'])}." if row["what"].startswith("is") else _NOT_A_WORD[row["what"]])
+        told.append(_NOT_A_WORD.get(row["what"], f"It {plain(row['what'])}."))
     told.append(f"It gets {row['times_even']:.2f} times an even share of the attention.")
     if row["started_at"]:
         told.append(f"It started at “{plain(row['started_at'])}”.")
@@ -116,6 +118,8 @@ def _told(row: pd.Series) -> list[str]:
 
 _NOT_A_WORD = {
     "near words": "It is no word itself, but lies near some.",
+    "near a stop word": "It is no word itself; the nearest one is a stop word, which is not listed.",
+    "near a word not shown": "It is no word itself; the nearest one is not shown.",
     "dense mixture": "It is a dense mixture: no word is nearer to it than to a random mixture of all words.",
 }
 
