@@ -71,7 +71,7 @@ with explained("This run cannot be looked into"):
         )
     chosen = choose_window(results, where)
     first = next(iter(offered))
-    view = st.segmented_control(
+    view = st.pills(
         "View", list(offered), default=first, required=True, label_visibility="collapsed",
         **keys.in_address("view", offered),
     )  # fmt: skip

@@ -83,7 +83,7 @@ def test_selected_row_shows_its_prototype_and_the_patches_that_attend_to_it(open
 
 def test_run_of_an_earlier_version_says_what_it_did_not_keep(open_page, finished):
     app = open_dictionary(open_page, finished)
-    assert "not kept by this version" in said(app)
+    assert "not kept by the version that made this run" in said(app)
     assert {"cosine", "what", "started_at"}.isdisjoint(app.dataframe[0].value.columns)
     assert "“price”, stands on 24 prototypes (100.0%), so that names hardly tell the prototypes apart" in said(app)
 

@@ -72,7 +72,7 @@ def test_every_view_says_how_to_read_it_and_can_be_taken_along(open_page, finish
     if view == "Over training":
         keep_history(finished)
     app = opened(open_page, finished, view)
-    assert app.segmented_control(key="view").options == list(VIEWS)
+    assert app.pills(key="view").options == list(VIEWS)
     assert app.get("plotly_chart") and len(text(app)) > 300
     assert labels(app) == ["Download PNG", "Download SVG", "Download PDF", "Download CSV"]
 
@@ -209,4 +209,4 @@ def test_run_without_a_linear_path_is_not_offered_one(open_page, finished, store
     save_config(run.run_dir, run.config)
     store.finish(run.id, "finished", summary={"skill": 0.1})
     app = opened(open_page, run, "Heads")
-    assert app.segmented_control(key="view").options == list(VIEWS[:-1])
+    assert app.pills(key="view").options == list(VIEWS[:-1])

@@ -28,7 +28,7 @@ from timellm.forecasters.time_llm.kept_dictionary import SAME_WORD, KeptDictiona
 from timellm.forecasters.time_llm.unlisted import NO_NAME, NOT_SHOWN
 from timellm.forecasting.artifacts import RunFolder
 
-NOT_KEPT = "not kept by this version"
+NOT_KEPT = "not kept by the version that made this run"
 NEAR, MIXTURE = "near words", "dense mixture"
 _MOST_OF_A_NAME = 0.1
 """Share of all prototypes that one name may stand on before it says too little."""
