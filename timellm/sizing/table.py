@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from timellm.config import RunConfig
 
-_SCORED_PART, _SCORED_WINDOW = 32 * 2**20, 1_100
+_SCORED_PART, _SCORED_WINDOW = 44 * 2**20, 1_100
 """Bytes that scoring holds at its peak, for a part of the windows, and for every window: the errors of each model in
 each window, while they are compared (docs/measurements.md)."""
 

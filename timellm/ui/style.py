@@ -13,7 +13,8 @@ _CSS = """<style>
   fill: currentColor !important;
   fill-opacity: 0.8;
 }
-button[data-variant="segmented_control"], [data-testid="stTab"], [data-testid="stSliderThumbValue"],
+button[data-variant="segmented_control"], button[data-variant="pills"], [data-testid="stTab"],
+[data-testid="stSliderThumbValue"],
 [data-testid="stSliderThumbValue"] * {
   color: inherit !important;
 }
