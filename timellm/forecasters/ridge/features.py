@@ -60,6 +60,7 @@ class RidgeWindows:
             self.scale_F[: self.lags] = (1 + np.arange(self.lags, 0, -1) / _HALF_AGE) ** -0.5
         # A column that speaks for a whole context weighs as much as all its rows: a penalty would else remove it first.
         self.scale_F[self.lags : -1] = np.sqrt(np.square(self.scale_F[: self.lags]).sum())
+        self._is_scaled = bool((self.scale_F != 1).any())  # a plain ridge saves the pass
 
     def columns(self, kind: LinearFeatures) -> np.ndarray:
         """The columns of one kind among all of them."""
@@ -92,5 +93,6 @@ class RidgeWindows:
         features_BF, mean_B1 = self.features(index)
         rows_BH = index.origin[:, None] + np.arange(self.horizon)
         target_BH = self._past.values_NR[index.channel[:, None], rows_BH] - mean_B1
-        features_BF *= self.scale_F
+        if self._is_scaled:
+            features_BF *= self.scale_F
         return features_BF, target_BH
