@@ -40,7 +40,7 @@ def attention(arguments: argparse.Namespace) -> Answer:
     top = found.top(max(arguments.prototypes, 1), head)
     average = attention_profile(reader, prepared).average(head) if arguments.deviation else None
     weights = found.matrix(head) if average is None else found.matrix(head) - average
-    labels = tuple(f"{i + 1}: {found.words[i]}" for i in top)
+    labels = tuple(found.label(i) for i in top)
     scale = Scale.of(len(found.words), deviation=arguments.deviation)
     picture = AttentionPicture(weights[:, top], labels, found.spans, found.context, scale)
     whose = {None: "mean of all heads", "max": "maximum over heads"}.get(arguments.head, f"head {arguments.head}")
@@ -108,7 +108,7 @@ def faithfulness(arguments: argparse.Namespace) -> Answer:
         write_figure(
             arguments.out,
             lambda: faithfulness_figure(frames, areas=study.areas(), title=title),
-            lambda: study.frame(),
+            study.frame,
         )
         sentences.insert(0, f"{arguments.out}:")
     data = {

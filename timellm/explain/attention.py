@@ -36,6 +36,10 @@ class AttentionMap:
     """[T] the window in original units, indexed by time."""
     channel: str
 
+    def label(self, prototype: int) -> str:
+        """Number of a prototype, from 1, and its nearest words."""
+        return f"{prototype + 1}: {self.words[prototype]}"
+
     def matrix(self, head: Head = None) -> np.ndarray:
         """[P, V] of one head (counted from 0), or the mean or the maximum over heads."""
         return over_heads(self.weights, head)
@@ -49,7 +53,7 @@ class AttentionMap:
 
         `less` [V] is an average to take off, for example that of `AttentionProfile.average`.
         """
-        names = [f"{number}: {words}" for number, words in enumerate(self.words, start=1)]
+        names = [self.label(prototype) for prototype in range(len(self.words))]
         weights = self.matrix(head)
         frame = pd.DataFrame(weights if less is None else weights - less, columns=names)
         frame.insert(0, "end", self.context.index[self.spans[:, 1] - 1])

@@ -13,10 +13,12 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
+import torch
 
 from timellm.data.prepared import PreparedData
 from timellm.data.windows import WindowIndex
 from timellm.explain.reader import AttentionReader
+from timellm.forecasters.time_llm.attention_history import effective
 
 Head = int | Literal["max"] | None
 """A head counted from 0, the maximum over heads, or None for their mean."""
@@ -37,8 +39,8 @@ def over_heads(weights_hPV: np.ndarray, head: Head) -> np.ndarray:
 
 def effective_number(weights: np.ndarray) -> np.ndarray:
     """Exp of the entropy along the last axis: V where all V weights are equal, 1 where one prototype has them all."""
-    entropy = -(weights * np.log(np.maximum(weights, np.finfo(weights.dtype).tiny))).sum(axis=-1)
-    return np.exp(entropy)
+    found: np.ndarray = effective(torch.from_numpy(weights)).numpy()
+    return found
 
 
 @dataclass(frozen=True)

@@ -66,7 +66,7 @@ class _Shown:
     def picture(self, prototypes: tuple[int, ...]) -> AttentionPicture:
         """Some prototypes, with their colours' scale."""
         values = self.weights - self.average if self.deviation else self.weights
-        labels = tuple(f"{one + 1}: {self.found.words[one]}" for one in prototypes)
+        labels = tuple(self.found.label(one) for one in prototypes)
         scale = Scale.of(self.profile.prototypes, deviation=self.deviation)
         return AttentionPicture(values[:, list(prototypes)], labels, self.found.spans, self.found.context, scale)
 
@@ -150,7 +150,7 @@ def _choose_cell(shown: _Shown) -> tuple[int, int]:
     prototype = right.selectbox(
         "Prototype", options, **keys.in_address("prototype", options),
         format_func=lambda one: (
-            "The one this patch attends most" if one is None else f"{one + 1}: {shown.found.words[one]}"
+            "The one this patch attends most" if one is None else shown.found.label(one)
         ),
     )  # fmt: skip
     weights_V = shown.weights[patch]
