@@ -54,7 +54,7 @@ def test_module_runs_as_a_program():
     assert shown.stderr == ""
 
 
-@pytest.mark.parametrize("words", [[], ["predict"], ["fit", "a.csv"], ["forecast", "run"], ["attention", "run"]])
+@pytest.mark.parametrize("words", [[], ["predict"], ["fit", "a.csv"], ["forecast"], ["attention", "run"]])
 def test_wrong_usage_exits_with_2(words, capsys):
     with pytest.raises(SystemExit) as exit:
         main(words)

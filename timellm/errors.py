@@ -58,6 +58,10 @@ class CheckpointError(TimeLLMError):
     """A run folder is incomplete, damaged or made for something else."""
 
 
+class LedgerError(TimeLLMError):
+    """A kept forecast cannot be stored, read, adjusted or scored."""
+
+
 class JobError(TimeLLMError):
     """A background run cannot be started, stopped or found."""
 

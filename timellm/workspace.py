@@ -41,6 +41,11 @@ class Workspace:
         return self.checkpoints / "drafts"
 
     @property
+    def ledger(self) -> Path:
+        """Forecasts that users keep, one folder each; they stay when their run is deleted."""
+        return self.root / "ledger"
+
+    @property
     def uploads(self) -> Path:
         """Tables that were uploaded on the page."""
         return self.root / "data" / "uploads"

@@ -17,6 +17,7 @@ from timellm.cli import (
     estimate,
     explaining,
     fitting,
+    ledger,
     many,
     naming,
     overview,
@@ -150,9 +151,14 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("run_dir", type=Path, metavar="DIR")
     one.add_argument("--data", type=Path, metavar="NEW.csv", help="newer table with the same columns")
     settings(one, "how the newer table is read: decimal, encoding or header, such as decimal=comma")
-    one.add_argument("--out", type=Path, required=True, metavar="F.csv", help="columns unique_id, ds, yhat")
+    one.add_argument("--out", type=Path, metavar="F.csv", help="columns unique_id, ds, yhat")
+    one.add_argument("--keep", action="store_true", help="keep it in the ledger, to be scored when the table has grown")
+    one.add_argument("--by", metavar="NAME", help="who keeps it; this machine's user when not given")
+    one.add_argument("--note", default="", metavar="TEXT", help="what the ledger says beside it")
     force(one)
     trust(one)
+
+    ledger.arguments_of(verb("ledger", ledger.ledger, "List, score and adjust the forecasts that were kept."))
 
     one = verb(
         "evaluate", results.evaluate, "Forecast every test window and show the errors of every model and the verdict."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from timellm.cli.answer import Answer, columns
 from timellm.cli.bar import Bar
+from timellm.cli.ledger import keep_forecast
 from timellm.cli.output import check_out, write_out
 from timellm.evaluation.metrics import ABSOLUTE
 
@@ -16,43 +17,66 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from timellm.forecasting.artifacts import RunFolder
+    from timellm.ledger.keeping import Newer
 
 READING = ("decimal", "encoding", "header")
 """Settings that say how a file is read; a newer file may need others than the run's own."""
 
 
 def forecast(arguments: argparse.Namespace) -> Answer:
-    """Write the forecast beyond the end of the run's table, or of a newer one.
+    """Write the forecast beyond the end of the run's table, or of a newer one, and keep it in the ledger.
 
     Raises:
         TimeLLMError: the run folder, the newer table or the output file cannot be used.
     """
+    from timellm.errors import ConfigError
+
+    if arguments.out is None and not arguments.keep:
+        raise ConfigError("name a file for the forecast with --out, or keep it in the ledger with --keep")
+    if not arguments.keep and (arguments.by or arguments.note):
+        raise ConfigError("--by and --note go into the ledger; give --keep, too")
+    if arguments.out is not None:
+        check_out(arguments.out, force=arguments.force, inputs=run_inputs(arguments.run_dir, arguments.data))
+    frame, newer = _forecast(arguments)
+    answers = []
+    if arguments.out is not None:
+        answers.append(_written(arguments.out, frame))
+    if arguments.keep:
+        answers.append(keep_forecast(arguments, newer))
+    return Answer(
+        {key: value for one in answers for key, value in one.data.items()}, "\n".join(one.text for one in answers)
+    )
+
+
+def _written(out: Path, frame: pd.DataFrame) -> Answer:
     from timellm.data.exported import write_csv
 
-    check_out(arguments.out, force=arguments.force, inputs=run_inputs(arguments.run_dir, arguments.data))
-    frame = _forecast(arguments)
-    write_out(arguments.out, lambda path: write_csv(frame, path))
+    write_out(out, lambda path: write_csv(frame, path))
     channels, first, last = frame["unique_id"].nunique(), frame["ds"].min(), frame["ds"].max()
-    data = {"out": arguments.out.resolve(), "rows": len(frame), "channels": channels, "start": first, "end": last}
-    return Answer(data, f"{arguments.out}: {len(frame):,} rows, {channels} channels, {first} to {last}")
+    data = {"out": out.resolve(), "rows": len(frame), "channels": channels, "start": first, "end": last}
+    return Answer(data, f"{out}: {len(frame):,} rows, {channels} channels, {first} to {last}")
 
 
-def _forecast(arguments: argparse.Namespace) -> pd.DataFrame:
+def _forecast(arguments: argparse.Namespace) -> tuple[pd.DataFrame, Newer | None]:
+    """The forecast, and where it is from if that is a newer table."""
     from timellm.errors import DataError
 
     reading = _reading(arguments)
     if arguments.data is not None:
         from timellm.forecasting.fitted import FittedRun
+        from timellm.ledger.keeping import Newer
 
         fitted = FittedRun.load(arguments.run_dir, trust_remote_code=arguments.trust_remote_code)
-        return fitted.forecast(arguments.data.resolve(), **reading)
+        table = fitted.newer(arguments.data.resolve(), **reading)
+        frame = fitted.forecast(table)
+        return frame, Newer(table, frame, str(arguments.data.resolve()))
     frame = opened(arguments.run_dir).future()  # worked out when the run ended
     if frame.empty:
         raise DataError(
             f"the run in {arguments.run_dir} forecasts no channel, because each misses values in its last rows; "
             "give a table that is complete at its end with --data"
         )
-    return frame
+    return frame, None
 
 
 def _reading(arguments: argparse.Namespace) -> dict[str, Any]:

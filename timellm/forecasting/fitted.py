@@ -5,7 +5,6 @@ Outputs: the long frame `unique_id, ds, yhat` that users of the Nixtla libraries
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -78,7 +77,7 @@ class FittedRun:
             DataError: the table lacks a channel, has another step between rows, is shorter than the context, or misses
                 values in its last rows.
         """
-        table = self.table if data is None else self._newer(data, reading)
+        table = self.table if data is None else self.newer(data, **reading)
         channels = self.table.channels  # a newer table may hold more of them, or in another order
         self._check_end(table)
         return self.forecast_channels(table, channels)
@@ -104,7 +103,12 @@ class FittedRun:
         fits, _ = reach.usable(self.config.task.context, horizon=0, begin=end, end=end + 1)
         return tuple(name for name, usable in zip(values.columns, fits[:, 0], strict=True) if usable)
 
-    def _newer(self, data: Table | str | Path, reading: Mapping[str, Any]) -> Table:
+    def newer(self, data: Table | str | Path, **reading: Any) -> Table:
+        """A newer table with the run's channels, read as `forecast` reads it.
+
+        Raises:
+            DataError: it lacks a channel, or has another step between rows.
+        """
         if not isinstance(data, Table):
             settings = self.config.updated(**reading).data
             data = load_table(settings.model_copy(update={"path": str(data), "channels": self.table.channels}))
