@@ -1,4 +1,4 @@
-"""Work with a language model on the server: one at a time, results kept, the model let go."""
+"""Work that runs a language model: one at a time, freed when it fails, and one model in memory."""
 
 from __future__ import annotations
 
@@ -6,62 +6,58 @@ import threading
 
 import pytest
 
-from timellm.ui.seeing import working as module
+from timellm.errors import BackboneError
 from timellm.ui.seeing.working import Working
 
 
-def never():
-    raise AssertionError("nothing to wait for")
-
-
-def test_result_is_kept_and_old_ones_are_forgotten():
-    working = Working()
-    for number in range(60):
-        assert working.work(number, lambda number=number: number * 2, waiting=never) == number * 2
-    assert working.result(59) == 118 and working.result(0) is None
-
-
-def test_failure_is_raised_kept_nowhere_and_blocks_nothing():
-    working = Working()
-    with pytest.raises(ZeroDivisionError):
-        working.work("key", lambda: 1 / 0, waiting=never)
-    assert working.result("key") is None
-    assert working.work("key", lambda: 1, waiting=never) == 1
-
-
 def test_second_work_waits_for_the_first():
-    working, begun, end, waited = Working(), threading.Event(), threading.Event(), []
+    working, may_end, waits = Working(), threading.Event(), []
+    first = threading.Thread(target=working.work, args=("first", may_end.wait), kwargs={"waiting": lambda: None})
+    first.start()
+    while not working._busy.locked():
+        pass
 
-    def first():
-        begun.set()
-        end.wait(10)
-        return 1
+    def waiting() -> None:
+        waits.append(working.result("first"))
+        may_end.set()
 
-    thread = threading.Thread(target=working.work, args=("first", first), kwargs={"waiting": never})
-    thread.start()
-    assert begun.wait(10)
-
-    def waiting():
-        waited.append(working.result("first"))
-        end.set()
-
-    assert working.work("second", lambda: 2, waiting=waiting) == 2
-    thread.join()
-    assert waited[0] is None and working.result("first") == 1
+    assert working.work("second", lambda: "done", waiting=waiting) == "done"
+    first.join()
+    assert waits[0] is None
+    assert working.result("first") is True
+    assert working.result("second") == "done"
 
 
-def test_one_model_is_kept_and_let_go_when_it_is_idle(monkeypatch):
+def test_work_that_is_ended_while_it_waits_leaves_the_other_alone():
+    working = Working()
+
+    def stopped() -> None:
+        raise KeyboardInterrupt
+
+    with working._busy, pytest.raises(KeyboardInterrupt):
+        working.work("second", lambda: pytest.fail("it waited"), waiting=stopped)
+    assert working.result("second") is None
+
+
+def test_failed_work_keeps_nothing_and_frees_the_server():
+    working = Working()
+
+    def fail() -> None:
+        raise BackboneError("the weights are missing; fetch them")
+
+    with pytest.raises(BackboneError, match="weights are missing"):
+        working.work("study", fail, waiting=lambda: None)
+    assert working.result("study") is None
+    assert working.work("study", lambda: 1, waiting=lambda: pytest.fail("nothing is under way")) == 1
+
+
+def test_only_the_last_model_is_kept():
     working, loads = Working(), []
 
-    def load(name):
-        assert working._model is None, "two models would be in memory at once"
+    def load(name: str) -> str:
         loads.append(name)
         return name
 
-    assert working.model("a", lambda: load("a")) == working.model("a", lambda: load("a")) == "a"
-    assert working.model("b", lambda: load("b")) == "b" and loads == ["a", "b"]
-    monkeypatch.setattr(module, "IDLE_S", 0.01)
-    working.model("b", lambda: load("b"))
-    working._timer.join(5)
-    assert working.model("b", lambda: load("b")) == "b" and loads == ["a", "b", "b"]
-    working._timer.cancel()
+    for name in ("a", "a", "b", "a"):
+        assert working.model(name, lambda name=name: load(name)) == name
+    assert loads == ["a", "b", "a"]

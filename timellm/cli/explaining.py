@@ -75,6 +75,7 @@ def faithfulness(arguments: argparse.Namespace) -> Answer:
     from timellm.errors import ConfigError
     from timellm.explain.faithfulness import faithfulness as measure
     from timellm.explain.study import OneWindow
+    from timellm.forecasting.fitted import FittedRun
     from timellm.plots.faithful_print import faithfulness_figure
     from timellm.training.progress import Progress
 
@@ -89,7 +90,7 @@ def faithfulness(arguments: argparse.Namespace) -> Answer:
             channel=arguments.channel,
             windows=arguments.windows,
             one=None if cutoff is None else OneWindow(arguments.channel, cutoff),
-            trust_remote_code=arguments.trust_remote_code,
+            load=lambda: FittedRun.load(arguments.run_dir, trust_remote_code=arguments.trust_remote_code),
             on_part=lambda share: bar.show(
                 Progress("evaluating", int(share * arguments.windows), arguments.windows, fraction=share)
             ),

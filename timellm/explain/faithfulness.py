@@ -47,6 +47,7 @@ from timellm.forecasting.fitted import FittedRun
 
 WINDOWS = 64
 
+Load = Callable[[], FittedRun]
 OnPart = Callable[[float], None]
 """Called with the share of the work that is done, 0 to 1. What it raises ends the work."""
 
@@ -57,12 +58,13 @@ def faithfulness(
     channel: str | None = None,
     windows: int = WINDOWS,
     one: OneWindow | None = None,
-    trust_remote_code: bool = False,
+    load: Load | None = None,
     on_part: OnPart = lambda share: None,
 ) -> Faithfulness:
     """Whether attention explains a run's forecasts, by some test windows spread evenly, of one channel or of all.
 
-    The window `one` is measured, too, and does not count for the answer.
+    The window `one` is measured, too, and does not count for the answer. `load` gives the run with its language
+    model, where it is not to be loaded from its folder.
 
     Raises:
         BackboneError: the backbone cannot be loaded on this machine.
@@ -75,7 +77,7 @@ def faithfulness(
     if folder.adds_nothing():
         return Faithfulness(ADDS_NOTHING, None)
     apart = None if one is None else _find(one, folder)
-    fitted = FittedRun.load(run_dir, trust_remote_code=trust_remote_code)
+    fitted = load() if load else FittedRun.load(run_dir)
     prepared = fitted.prepared
     index = _test_windows(prepared, channel=channel, count=windows)
     full = -(-len(index) // BATCH)
@@ -102,10 +104,12 @@ def one_window(
     one: OneWindow,
     *,
     deviation: float,
-    trust_remote_code: bool = False,
+    load: Load | None = None,
     on_part: OnPart = lambda share: None,
 ) -> OneStudy:
     """What masking does to the forecast of one window, in units of the `deviation` of a study of the run.
+
+    `load` gives the run with its language model, where it is not to be loaded from its folder.
 
     Raises:
         BackboneError: the backbone cannot be loaded on this machine.
@@ -115,7 +119,7 @@ def one_window(
     """
     reader = AttentionReader.open(run_dir)
     index = _find(one, RunFolder(Path(run_dir)))
-    fitted = FittedRun.load(run_dir, trust_remote_code=trust_remote_code)
+    fitted = load() if load else FittedRun.load(run_dir)
     return _alone(one, index, (fitted, reader), unit=deviation, on_part=on_part)
 
 

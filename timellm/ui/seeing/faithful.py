@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -12,7 +13,7 @@ from timellm.ui import charts, keys
 from timellm.ui.errors import explained
 from timellm.ui.seeing import downloads
 from timellm.ui.seeing.chosen import Chosen
-from timellm.ui.studies import kept_study, work_out
+from timellm.ui.seeing.working import Report, fitted_run, run_now, working
 from timellm.ui.words import plain
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def show(chosen: Chosen) -> None:
         "Test windows, evenly spread over all channels", _WINDOWS, default=64, required=True,
         **keys.in_address("windows", _WINDOWS),
     ) or 64  # fmt: skip
-    found = kept_study(chosen.results, windows)
+    found: Faithfulness | None = working().result(_key(chosen, windows))
     if found is None:
         _ask(chosen, windows)
     else:
@@ -59,17 +60,35 @@ def _offer_work(label: str, chosen: Chosen, windows: int) -> None:
     row, place = st.container(horizontal=True), st.container()
     if not row.button(label, icon=":material/play_arrow:", type="primary", key=keys.view("attention", "study")):
         return
+    with row:
+        st.button("Stop", icon=":material/stop:", key=keys.view("attention", "stop"))
+    with place, explained("Whether attention explains the forecasts could not be worked out"):
+        run_now(
+            lambda report: _work(chosen, windows, report),
+            result=_key(chosen, windows),
+            text="Masking, and forecasting anew …",
+        )
+    st.rerun()
+
+
+def _work(chosen: Chosen, windows: int, report: Report) -> Faithfulness:
+    """The study, or the one that is kept with the window that is chosen now."""
+    from timellm.explain.faithfulness import faithfulness, one_window
     from timellm.explain.study import OneWindow
 
-    with row:
-        stop = st.empty()
-    stop.button("Stop", icon=":material/stop:", key=keys.view("attention", "stop"))
-    with place, explained("Whether attention explains the forecasts could not be worked out"):
-        finished = work_out(chosen.results, windows, one=OneWindow(chosen.channel, chosen.cutoff))
-    if finished:
-        st.rerun()
-    stop.empty()
-    place.info("Another page works out such a study now. Try again when it has ended.", icon=":material/hourglass_top:")
+    folder, one = chosen.results.run.run_dir, OneWindow(chosen.channel, chosen.cutoff)
+    kept: Faithfulness | None = working().result(_key(chosen, windows))
+
+    reading: dict[str, Any] = {"load": lambda: fitted_run(chosen.results), "on_part": report}
+    if kept is None or kept.study is None:
+        return faithfulness(folder, windows=windows, one=one, **reading)
+    alone = one_window(folder, one, deviation=kept.study.deviation, **reading)
+    return replace(kept, one=alone)
+
+
+def _key(chosen: Chosen, windows: int) -> tuple[str, str, str, int]:
+    run = chosen.results.run
+    return "faithful", str(run.run_dir), str(run.ended), windows
 
 
 def _answer(found: Faithfulness, chosen: Chosen, windows: int) -> None:

@@ -12,7 +12,7 @@ from timellm.ui import charts, keys
 from timellm.ui.errors import show_error
 from timellm.ui.seeing import downloads
 from timellm.ui.seeing.chosen import Chosen
-from timellm.ui.seeing.working import Report, run_now, working
+from timellm.ui.seeing.working import Report, fitted_run, run_now, working
 from timellm.ui.words import moment, number, plain
 
 if TYPE_CHECKING:
@@ -69,8 +69,7 @@ def loaded(chosen: Chosen) -> PromptedRun:
     """The run with its language model; call it only within work."""
     from timellm.explain.prompted import PromptedRun
 
-    run = chosen.results.run
-    return working().model((str(run.run_dir), str(run.ended)), lambda: PromptedRun.open(run.run_dir))
+    return PromptedRun(fitted_run(chosen.results))
 
 
 def _forecast(chosen: Chosen, text: str, report: Report) -> Changed:

@@ -7,18 +7,27 @@ Results are small; the last few are kept, found again by what they were worked o
 from __future__ import annotations
 
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import streamlit as st
 
 from timellm.ui.measuring import a_run_works
+from timellm.ui.words import about
+
+if TYPE_CHECKING:
+    from timellm.forecasting.fitted import FittedRun
+    from timellm.ui.loaders import Results
 
 IDLE_S = 300.0
 """After so long without use a loaded model is let go."""
 _MOST_RESULTS = 48
 _WAIT_S = 0.3
+_SHOW_EVERY_S = 0.3
+_FIRST_GUESS = 0.03
+"""Share of the work after which the time left is told."""
 
 T = TypeVar("T")
 Report = Callable[[float], None]
@@ -86,6 +95,19 @@ def working() -> Working:
     return Working()
 
 
+def fitted_run(results: Results) -> FittedRun:
+    """A run with its language model; call it only within work.
+
+    Raises:
+        BackboneError: the backbone cannot be loaded on this machine.
+        CheckpointError: the run folder is incomplete or damaged.
+    """
+    from timellm.forecasting.fitted import FittedRun
+
+    run = results.run
+    return working().model((str(run.run_dir), str(run.ended)), lambda: FittedRun.load(run.run_dir))
+
+
 def on_button(label: str, key: str, do: Callable[[Report], object], *, result: Hashable, icon: str) -> Any:
     """A button that does the work, and what came of it; None before.
 
@@ -102,13 +124,23 @@ def on_button(label: str, key: str, do: Callable[[Report], object], *, result: H
     return known
 
 
-def run_now(do: Callable[[Report], T], *, result: Hashable) -> T:
-    """Do the work now, with a bar while it lasts."""
+def run_now(do: Callable[[Report], T], *, result: Hashable, text: str = "Forecasting …") -> T:
+    """Do the work now, with a bar while it lasts; a click on the page ends it, and frees the server for other work."""
     place = st.empty()
     place.progress(0.0, text="Loading the language model …")
+    shown = begun = 0.0
 
     def report(share: float) -> None:
-        place.progress(min(max(share, 0.0), 1.0), text="Forecasting …")
+        nonlocal shown, begun
+        now = time.monotonic()
+        begun = begun or now
+        if now - shown < _SHOW_EVERY_S:
+            return
+        shown = now
+        left = (
+            f" about {about((now - begun) * (1 - share) / share)} left" if share > _FIRST_GUESS and now > begun else ""
+        )
+        place.progress(min(max(share, 0.0), 1.0), text=text + left)
 
     def waiting() -> None:
         place.progress(0.0, text="Other work runs on this server; this waits for it …")
