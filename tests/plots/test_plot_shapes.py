@@ -14,7 +14,10 @@ def groups(count):
 def test_chart_draws_each_shape_and_their_mean():
     two = groups(2)
     figure = shapes_chart(two[1], number=1, between=reach(two))
-    assert len(figure.data) == 8
+    thin = np.asarray(figure.data[0].y).reshape(7, 17)  # in one trace, with a gap after each shape
+    np.testing.assert_array_equal(thin[:, :16], two[1].shapes_KS)
+    assert np.isnan(thin[:, 16]).all()
+    assert len(figure.data) == 2
     assert list(figure.data[-1].y) == [1.0] * 16
     assert tuple(figure.layout.yaxis.range) == reach(two)
     assert min(one.shapes_KS.min() for one in two) == reach(two)[0]

@@ -17,7 +17,8 @@ from timellm.plots.attention_print import attention_figure
 from timellm.plots.linked import HEATMAP, ROWS_IN_VIEW, SPAN, Marks, linked_chart, linked_height, picked
 from timellm.ui import charts, keys
 from timellm.ui.address import ALL_HEADS, LARGEST_HEAD
-from timellm.ui.seeing import clusters, downloads
+from timellm.ui.errors import explained
+from timellm.ui.seeing import clusters, downloads, reading
 from timellm.ui.seeing.chosen import Chosen
 from timellm.ui.words import moment, plain
 
@@ -73,6 +74,19 @@ class _Shown:
 
 def show(chosen: Chosen) -> None:
     """Draw the view."""
+    _window(chosen)
+    if (groups := chosen.results.patch_clusters()) is not None:
+        clusters.show(chosen, groups)
+
+
+@st.fragment
+def _window(chosen: Chosen) -> None:
+    """The linked chart; a change of what it shows draws nothing else of the page anew."""
+    with explained("The attention of this window cannot be shown"):
+        _linked(chosen)
+
+
+def _linked(chosen: Chosen) -> None:
     shown = _choose_shown(chosen)
     picture = shown.picture(shown.in_view)
     st.caption(
@@ -84,11 +98,9 @@ def show(chosen: Chosen) -> None:
     patch, prototype = _choose_cell(shown)
     st.markdown(_cell_sentence(shown, patch, prototype=prototype))
     row = shown.in_view.index(prototype) if prototype in shown.in_view else None
-    groups, of = chosen.results.patch_clusters(), np.empty(0, int)
-    if groups is not None:
-        of = groups.of(shown.found.weights)
+    of = reading.clusters_of_window(chosen.results, chosen.channel, cutoff=chosen.cutoff)
     event = st.echarts_chart(
-        linked_chart(picture, Marks(patch, row, tuple(of.tolist())), dark=charts.on_dark()),
+        linked_chart(picture, Marks(patch, row, of), dark=charts.on_dark()),
         height=linked_height(picture),
         key=_CHART,
         on_select=_take_cell(shown.in_view, len(shown.weights)),
@@ -103,8 +115,6 @@ def show(chosen: Chosen) -> None:
         lambda: shown.found.frame(shown.head, less=shown.average if shown.deviation else None),
         page=lambda: attention_html(shown.picture(shown.prototypes), title=title),
     )
-    if groups is not None:
-        clusters.show(chosen, groups)
 
 
 def _choose_shown(chosen: Chosen) -> _Shown:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pandas as pd
 import streamlit as st
 
 from timellm.ui.loaders import Results
@@ -47,6 +48,11 @@ def pairs(results: Results, channel: str, *, other: Results, channel_of_other: s
     return compare(period(results, channel), period(other, channel_of_other))
 
 
+def clusters_of_window(results: Results, channel: str, *, cutoff: pd.Timestamp) -> tuple[int, ...]:
+    """The cluster of each patch of a window, counted from 0; empty for a run that has none."""
+    return _clusters_of_window(results, *_key(results), channel, cutoff)
+
+
 def labels_of(results: Results) -> tuple[str, ...]:
     """Number (from 1) and nearest words of each prototype."""
     return _labels(*_key(results))
@@ -79,6 +85,14 @@ def _differences(run_dir: str, ended: str, channel: str, kind: str, condition: C
     from timellm.explain.differences import differences
 
     return differences(_period(run_dir, ended, channel), condition)
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def _clusters_of_window(
+    _results: Results, run_dir: str, ended: str, channel: str, cutoff: pd.Timestamp
+) -> tuple[int, ...]:
+    groups = _results.patch_clusters()
+    return () if groups is None else tuple(groups.of(_results.attention(channel, cutoff=cutoff).weights).tolist())
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
