@@ -38,8 +38,8 @@ def test_time_left_holds_the_test_windows_and_the_forecast(run):
     _, reports = run
     ended = [report for report in reports if report.phase == "training"][-1]
     assert ended.done == ended.total and ended.memory_mib > 0
-    # 138 test windows are calculated as 192, and one of each channel as 64.
-    assert ended.eta_s == pytest.approx((192 + 64) * ended.window_s)
+    # 138 test windows are calculated as 192, 58 of the validation part for intervals as 64, one of each channel as 64.
+    assert ended.eta_s == pytest.approx((192 + 64 + 64) * ended.window_s)
     scored = reports[-1]
     assert scored.phase == "evaluating" and scored.eta_s == pytest.approx(64 / scored.windows_per_s)
 

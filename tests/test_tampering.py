@@ -22,6 +22,7 @@ from tests.kept_forecasts import kept_forecasts
 from timellm.cli import main
 from timellm.errors import CheckpointError
 from timellm.evaluation.comparisons import COMPARISONS
+from timellm.evaluation.coverage import COVERAGE
 from timellm.evaluation.window_errors import WINDOW_ERRORS, read_window_errors
 from timellm.explain.attention import attention_map
 from timellm.files import parquetfile
@@ -32,6 +33,7 @@ from timellm.files.tensorfile import read_tensors
 from timellm.forecasters.time_llm.attention_history import ATTENTION_HISTORY, AttentionHistory
 from timellm.forecasters.time_llm.kept import DICTIONARY, START
 from timellm.forecasting.artifacts import RunFolder
+from timellm.forecasting.bands import INTERVALS
 from timellm.forecasting.validation import BASELINES, WINDOWS, PinnedForecasts, read_baselines
 from timellm.jobs.store.comparison import _read_scores
 from timellm.pipeline import evaluate
@@ -252,6 +254,8 @@ RESULTS = {
     "scores.json": lambda folder: json.dumps(RunFolder(folder).scores().to_dict()),
     COMPARISONS: lambda folder: RunFolder(folder).comparisons(),
     WINDOW_ERRORS: lambda folder: read_window_errors(folder / WINDOW_ERRORS, "mae").of("Time-LLM").total.tolist(),
+    INTERVALS: lambda folder: RunFolder(folder).intervals().models["Time-LLM"].quantile_NSG.tolist(),
+    COVERAGE: lambda folder: RunFolder(folder).coverage().to_dict(),
     "naive.json": lambda folder: sorted(RunFolder(folder).quick().rows),
     "future.parquet": lambda folder: RunFolder(folder).future().to_dict(),
     "words.json": lambda folder: RunFolder(folder).words(),

@@ -30,6 +30,8 @@ from timellm.forecasters.time_llm.catalog import check_cache
 from timellm.forecasters.time_llm.kept import LINEAR_PATH, START
 from timellm.forecasters.trained import pinned_windows
 from timellm.forecasting.artifacts import RunFolder
+from timellm.forecasting.calibration import measure_bands
+from timellm.forecasting.calibration_windows import calibration_windows
 from timellm.forecasting.fitted import FittedRun
 from timellm.forecasting.quick import QuickForecasters
 from timellm.forecasting.scoring import ScoredModels, score_test_part
@@ -141,6 +143,17 @@ def _fit(
         )
         missing = missing_note(own, len(windows["test"]))
         seconds = {"evaluation_seconds": time.monotonic() - evaluating}
+        measuring = time.monotonic()
+        if not from_main(accelerator, lambda: scores is None):
+            measure_bands(
+                ScoredModels.of(own, quick),
+                prepared,
+                folder,
+                on_progress=watched,
+                should_stop=never_stop if report.stopped else should_stop,
+                accelerator=accelerator,
+            )
+        seconds["intervals_seconds"] = time.monotonic() - measuring
         forecasting = time.monotonic()
         notes = _forecast(FittedRun(config, own, prepared), folder, write=main)
         seconds["forecast_seconds"] = time.monotonic() - forecasting
@@ -235,7 +248,8 @@ def evaluate(
             quick = QuickForecasters.fit(run.prepared, folder.path, on_progress=on_progress)
         models = ScoredModels.of(run.forecaster, quick)
         scores = score_test_part(models, run.prepared, folder, on_progress=on_progress)
-    assert scores is not None
+        assert scores is not None
+        measure_bands(models, run.prepared, folder, on_progress=on_progress)
     return scores
 
 
@@ -253,8 +267,9 @@ def in_force(config: RunConfig, table: Table) -> RunConfig:
 
 
 def _until_the_forecast(on_progress: OnProgress, prepared: PreparedData) -> OnProgress:
-    """Add to the time that training still takes what the test part and the forecast will take after it."""
-    ahead = evaluated_windows(len(prepared.windows("test"))) + _forecast_windows(prepared)
+    """Add to the time that training still takes what scoring and the forecast will take after it."""
+    later = (prepared.windows("test"), calibration_windows(prepared))
+    ahead = sum(evaluated_windows(len(index)) for index in later) + _forecast_windows(prepared)
 
     def report(progress: Progress) -> None:
         if progress.eta_s is not None and progress.window_s is not None:

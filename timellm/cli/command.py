@@ -155,6 +155,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--keep", action="store_true", help="keep it in the ledger, to be scored when the table has grown")
     one.add_argument("--by", metavar="NAME", help="who keeps it; this machine's user when not given")
     one.add_argument("--note", default="", metavar="TEXT", help="what the ledger says beside it")
+    one.add_argument("--levels", metavar="80,95", help="bands in percent: columns yhat-lo-80, yhat-hi-80 and so on")
     force(one)
     trust(one)
 

@@ -61,14 +61,14 @@ def _forecast(arguments: argparse.Namespace) -> tuple[pd.DataFrame, Newer | None
     """The forecast, and where it is from if that is a newer table."""
     from timellm.errors import DataError
 
-    reading = _reading(arguments)
+    reading, levels = _reading(arguments), levels_of(arguments.levels)
     if arguments.data is not None:
         from timellm.forecasting.fitted import FittedRun
         from timellm.ledger.keeping import Newer
 
         fitted = FittedRun.load(arguments.run_dir, trust_remote_code=arguments.trust_remote_code)
         table = fitted.newer(arguments.data.resolve(), **reading)
-        frame = fitted.forecast(table)
+        frame = fitted.forecast(table, levels=levels)
         return frame, Newer(table, frame, str(arguments.data.resolve()))
     frame = opened(arguments.run_dir).future()  # worked out when the run ended
     if frame.empty:
@@ -76,7 +76,25 @@ def _forecast(arguments: argparse.Namespace) -> tuple[pd.DataFrame, Newer | None
             f"the run in {arguments.run_dir} forecasts no channel, because each misses values in its last rows; "
             "give a table that is complete at its end with --data"
         )
-    return frame, None
+    return (opened(arguments.run_dir).banded(frame, levels) if levels else frame), None
+
+
+def levels_of(text: str | None) -> tuple[int, ...]:
+    """The levels of bands that `--levels 80,95` names.
+
+    Raises:
+        ConfigError: one is no whole number from 10 to 99.
+    """
+    from timellm.errors import ConfigError
+    from timellm.evaluation.intervals import LEAST_LEVEL, MOST_LEVEL, check_levels
+
+    parts = [part.strip().removesuffix("%").strip() for part in (text or "").split(",") if part.strip()]
+    if wrong := [part for part in parts if not part.isdecimal()]:
+        raise ConfigError(
+            f"'{wrong[0]}' in --levels is no level; give whole numbers from {LEAST_LEVEL} to {MOST_LEVEL},"
+            " such as 80,95"
+        )
+    return check_levels(map(int, parts))
 
 
 def _reading(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -102,6 +120,9 @@ def evaluate(arguments: argparse.Namespace) -> Answer:
         CheckpointError: the run folder is incomplete or damaged.
         BackboneError: the backbone cannot be loaded on this machine.
     """
+    from timellm.evaluation.intervals import DEFAULT_LEVELS
+    from timellm.forecasting.bands import NO_INTERVALS
+
     if arguments.stored:
         scores = opened(arguments.run_dir).scores()
     else:
@@ -110,13 +131,16 @@ def evaluate(arguments: argparse.Namespace) -> Answer:
         with Bar() as bar:
             trusted = arguments.trust_remote_code
             scores = run_evaluation(arguments.run_dir, trust_remote_code=trusted, on_progress=bar.show)
-    verdict = opened(arguments.run_dir).verdict(arguments.metric)
+    folder = opened(arguments.run_dir)
+    verdict, card = folder.verdict(arguments.metric), folder.coverage()
     frame = {"overall": scores.overall, "channel": scores.by_channel, "step": scores.by_step}[arguments.by]
     frame = frame.sort_values(arguments.metric, kind="stable") if arguments.by == "overall" else frame
     shown = [name for name in (arguments.by, "model", *ABSOLUTE, "windows") if name in frame.columns]
     rows = frame[shown].itertuples(index=False, name=None)
-    text = "\n".join([columns(shown, rows), "", verdict.sentence(), *scores.notes])
-    return Answer({**scores.to_dict(), "verdict": verdict.to_dict()}, text)
+    said = [card.sentence(level) for level in DEFAULT_LEVELS] if card else [NO_INTERVALS]
+    text = "\n".join([columns(shown, rows), "", verdict.sentence(), *said, *scores.notes])
+    coverage = card.to_dict() if card else None
+    return Answer({**scores.to_dict(), "verdict": verdict.to_dict(), "coverage": coverage}, text)
 
 
 def run_inputs(run_dir: Path, newer: Path | None) -> Iterator[Path]:

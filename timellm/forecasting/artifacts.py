@@ -10,6 +10,8 @@ naive.json, ridge.safetensors  the quick forecasters beside the run's own (timel
 test_forecasts.parquet one row a test window: unique_id, origin, yhat [H]
 window_errors.parquet  errors of every model by window (timellm.evaluation.window_errors)
 scores.json            errors of every model
+intervals.parquet      quantiles of the errors of every model (timellm.forecasting.bands)
+coverage.parquet       promised and achieved coverage (timellm.evaluation.coverage)
 future.parquet         forecast beyond the data: unique_id, ds, yhat
 prototypes.safetensors the prototypes, so that attention is read without loading the backbone
 words.json             the vocabulary words nearest to each prototype
@@ -40,6 +42,7 @@ from timellm.data.table import Table
 from timellm.data.windows import Scaler, WindowIndex
 from timellm.errors import CheckpointError
 from timellm.evaluation.comparisons import COMPARISONS, read_comparisons
+from timellm.evaluation.coverage import COVERAGE, CoverageCard
 from timellm.evaluation.judge import judge
 from timellm.evaluation.scores import Scores
 from timellm.evaluation.significance import Comparison
@@ -50,11 +53,13 @@ from timellm.files.tensorfile import read_tensors
 from timellm.forecasters.time_llm.kept import DICTIONARY, PROTOTYPES, WORDS
 from timellm.forecasters.time_llm.kept_dictionary import KeptDictionary
 from timellm.forecasters.time_llm.unlisted import NO_NAME, unlisted
+from timellm.forecasting.bands import INTERVALS, NO_INTERVALS, Intervals, read_intervals
 from timellm.forecasting.channel import RunForecasts
 from timellm.forecasting.quick import QuickForecasters
 from timellm.training.checkpoint import CONFIG, load_config
 
 SUMMARY = "summary.json"
+TEST_FORECASTS = "test_forecasts.parquet"
 T = TypeVar("T")
 
 
@@ -145,7 +150,7 @@ class RunFolder:
         # Numbers that hardly repeat: a dictionary makes the file larger, equal leading bytes side by side smaller.
         layout = {"use_dictionary": ["unique_id"], "use_byte_stream_split": ["yhat.list.element"]}
         schema = pa.schema(fields)
-        with writing_parquet(self.path / "test_forecasts.parquet", schema, **layout) as writer:
+        with writing_parquet(self.path / TEST_FORECASTS, schema, **layout) as writer:
             yield TestForecastWriter(writer, schema, pa.array(prepared.table.channels, pa.string()))
 
     def quick(self) -> QuickForecasters:
@@ -172,7 +177,7 @@ class RunFolder:
 
     def test_windows(self, prepared: PreparedData) -> tuple[WindowIndex, np.ndarray]:
         """The test windows of a run with this table, and the run's own forecasts [W, H] of them."""
-        return self._read("test_forecasts.parquet", lambda path: _read_windows(path, prepared), what="test forecast")
+        return self._read(TEST_FORECASTS, lambda path: _read_windows(path, prepared), what="test forecast")
 
     def save_scores(self, scores: Scores) -> None:
         """Keep the errors on the test part."""
@@ -186,12 +191,37 @@ class RunFolder:
         """Keep the forecast beyond the data."""
         write_parquet(self.path / "future.parquet", pa.Table.from_pandas(forecast, preserve_index=False))
 
-    def future(self) -> pd.DataFrame:
-        """Forecast beyond the data: unique_id, ds, yhat."""
+    def future(self, levels: tuple[int, ...] = ()) -> pd.DataFrame:
+        """Forecast beyond the data: unique_id, ds, yhat; with `levels` also its bands, yhat-lo-80, yhat-hi-80 ...
+
+        Bands are worked out when they are asked for, so that any level can be had, and none is kept twice.
+        """
         most = None
         if all((self.path / name).is_file() for name in ("scaler.json", CONFIG)):  # else a run that came to nothing
             most = len(self.scaler().mean) * self.config().task.horizon
-        return self._read("future.parquet", lambda path: _read_future(path, most), what="forecast")
+        forecast = self._read("future.parquet", lambda path: _read_future(path, most), what="forecast")
+        return self.banded(forecast, levels) if levels else forecast
+
+    def banded(self, forecast: pd.DataFrame, levels: tuple[int, ...]) -> pd.DataFrame:
+        """A forecast beyond the run's own data with its bands.
+
+        Raises:
+            CheckpointError: the run keeps no intervals.
+        """
+        intervals = self.intervals()
+        if intervals is None:
+            raise CheckpointError(NO_INTERVALS)
+        return intervals.beyond(self.prepared(), forecast, levels)
+
+    def intervals(self) -> Intervals | None:
+        """What bands are made of; None in a run of an earlier version."""
+        if not (self.path / INTERVALS).is_file():
+            return None
+        return read_intervals(self.path / INTERVALS, horizon=self.config().task.horizon)
+
+    def coverage(self) -> CoverageCard | None:
+        """Promised and achieved coverage of the bands; None in a run of an earlier version."""
+        return CoverageCard.read(self.path / COVERAGE)
 
     def prototypes(self) -> Tensor:
         """Prototypes [V, D]."""

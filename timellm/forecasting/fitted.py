@@ -1,10 +1,12 @@
 """A trained run that forecasts: beyond its own table, or beyond a newer one with the same channels.
 
-Outputs: the long frame `unique_id, ds, yhat` that users of the Nixtla libraries know, in original units.
+Outputs: the long frame `unique_id, ds, yhat` that users of the Nixtla libraries know, in original units; with bands
+`yhat-lo-80, yhat-hi-80` ... where they are asked for.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -17,10 +19,12 @@ from timellm.data.gaps import Reach
 from timellm.data.prepared import PreparedData
 from timellm.data.table import Table, load_table
 from timellm.data.windows import WindowIndex
-from timellm.errors import DataError
+from timellm.errors import CheckpointError, DataError
+from timellm.evaluation.intervals import check_levels
 from timellm.forecasters.protocol import Forecaster
 from timellm.forecasters.registry import kind_of
 from timellm.forecasting.artifacts import RunFolder
+from timellm.forecasting.bands import NO_INTERVALS, Intervals, with_bands
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,8 @@ class FittedRun:
     config: RunConfig
     forecaster: Forecaster
     prepared: PreparedData
+    intervals: Intervals | None = None
+    """What bands are made of; None in a run of an earlier version, and while a run is being scored."""
 
     @classmethod
     def load(
@@ -58,43 +64,63 @@ class FittedRun:
         if device and config.training is not None:
             config = config.updated(device=device)
         prepared = folder.prepared()
-        return cls(config, kind_of(config.kind).load().load(folder.path, config), prepared)
+        forecaster = kind_of(config.kind).load().load(folder.path, config)
+        return cls(config, forecaster, prepared, folder.intervals())
 
     @property
     def table(self) -> Table:
         """The table it was fitted on."""
         return self.prepared.table
 
-    def forecast(self, data: Table | str | Path | None = None, **reading: Any) -> pd.DataFrame:
+    def forecast(
+        self, data: Table | str | Path | None = None, *, levels: Iterable[int] = (), **reading: Any
+    ) -> pd.DataFrame:
         """Forecast the `horizon` rows after the end of `data`, or of the run's own table.
 
-        `reading` are settings by which the file `data` is read instead of the run's own, such as `decimal`.
+        `levels` asks for bands, in percent, such as (80, 95). `reading` are settings by which the file `data` is read
+        instead of the run's own, such as `decimal`.
 
         Returns:
-            A frame `unique_id, ds, yhat` in original units, one row per channel and step.
+            A frame `unique_id, ds, yhat` in original units, one row per channel and step; with levels also
+            `yhat-lo-80, yhat-hi-80` ..., NaN where the run had too few validation windows.
 
         Raises:
+            CheckpointError: levels are asked for, and the run keeps no intervals.
+            ConfigError: a level is no whole number from 10 to 99.
             DataError: the table lacks a channel, has another step between rows, is shorter than the context, or misses
                 values in its last rows.
         """
+        levels = check_levels(levels)
         table = self.table if data is None else self.newer(data, **reading)
         channels = self.table.channels  # a newer table may hold more of them, or in another order
         self._check_end(table)
-        return self.forecast_channels(table, channels)
+        return self.forecast_channels(table, channels, levels=levels)
 
-    def forecast_channels(self, table: Table, channels: tuple[str, ...]) -> pd.DataFrame:
-        """Forecast some channels of `table`, whose last context is known to be usable."""
+    def forecast_channels(
+        self, table: Table, channels: tuple[str, ...], *, levels: tuple[int, ...] = ()
+    ) -> pd.DataFrame:
+        """Forecast some channels of `table`, whose last context is known to be usable; with bands at `levels`.
+
+        Raises:
+            CheckpointError: levels are asked for, and the run keeps no intervals.
+        """
+        if levels and self.intervals is None:
+            raise CheckpointError(NO_INTERVALS)
         numbers = np.array([self.table.channels.index(name) for name in channels], np.int64)
         index = WindowIndex(numbers, np.full(len(numbers), len(table.values), np.int64), 0)
-        forecast_NH = self.forecaster.predict(self.prepared.continued(table), index)
+        prepared = self.prepared.continued(table)
+        forecast_NH = self.forecaster.predict(prepared, index)
         steps = table.future_index(self.config.task.horizon)
-        return pd.DataFrame(
+        frame = pd.DataFrame(
             {
                 "unique_id": np.repeat(np.array(channels, dtype=object), len(steps)),
                 "ds": np.tile(steps, len(channels)),
                 "yhat": forecast_NH.ravel(),
             }
         )
+        if not levels or self.intervals is None:
+            return frame
+        return with_bands(frame, self.intervals.bands(prepared, index, forecast_NH, levels), levels)
 
     def usable_channels(self, table: Table) -> tuple[str, ...]:
         """The run's channels whose last context in `table` can be used: it has no gap, or one that can be filled."""

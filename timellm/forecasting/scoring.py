@@ -28,6 +28,7 @@ from timellm.evaluation.window_errors import WINDOW_ERRORS, writing_window_error
 from timellm.evaluation.windows import Reference, ScoredWindows
 from timellm.forecasters.protocol import Forecaster, missing_note
 from timellm.forecasting.artifacts import RunFolder
+from timellm.forecasting.calibration_windows import calibration_windows
 from timellm.forecasting.quick import QuickForecasters
 from timellm.training.evaluation_batch import EVALUATION_BATCH, evaluated_windows
 from timellm.training.loop import peak_memory_mib
@@ -79,6 +80,7 @@ def score_test_part(
     accumulator = ScoreAccumulator(reference, scored, models.own.name)
     actual = sliding_window_view(prepared.table.values.to_numpy(np.float64), prepared.horizon, axis=0)
     started = time.monotonic()
+    ahead = evaluated_windows(len(calibration_windows(prepared))) + evaluated_windows(len(prepared.table.channels))
 
     def stop() -> bool:
         if accelerator is None:
@@ -94,7 +96,7 @@ def score_test_part(
             def on_batch(done: int, begin: int = begin) -> None:
                 """A slow network takes minutes for a part, so that it reports within it, too."""
                 seconds = max(time.monotonic() - started, 1e-6)
-                on_progress(_progress(begin + done, len(index), seconds, channels=len(prepared.table.channels)))
+                on_progress(scoring_progress(begin + done, len(index), seconds, ahead=ahead))
                 if processes == 1 and should_stop():  # several processes must all stop at the same place
                     raise _StoppedError
 
@@ -128,13 +130,14 @@ class _StoppedError(Exception):
     """The user stopped the scoring: what was written so far is thrown away."""
 
 
-def _progress(done: int, total: int, seconds: float, *, channels: int) -> Progress:
+def scoring_progress(done: int, total: int, seconds: float, *, ahead: int) -> Progress:
+    """How far the forecasts of `total` windows are, of which `done` took `seconds`; `ahead` windows follow them."""
     return Progress(
         "evaluating",
         done,
         total,
         fraction=done / total,
-        eta_s=seconds / done * (total - done + evaluated_windows(channels)),
+        eta_s=seconds / done * (total - done + ahead),
         windows_per_s=done / seconds,
         memory_mib=peak_memory_mib(),
     )

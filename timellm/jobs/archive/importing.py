@@ -120,12 +120,14 @@ def _config(staged: Path, row: Row, manifest: Manifest) -> tuple[RunConfig, list
 def _check(folder: Path) -> None:
     """Read every file that has a format, so that an imported run can be used."""
     from timellm.evaluation.comparisons import COMPARISONS
+    from timellm.evaluation.coverage import COVERAGE
     from timellm.evaluation.window_errors import WINDOW_ERRORS, read_window_errors
     from timellm.explain.parts import linear_path
     from timellm.files.tensorfile import read_tensors
     from timellm.forecasters.time_llm.attention_history import ATTENTION_HISTORY, AttentionHistory
     from timellm.forecasters.time_llm.kept import DICTIONARY, LINEAR_PATH, START
     from timellm.forecasting.artifacts import RunFolder
+    from timellm.forecasting.bands import INTERVALS
     from timellm.forecasting.validation import BASELINES, PinnedForecasts, read_baselines
     from timellm.training.checkpoint import ADAPTER, CONFIG, read_adapter
     from timellm.training.pinned import PINNED
@@ -140,6 +142,7 @@ def _check(folder: Path) -> None:
         DICTIONARY: run.dictionary, START: lambda: read_tensors(folder / START, remedy="export the run again"),
         LINEAR_PATH: lambda: linear_path(folder) if (folder / CONFIG).is_file() else None,
         WINDOW_ERRORS: lambda: read_window_errors(folder / WINDOW_ERRORS, "mae"), COMPARISONS: run.comparisons,
+        INTERVALS: run.intervals, COVERAGE: run.coverage,
         PINNED: lambda: PinnedForecasts.read(folder), ATTENTION_HISTORY: lambda: AttentionHistory.read(folder),
         BASELINES: lambda: read_baselines(folder),
         STATE: lambda: read_tensors(folder / STATE, remedy="export the run again"),

@@ -1,0 +1,41 @@
+"""Which windows intervals are calibrated on: evenly spaced validation windows of every channel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from timellm.data.windows import WindowIndex
+
+if TYPE_CHECKING:
+    from timellm.data.prepared import PreparedData
+
+MOST_CALIBRATED = 256
+"""Validation windows of a channel that quantiles rest on at most: more of them overlap."""
+_FEWEST, _FEWEST_OF_SLOW = 64, 20
+_SHARE = 5
+"""One validation window is forecast for so many test windows, so that a slow network is not held up."""
+
+
+def calibration_windows(prepared: PreparedData, *, share: float = 1.0) -> WindowIndex:
+    """Validation windows of every channel; fewer where a forecaster had time for a share of the test windows alone.
+
+    Raises:
+        DataError: there is no validation or test window.
+    """
+    index = prepared.windows("validation")
+    tested = len(prepared.windows("test")) * share / len(prepared.table.channels)
+    fewest = _FEWEST if share > 0.99 else _FEWEST_OF_SLOW
+    places = evenly_by_channel(index, most=min(MOST_CALIBRATED, max(fewest, int(tested / _SHARE))))
+    return WindowIndex(index.channel[places], index.origin[places], 0)
+
+
+def evenly_by_channel(index: WindowIndex, *, most: int) -> np.ndarray:
+    """Places of at most so many windows of each channel, evenly spaced in time, channel after channel."""
+    found = []
+    for channel in np.unique(index.channel):
+        mine = np.flatnonzero(index.channel == channel)
+        keep = np.linspace(0, len(mine) - 1, min(len(mine), most)).round().astype(np.int64)
+        found.append(mine[keep])
+    return np.concatenate(found)
