@@ -45,9 +45,7 @@ def _measure(windows: int, arguments: argparse.Namespace) -> tuple[float, float,
     forecasts = {name: actual + rng.normal(size=actual.shape) for name in names}
     cutoffs = windows // _CHANNELS
     scored = ScoredWindows("0" * 16, "test", windows, cutoffs, 0, cutoffs + horizon, horizon, 24, "day", 0.0)
-    reference = Reference(
-        tuple(f"channel {number}" for number in range(_CHANNELS)), np.ones(_CHANNELS), np.ones(_CHANNELS)
-    )
+    reference = Reference(tuple(f"channel {number}" for number in range(_CHANNELS)), *(np.ones(_CHANNELS),) * 3)
     import statsmodels.tsa.stattools  # noqa: F401, its memory is no part of the comparison's
 
     accumulator = ScoreAccumulator(reference, scored, names[0])

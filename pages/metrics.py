@@ -24,7 +24,7 @@ with measure:
         "Metric", list(METRICS), format_func=lambda name: METRICS[name].title, **keys.in_address("metric")
     )
 title = METRICS[metric].title
-st.caption(METRICS[metric].explanation)
+st.caption(METRICS[metric].help)
 
 with explained("The metrics of this run cannot be shown"):
     others = beside.others_of(results)

@@ -16,7 +16,7 @@ from timellm.evaluation.comparisons import (
     read_comparisons,
     write_comparisons,
 )
-from timellm.evaluation.metrics import METRICS
+from timellm.evaluation.metrics import COMPARED
 from timellm.evaluation.significance import compare
 from timellm.evaluation.window_errors import read_window_errors
 from timellm.files.sealed import write_sealed_json
@@ -29,9 +29,9 @@ def only(given: ForecastBatch, **forecasts: np.ndarray) -> ForecastBatch:
 def test_own_is_compared_with_every_other_by_every_metric(tmp_path):
     path = written(tmp_path, batch())
     found = compare_with_own([path], OWN)
-    assert {(one.other, one.metric) for one in found} == {(other, m) for other in (LAST, WEEKLY) for m in METRICS}
+    assert {(one.other, one.metric) for one in found} == {(other, m) for other in (LAST, WEEKLY) for m in COMPARED}
     assert all(one.model == OWN and one.relative < 0 for one in found)
-    for metric in METRICS:
+    for metric in COMPARED:
         assert by_other(found, metric)[LAST] == compare(OWN, LAST, read_window_errors(path, metric))
 
 

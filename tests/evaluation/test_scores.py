@@ -9,12 +9,13 @@ import pytest
 from tests.evaluation.windows import LAST, OWN, REFERENCE, WEEKLY, batch, part, score, scored_windows
 from timellm.errors import CheckpointError, ConfigError
 from timellm.evaluation.accumulator import ForecastBatch, ScoreAccumulator
-from timellm.evaluation.metrics import METRICS
+from timellm.evaluation.judge import judge
+from timellm.evaluation.metrics import METRICS, seasonal_naive_error
 from timellm.evaluation.scores import Scores
 from timellm.evaluation.windows import Reference
 
 FRAMES = ("overall", "by_channel", "by_step")
-SCALE, NAIVE = REFERENCE.scale, REFERENCE.naive_error
+SCALE, NAIVE, SQUARED = REFERENCE.scale, REFERENCE.naive_error, REFERENCE.naive_squared_error
 
 
 def same(one: Scores, other: Scores, rtol: float = 1e-12) -> None:
@@ -23,18 +24,28 @@ def same(one: Scores, other: Scores, rtol: float = 1e-12) -> None:
     assert one.notes == other.notes
 
 
-def formulas(y: np.ndarray, f: np.ndarray, c: np.ndarray) -> dict[str, float]:
-    """Each metric written out, over the points that both arrays have."""
+def smape(y: np.ndarray, f: np.ndarray) -> float:
+    return np.mean(2 * np.abs(y - f) / (np.abs(y) + np.abs(f))) * 100
+
+
+def formulas(y: np.ndarray, f: np.ndarray, c: np.ndarray, n: np.ndarray) -> dict[str, float]:
+    """Each metric written out, over the points that both arrays have; `n` are the forecasts of Naive2."""
     both = ~np.isnan(y - f)
-    y, f, scale, naive = y[both], f[both], SCALE[c][both], NAIVE[c][both]
+    y, f, n, scale, naive, squared = (x[both] for x in (y, f, n, SCALE[c], NAIVE[c], SQUARED[c]))
+    has = ~np.isnan(n)
+    mase, of_naive2 = np.mean(np.abs(y - f) / naive), np.mean((np.abs(y - n) / naive)[has])
     return {
         "mae": np.mean(np.abs(y - f)),
         "mse": np.mean((y - f) ** 2),
         "rmse": np.sqrt(np.mean((y - f) ** 2)),
         "mape": np.mean(np.abs((y - f) / y)) * 100,
         "mspe": np.mean(((y - f) / y) ** 2) * 100,
-        "smape": np.mean(2 * np.abs(y - f) / (np.abs(y) + np.abs(f))) * 100,
-        "mase": np.mean(np.abs(y - f) / naive),
+        "smape": smape(y, f),
+        "wape": np.sum(np.abs(y - f)) / np.sum(np.abs(y)) * 100,
+        "mase": mase,
+        "rmsse": np.sqrt(np.mean((y - f) ** 2 / squared)),
+        "owa": (smape(y, f) / smape(y[has], n[has]) + mase / of_naive2) / 2,
+        "bias": np.mean(f) - np.mean(y),
         "mse_scaled": np.mean(((y - f) / scale) ** 2),
         "mae_scaled": np.mean(np.abs(y - f) / scale),
         "points": both.sum(),
@@ -45,23 +56,23 @@ def formulas(y: np.ndarray, f: np.ndarray, c: np.ndarray) -> dict[str, float]:
 def test_errors_equal_their_formulas_on_each_models_own_points(missing):
     given = batch(missing=missing)
     scores = score(given)
-    channel = np.broadcast_to(given.channel[:, None], given.actual.shape)
+    channel, naive2 = np.broadcast_to(given.channel[:, None], given.actual.shape), given.naive2
     for model, forecast in given.forecasts.items():
         found = scores.overall.set_index("model").loc[model]
-        expected = formulas(given.actual, forecast, channel)
+        expected = formulas(given.actual, forecast, channel, naive2)
         assert set(expected) == {*METRICS, "points"}
         for name, value in expected.items():
-            np.testing.assert_allclose(found[name], value, rtol=1e-12, err_msg=name)
+            np.testing.assert_allclose(found[name], value, rtol=1e-11, err_msg=name)
         for number, label in enumerate(REFERENCE.channels):
             rows = given.channel == number
             found = scores.by_channel.set_index(["model", "channel"]).loc[(model, label)]
-            for name, value in formulas(given.actual[rows], forecast[rows], channel[rows]).items():
-                np.testing.assert_allclose(found[name], value, rtol=1e-12, err_msg=name)
+            for name, value in formulas(given.actual[rows], forecast[rows], channel[rows], naive2[rows]).items():
+                np.testing.assert_allclose(found[name], value, rtol=1e-11, err_msg=name)
         for step in range(given.actual.shape[1]):
             found = scores.by_step.set_index(["model", "step"]).loc[(model, step + 1)]
-            expected = formulas(given.actual[:, step], forecast[:, step], channel[:, step])
+            expected = formulas(given.actual[:, step], forecast[:, step], channel[:, step], naive2[:, step])
             for name, value in expected.items():
-                np.testing.assert_allclose(found[name], value, rtol=1e-12, err_msg=name)
+                np.testing.assert_allclose(found[name], value, rtol=1e-11, err_msg=name)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -91,7 +102,7 @@ def test_scores_do_not_depend_on_the_order_of_windows(seed):
 def test_adding_a_model_changes_no_other(added):
     given = batch(missing=0.1)
     more = ForecastBatch(given.channel, given.origin, given.actual,
-                         given.forecasts | {"Ridge": np.full(given.actual.shape, added)})  # fmt: skip
+                         given.forecasts | {"Ridge": np.full(given.actual.shape, added)}, given.naive2)  # fmt: skip
     before, after = score(given), score(more)
     for name in FRAMES:
         kept = getattr(after, name).query("model != 'Ridge'")
@@ -102,9 +113,10 @@ def test_adding_a_model_changes_no_other(added):
 def test_errors_scale_with_the_data(seed):
     given, factor = batch(seed=seed, missing=0.1), 1000.0
     larger = ForecastBatch(given.channel, given.origin, factor * given.actual,
-                           {name: factor * values for name, values in given.forecasts.items()})  # fmt: skip
-    reference = Reference(REFERENCE.channels, factor * SCALE, factor * NAIVE)
-    powers = {"mae": 1, "rmse": 1, "mse": 2}
+                           {name: factor * values for name, values in given.forecasts.items()},
+                           factor * given.naive2)  # fmt: skip
+    reference = Reference(REFERENCE.channels, factor * SCALE, factor * NAIVE, factor**2 * SQUARED)
+    powers = {"mae": 1, "rmse": 1, "mse": 2, "bias": 1}
     small, large = score(given).overall, score(larger, reference=reference).overall
     for metric in METRICS:
         np.testing.assert_allclose(large[metric], small[metric] * factor ** powers.get(metric, 0), rtol=1e-11)
@@ -136,7 +148,7 @@ def test_notes_say_which_points_a_model_lacks():
 
 
 def test_notes_name_unequal_channels_and_missing_naive_errors():
-    reference = Reference(REFERENCE.channels, np.array([1.0, 50.0]), np.array([0.0, np.nan]))
+    reference = Reference(REFERENCE.channels, np.array([1.0, 50.0]), *(np.array([0.0, np.nan]),) * 2)
     scores = score(batch(), reference=reference)
     assert scores.notes == (
         "MASE leaves out 'load', 'price': on the training rows, the seasonal naive (season: week) makes no error to "
@@ -192,6 +204,53 @@ def test_scores_without_a_metric_that_came_later_still_open():
     assert again.overall["mae"].notna().all()
 
 
+def test_metrics_of_a_later_version_are_said_to_be_not_measured():
+    later = {"wape", "rmsse", "owa", "bias"}
+    tree = score(batch()).to_dict()
+    tree["rows"] = [row for row in tree["rows"] if row["metric"] not in later]
+    for frame in ("by_channel", "by_step"):
+        tree[frame] = [{name: value for name, value in row.items() if name not in later} for row in tree[frame]]
+    opened = Scores.from_dict(tree)
+    assert opened.not_measured == later
+    assert opened.why_undefined("wape") == (
+        "WAPE was not measured by the version that made this run; evaluate it again."
+    )
+    assert (
+        judge(opened, "owa")
+        .sentence()
+        .startswith(
+            "There is no verdict: Time-LLM has no overall weighted average here. OWA was not measured by the version"
+        )
+    )
+    assert opened.to_dict() == tree  # written again, it says the same
+
+
+def test_metrics_are_undefined_rather_than_0_or_infinite():
+    given = batch()
+    given.actual[:] = 0
+    nothing = ForecastBatch(given.channel, given.origin, given.actual, {OWN: given.actual + 1.0}, given.actual)
+    scores = score(nothing)
+    assert np.isnan(scores.error(OWN, "wape")) and np.isnan(scores.error(OWN, "owa"))
+    assert scores.error(OWN, "bias") == 1.0
+    assert "Naive2 has no forecast here" in scores.why_undefined("owa")
+    unknown = Reference(REFERENCE.channels, SCALE, NAIVE, np.array([0.0, np.nan]))
+    assert score(batch(), reference=unknown).overall["rmsse"].isna().all()
+
+
+def test_metrics_agree_with_utilsforecast():
+    losses = pytest.importorskip("utilsforecast.losses")
+    given = batch(windows=1, horizon=30)
+    scores = score(given, horizon=30).overall.set_index("model").loc[OWN]
+    frame = pd.DataFrame({"unique_id": 0, "ds": np.arange(30), "y": given.actual[0], "m": given.forecasts[OWN][0]})
+    train = pd.DataFrame({"unique_id": 0, "ds": np.arange(-50, 0), "y": np.random.default_rng(4).normal(size=50)})
+    assert losses.nd(frame, ["m"])["m"].item() * 100 == pytest.approx(scores["wape"])
+    assert losses.bias(frame, ["m"])["m"].item() == pytest.approx(scores["bias"])
+    squared = seasonal_naive_error(train[["y"]].to_numpy(), 7, power=2)
+    theirs = losses.rmsse(frame, ["m"], 7, train)["m"].item()
+    reference = Reference(REFERENCE.channels, SCALE, NAIVE, np.repeat(squared, 2))
+    assert score(given, reference=reference, horizon=30).overall["rmsse"][0] == pytest.approx(theirs)
+
+
 def test_damaged_scores_are_refused():
     tree = score(batch()).to_dict()
     with pytest.raises(CheckpointError, match="the scores lack 'by_step'; evaluate the run again"):
@@ -207,9 +266,10 @@ def test_damaged_scores_are_refused():
 def test_joined_scores_are_those_of_all_models_at_once():
     given = batch(missing=0.1)
     first, second = (
-        ForecastBatch(given.channel, given.origin, given.actual, {name: given.forecasts[name] for name in names})
+        ForecastBatch(given.channel, given.origin, given.actual,
+                      {name: given.forecasts[name] for name in names}, given.naive2)
         for names in ((OWN, LAST), (WEEKLY,))
-    )
+    )  # fmt: skip
     joined = score(first).joined(score(second))
     for name in FRAMES:
         pd.testing.assert_frame_equal(getattr(joined, name), getattr(score(given), name), check_exact=True)

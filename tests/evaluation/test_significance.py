@@ -12,7 +12,7 @@ from tests.evaluation.test_window_errors import written
 from tests.evaluation.windows import OWN
 from timellm.errors import ConfigError
 from timellm.evaluation.accumulator import ForecastBatch
-from timellm.evaluation.metrics import METRICS
+from timellm.evaluation.metrics import COMPARED
 from timellm.evaluation.significance import Comparison, compare, diebold_mariano
 from timellm.evaluation.window_errors import read_window_errors
 
@@ -92,7 +92,7 @@ def errors(tmp_path):
     return make
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", COMPARED)
 def test_difference_is_that_of_the_metrics(errors, metric):
     found, given = errors({OWN: 1.0, RIDGE: 2.0}, metric=metric)
     comparison = compare(OWN, RIDGE, found)

@@ -1,5 +1,7 @@
 """Errors by window: what is written is what is read, whatever the batches, and a damaged file is refused."""
 
+import json
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -22,7 +24,7 @@ def written(folder, *batches, reference=REFERENCE, **facts):
     return path
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", [name for name in METRICS if METRICS[name].by_window])
 def test_errors_of_all_windows_together_are_the_scores(tmp_path, metric):
     given = batch(missing=0.1)
     path = written(tmp_path, given)
@@ -47,6 +49,20 @@ def test_errors_of_a_window_equal_their_formula_and_are_in_order(tmp_path):
     np.testing.assert_array_equal(errors.whole, ((~np.isnan(difference)).sum(axis=1) == known)[covered])
 
 
+def test_a_file_of_an_earlier_version_has_undefined_metrics_of_later_ones(tmp_path):
+    path = written(tmp_path, batch())
+    table = pq.read_table(path).drop_columns(["error", "size"])
+    facts = json.loads(table.schema.metadata[b"timellm.scored"])
+    del facts["naive_squared_error"]
+    pq.write_table(table.replace_schema_metadata({"timellm.scored": json.dumps(facts)}), path)
+    assert np.isfinite(read_window_errors(path, "mae").of(OWN).total).all()
+    for metric in ("wape", "rmsse", "bias"):
+        errors = read_window_errors(path, metric).of(OWN)
+        assert not errors.count.any() and not errors.total.any() and errors.points.sum() == 240
+    with pytest.raises(ConfigError, match="OWA is not kept by window"):
+        read_window_errors(path, "owa")
+
+
 def test_file_does_not_depend_on_the_batches(tmp_path):
     given = batch(missing=0.1)
     whole = read_window_errors(written(tmp_path / "a", given), "mse")
@@ -66,7 +82,7 @@ def test_each_batch_is_a_row_group_and_a_window_without_forecast_has_no_row(tmp_
 
 
 def test_channels_without_naive_error_have_no_points_of_mase(tmp_path):
-    reference = Reference(REFERENCE.channels, REFERENCE.scale, np.array([np.nan, 3.0]))
+    reference = Reference(REFERENCE.channels, REFERENCE.scale, np.array([np.nan, 3.0]), np.array([np.nan, 9.0]))
     path = written(tmp_path, batch(), reference=reference)
     errors = read_window_errors(path, "mase").of(OWN)
     np.testing.assert_array_equal(errors.count, [0] * 20 + [6] * 20)
@@ -117,7 +133,7 @@ def test_a_window_that_is_named_twice_is_refused(tmp_path):
 
 def test_many_channels_make_a_large_footer_that_carries_its_digest(tmp_path):
     channels = 20_000
-    reference = Reference(tuple(f"channel {n}" for n in range(channels)), np.ones(channels), np.ones(channels))
+    reference = Reference(tuple(f"channel {n}" for n in range(channels)), *(np.ones(channels),) * 3)
     path = written(tmp_path, batch(), reference=reference)
     assert path.stat().st_size > 500_000
     assert read_window_errors(path, "mae").of(OWN).count.sum() == 240

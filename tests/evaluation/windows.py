@@ -7,7 +7,7 @@ from timellm.evaluation.scores import Scores
 from timellm.evaluation.windows import Reference, ScoredWindows
 
 OWN, LAST, WEEKLY = "Time-LLM", "Last value", "Seasonal naive (week)"
-REFERENCE = Reference(("load", "price"), np.array([2.0, 4.0]), np.array([0.5, 3.0]))
+REFERENCE = Reference(("load", "price"), np.array([2.0, 4.0]), np.array([0.5, 3.0]), np.array([0.4, 10.0]))
 
 
 def scored_windows(**changes) -> ScoredWindows:
@@ -26,12 +26,14 @@ def batch(windows: int = 40, horizon: int = 6, seed: int = 1, missing: float = 0
                  ((OWN, 0.5), (LAST, 2.0), (WEEKLY, 1.0))}  # fmt: skip
     for values in (actual, *forecasts.values()):
         values[rng.random(values.shape) < missing] = np.nan
-    return ForecastBatch(np.arange(windows) % 2, 100 + np.arange(windows) // 2, actual, forecasts)
+    naive2 = actual + 1.5 * rng.normal(size=actual.shape)
+    return ForecastBatch(np.arange(windows) % 2, 100 + np.arange(windows) // 2, actual, forecasts, naive2)
 
 
 def part(whole: ForecastBatch, rows) -> ForecastBatch:
     return ForecastBatch(whole.channel[rows], whole.origin[rows], whole.actual[rows],
-                         {name: values[rows] for name, values in whole.forecasts.items()})  # fmt: skip
+                         {name: values[rows] for name, values in whole.forecasts.items()},
+                         whole.naive2[rows])  # fmt: skip
 
 
 def score(*batches: ForecastBatch, reference: Reference = REFERENCE, own: str = OWN, **facts) -> Scores:

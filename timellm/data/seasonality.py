@@ -135,8 +135,8 @@ def _autocorrelation(values_RN: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if rest_R is None:
             continue
         known_R = ~np.isnan(rest_R)
-        products_K = _products(np.where(known_R, rest_R, 0.0), lags)
-        pairs_K = _products(known_R.astype(np.float64), lags).round()
+        products_K = lagged_products(np.where(known_R, rest_R, 0.0), lags)
+        pairs_K = lagged_products(known_R.astype(np.float64), lags).round()
         enough_K = pairs_K >= max(_FEWEST_PAIRS, 0.1 * known_R.sum())
         variance = products_K[0] / pairs_K[0]
         total_K[enough_K] += products_K[enough_K] / (pairs_K[enough_K] * variance)
@@ -165,7 +165,7 @@ def _without_line(values_R: np.ndarray) -> np.ndarray | None:
     return rest_R
 
 
-def _products(values_R: np.ndarray, lags: int) -> np.ndarray:
+def lagged_products(values_R: np.ndarray, lags: int) -> np.ndarray:
     """Sums of products of values `0 .. lags - 1` rows apart, by the Fourier transform."""
     size = 1 << (2 * len(values_R) - 1).bit_length()  # so far that the end does not meet the beginning
     spectrum = np.fft.rfft(values_R, size)

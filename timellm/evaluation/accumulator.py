@@ -16,9 +16,10 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from timellm.evaluation.metrics import METRICS, TERMS, metrics_from, point_errors
+from timellm.evaluation.metrics import METRICS, TERMS, metrics_from
 from timellm.evaluation.notes import Coverage, notes_on
 from timellm.evaluation.scores import Scores
+from timellm.evaluation.term_sums import PartOfBatch, TermSums
 from timellm.evaluation.windows import Reference, ScoredWindows
 
 _POINTS_AT_ONCE = 2**14
@@ -37,6 +38,8 @@ class ForecastBatch:
     """[B, H], NaN where missing."""
     forecasts: Mapping[str, np.ndarray]
     """Model name -> [B, H], NaN where it has no forecast; a model that is not named has none."""
+    naive2: np.ndarray | None = None
+    """[B, H] forecasts of Naive2, which OWA is measured against; without them OWA is undefined."""
 
 
 class WindowSums(NamedTuple):
@@ -66,6 +69,18 @@ class _Totals:
         sums = np.zeros((terms, channels)), np.zeros((terms, horizon))
         counts = np.zeros((terms, channels), np.int64), np.zeros((terms, horizon), np.int64)
         return cls(*sums, *counts, np.zeros(channels, np.int64))
+
+    def add(self, sums: Mapping[str, TermSums], channel: np.ndarray) -> None:
+        """Add what the windows of these channels come to."""
+        channels = len(self.windows)
+        with np.errstate(over="ignore"):
+            for number, term in enumerate(TERMS):
+                one = sums[term]
+                self.by_channel[number] += np.bincount(channel, one.window_sum, channels)
+                self.by_step[number] += one.step_sum
+                self.channel_counts[number] += np.bincount(channel, one.window_count, channels).astype(np.int64)
+                self.step_counts[number] += one.step_count
+        self.windows += np.bincount(channel, sums[TERMS[0]].window_count > 0, channels).astype(np.int64)
 
 
 @dataclass
@@ -98,14 +113,19 @@ class ScoreAccumulator:
         found: dict[str, list[WindowSums]] = {name: [] for name in batch.forecasts}
         at_once = max(1, _POINTS_AT_ONCE // horizon)
         for begin in range(0, len(batch.channel), at_once):
-            rows = slice(begin, begin + at_once)
-            actual_BH = np.asarray(batch.actual[rows], np.float64)
-            known_BH = ~np.isnan(actual_BH)
-            self._points += (known_BH.size, known_BH.sum(), (actual_BH == 0).sum())
+            part = PartOfBatch(
+                self.reference,
+                batch.channel[begin : begin + at_once],
+                np.asarray(batch.actual[begin : begin + at_once], np.float64),
+                None if batch.naive2 is None else np.asarray(batch.naive2[begin : begin + at_once], np.float64),
+            )
+            self._points += (part.known_BH.size, part.known_BH.sum(), (part.actual_BH == 0).sum())
             for name, forecast in batch.forecasts.items():
-                forecast_BH = np.asarray(forecast[rows], np.float64)
-                sums = self._add(name, batch.channel[rows], actual_BH, forecast_BH)
-                found[name].append(WindowSums(known_BH.sum(axis=1), *sums))
+                sums = part.sums(np.asarray(forecast[begin : begin + at_once], np.float64))
+                self._totals[name].add(sums, part.channel)
+                counts = {term: one.window_count for term, one in sums.items()}
+                totals = {term: one.window_sum for term, one in sums.items()}
+                found[name].append(WindowSums(part.known_BH.sum(axis=1), counts, totals))
         return {name: _joined(parts) for name, parts in found.items() if parts}
 
     def scores(self) -> Scores:
@@ -129,27 +149,6 @@ class ScoreAccumulator:
         notes = notes_on(coverage, frames=frames, reference=self.reference, present=present, scored=self.scored)
         whole, channel_frame, step_frame = (frame.replace([np.inf, -np.inf], np.nan) for frame in frames)
         return Scores(whole, channel_frame, step_frame, tuple(notes), self.own, self.scored, known)
-
-    def _add(
-        self, name: str, channel: np.ndarray, actual_BH: np.ndarray, forecast_BH: np.ndarray
-    ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-        totals, channels = self._totals[name], len(self.reference.channels)
-        scale, naive = self.reference.scale[channel], self.reference.naive_error[channel]
-        terms = point_errors(actual_BH, forecast_BH, scale_B=scale, naive_error_B=naive)
-        counts, sums = {}, {}
-        for number, term in enumerate(TERMS):
-            errors_BH = terms[term]
-            defined_BH = ~np.isnan(errors_BH)
-            if not defined_BH.all():
-                errors_BH = np.where(defined_BH, errors_BH, 0.0)
-            with np.errstate(over="ignore"):
-                counts[term], sums[term] = defined_BH.sum(axis=1), errors_BH.sum(axis=1)
-                totals.by_channel[number] += np.bincount(channel, sums[term], channels)
-                totals.by_step[number] += errors_BH.sum(axis=0)
-            totals.channel_counts[number] += np.bincount(channel, counts[term], channels).astype(np.int64)
-            totals.step_counts[number] += defined_BH.sum(axis=0)
-        totals.windows += np.bincount(channel, counts[TERMS[0]] > 0, channels).astype(np.int64)
-        return counts, sums
 
 
 def _metrics(sums: np.ndarray, counts: np.ndarray) -> dict[str, np.ndarray]:

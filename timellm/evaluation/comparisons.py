@@ -1,4 +1,4 @@
-"""The comparisons of a run's own model with every other one, by every metric, kept beside the scores.
+"""The comparisons of a run's own model with every other one, by every metric that has them, kept beside the scores.
 
 Inputs: a file of errors by window. Outputs: `Comparison`s, and the file comparisons.json, from which pages and the
 command line read them: the tests need a library that takes seconds to import.
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from timellm.errors import CheckpointError
-from timellm.evaluation.metrics import METRICS
+from timellm.evaluation.metrics import COMPARED
 from timellm.evaluation.significance import Comparison, compare
 from timellm.evaluation.window_errors import read_window_errors
 from timellm.files.sealed import read_sealed_json, write_sealed_json
@@ -20,7 +20,7 @@ VERSION = 1
 
 
 def compare_with_own(window_errors: Iterable[Path], own: str) -> tuple[Comparison, ...]:
-    """Compare a run's own model with every other model in these files, by every metric.
+    """Compare a run's own model with every other model in these files, by every metric that has comparisons.
 
     The first file has the errors of `own`; a model that two files have is taken from the later one.
 
@@ -30,7 +30,7 @@ def compare_with_own(window_errors: Iterable[Path], own: str) -> tuple[Compariso
     """
     paths = list(window_errors)
     found = []
-    for metric in METRICS:
+    for metric in COMPARED:
         files = [read_window_errors(path, metric) for path in paths]
         holder = {model: errors for errors in files for model in errors.models if model != own}
         found += [compare(own, model, files[0], other_errors=errors) for model, errors in holder.items()]

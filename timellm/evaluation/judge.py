@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from timellm.evaluation.comparisons import by_other
 from timellm.evaluation.leaderboard import Cost, LeaderboardRow, errors_beside_own, leaderboard
-from timellm.evaluation.metrics import METRICS
+from timellm.evaluation.metrics import COMPARED, METRICS
 from timellm.evaluation.scores import Scores
 from timellm.evaluation.significance import Comparison
 from timellm.evaluation.verdict import Action, Disagreement, Outcome, Verdict
@@ -107,11 +107,14 @@ def _beside(scores: Scores, metric: str, rival: LeaderboardRow | None, compariso
     if rival is None:
         own = _defined(scores.error(scores.own, metric))
         windows = int(scores.overall.set_index("model").loc[scores.own, "windows"])
-        return _Beside(own, None, None, None, "", windows, scored.cutoffs, scored.independent, None)
+        why = "" if own is not None else scores.why_undefined(metric)
+        return _Beside(own, None, None, None, why, windows, scored.cutoffs, scored.independent, None)
     own_error, rival_error = errors_beside_own(scores, metric, rival.model, comparison)
     change = own_error / rival_error - 1 if rival_error > 0 else None
     if comparison is None:
         untested = "the errors by window were not kept; evaluate the run again"
+        if metric not in COMPARED:
+            untested = f"windows are not compared by {METRICS[metric].short}"
         windows, cutoffs, independent = rival.windows, scored.cutoffs, scored.independent
         return _Beside(own_error, rival_error, change, None, untested, windows, cutoffs, independent, None)
     differ = scores.points(rival.model) != scores.points(scores.own)
@@ -167,7 +170,7 @@ def _disagreeing(
         return ()
     found: dict[str, list[str]] = {}
     for other in METRICS:
-        if other == metric or (unfit and METRICS[other].relative):
+        if other == metric or METRICS[other].signed or (unfit and METRICS[other].relative):
             continue
         rows = leaderboard(scores, other, comparisons=by_other(comparisons, other))
         same = next(row for row in rows if row.model == ranked[0].model)

@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from timellm.evaluation.metrics import METRICS
 from timellm.evaluation.scores import Scores
 from timellm.evaluation.significance import Comparison
+from timellm.forecasters.simple_rules import is_simple
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,11 @@ class LeaderboardRow:
     """Whether it is the run's own."""
     error: float
     """By the metric chosen, on the model's own points."""
+    skill: float
+    """Share of the best simple forecast's error that the model takes away: 1 - error / its error, on shared windows.
+
+    Below 0 where it is worse; NaN where one of the errors is undefined, or where the simple forecast makes none.
+    """
     to_best: float
     """How much larger the error is than the best model's, as a share of that."""
     to_own: float
@@ -76,11 +83,12 @@ def leaderboard(
     rows = scores.overall.set_index("model")
     pairs = {model: errors_beside_own(scores, metric, model, comparisons.get(model)) for model in scores.models}
     if math.isnan(scores.error(scores.own, metric)):  # then there is nothing to divide by
-        ratios = {model: scores.error(model, metric) for model in pairs}
+        ratios = {model: _size(scores.error(model, metric), metric) for model in pairs}
         to_own = dict.fromkeys(pairs, math.nan)
     else:
         ratios = {model: _ratio(other, own) for model, (own, other) in pairs.items()}
         to_own = {model: ratio - 1 for model, ratio in ratios.items()}
+    naive = best_simple(ratios)
     order = sorted(pairs, key=lambda model: (math.isnan(ratios[model]), ratios[model], model != scores.own))
     known = scores.known_points or int(rows["points"].fillna(0).max())
     return tuple(
@@ -89,6 +97,7 @@ def leaderboard(
             model=model,
             own=model == scores.own,
             error=scores.error(model, metric),
+            skill=_skill(ratios[model], ratios[naive]) if naive else math.nan,
             to_best=_ratio(ratios[model], ratios[order[0]]) - 1,
             to_own=to_own[model],
             p_value=comparisons[model].p_value if model in comparisons else None,
@@ -105,13 +114,27 @@ def leaderboard(
 def errors_beside_own(scores: Scores, metric: str, model: str, comparison: Comparison | None) -> tuple[float, float]:
     """The own model's error and that of `model`: on all points if both have the same, else on shared windows.
 
-    Without a comparison, the errors are each on the model's own points.
+    Without a comparison, the errors are each on the model's own points. Of a metric with a direction it is their size.
     """
     if comparison is not None and scores.points(model) != scores.points(scores.own):
         shared = comparison.error, comparison.other_error
         if all(map(math.isfinite, shared)):
             return shared
-    return scores.error(scores.own, metric), scores.error(model, metric)
+    return _size(scores.error(scores.own, metric), metric), _size(scores.error(model, metric), metric)
+
+
+def best_simple(errors: Mapping[str, float]) -> str | None:
+    """The simple forecast with the smallest of these errors by model; None if none of them has one."""
+    known = {model: error for model, error in errors.items() if is_simple(model) and not math.isnan(error)}
+    return min(known, key=lambda model: known[model], default=None)
+
+
+def _skill(error: float, naive: float) -> float:
+    return 1 - error / naive if naive > 0 and math.isfinite(naive) else math.nan
+
+
+def _size(error: float, metric: str) -> float:
+    return abs(error) if METRICS[metric].signed else error
 
 
 def _ratio(part: float, whole: float) -> float:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from timellm.evaluation.metrics import METRICS
+from timellm.evaluation.metrics import COMPARED
 from timellm.evaluation.scores import Scores
 from timellm.evaluation.significance import Comparison, compare
 from timellm.evaluation.window_errors import WINDOW_ERRORS, read_window_errors
@@ -38,7 +38,7 @@ def with_others(scores: Scores, others: Iterable[OtherRun]) -> Scores:
 
 
 def compare_with_others(
-    folder: Path, own: str, others: Iterable[OtherRun], metrics: Iterable[str] = METRICS
+    folder: Path, own: str, others: Iterable[OtherRun], metrics: Iterable[str] = COMPARED
 ) -> tuple[Comparison, ...]:
     """Compare a run's own model with those of other runs.
 

@@ -42,7 +42,7 @@ MEASURES: Mapping[str, Measure] = {
         "weighted quantile loss",
         "Twice the sum of pinball losses over the sum of absolute actual values, as a mean over the quantiles. With the"
         " median alone it is WAPE as a share. Lower is better; undefined where all actual values are 0.",
-        "Salinas et al. 2020 (DeepAR), section 4; as in GluonTS and AutoGluon",
+        "Salinas et al. 2020 (DeepAR); as in GluonTS and AutoGluon",
     ),
     "scaled_crps": Measure(
         "Scaled CRPS",
@@ -50,7 +50,7 @@ MEASURES: Mapping[str, Measure] = {
         "The weighted quantile loss of each channel alone, as a mean over channels: twice the mean pinball loss is the"
         " CRPS, worked out from the quantiles at hand. Lower is better; a channel whose actual values are all 0 is left"
         " out.",
-        "Rangapuram et al. 2021, section 5; as in utilsforecast",
+        "Rangapuram et al. 2021; as in utilsforecast",
     ),
     "coverage": Measure(
         "Coverage",

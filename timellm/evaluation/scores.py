@@ -9,7 +9,7 @@ form.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -27,7 +27,7 @@ _OWN_OF_VERSION_1 = "Time-LLM"
 
 @dataclass(frozen=True)
 class Scores:
-    """A row for each model (and channel, or step): model, the nine metrics, windows, points.
+    """A row for each model (and channel, or step): model, the metrics, windows, points.
 
     Each model is scored on its own points. mse_scaled and mae_scaled are on z-scores by the training rows, as in the
     published benchmarks. An undefined metric is NaN; the notes say why.
@@ -42,6 +42,8 @@ class Scores:
     scored: ScoredWindows
     known_points: int | None = None
     """Points with an actual value, of all windows; None where an earlier version did not count them."""
+    not_measured: frozenset[str] = frozenset()
+    """Metrics that the version which made these scores did not have; they are undefined."""
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -57,6 +59,14 @@ class Scores:
         if metric not in METRICS:
             raise ConfigError(f"there is no metric '{metric}'; choose one of {', '.join(METRICS)}")
         return float(self._row(model)[metric])
+
+    def why_undefined(self, metric: str) -> str:
+        """Why a metric has no value at all, in a sentence; empty where that is not known."""
+        if metric in self.not_measured:
+            return f"{METRICS[metric].short} was not measured by the version that made this run; evaluate it again."
+        if metric == "owa":
+            return "OWA is undefined: Naive2 has no forecast here, or no SMAPE or MASE above 0 to compare with."
+        return ""
 
     def points(self, model: str) -> int:
         """Points that a model is scored on.
@@ -87,7 +97,8 @@ class Scores:
 
     def long(self) -> pd.DataFrame:
         """Overall scores in long rows: window_set, fold, model, metric, value, windows, points."""
-        rows = self.overall.melt(["model", *_COUNTS], list(METRICS), var_name="metric")
+        measured = [name for name in METRICS if name not in self.not_measured]
+        rows = self.overall.melt(["model", *_COUNTS], measured, var_name="metric")
         rows.insert(0, "window_set", self.scored.window_set)
         rows.insert(1, "fold", self.scored.fold)
         return rows[["window_set", "fold", "model", "metric", "value", *_COUNTS]]
@@ -107,7 +118,7 @@ class Scores:
         stale = tuple(f"{name} has " for name in other.models)
         kept = [note for note in self.notes if not note.startswith(stale)]
         notes = tuple(dict.fromkeys([*kept, *other.notes]))
-        return Scores(**frames, notes=notes, own=self.own, scored=self.scored, known_points=self.known_points)
+        return replace(self, **frames, notes=notes)
 
     def own_alone(self, name: str) -> Scores:
         """The run's own model alone, called `name`."""
@@ -115,7 +126,7 @@ class Scores:
             key: frame[frame["model"] == self.own].assign(model=name)
             for key, frame in (("overall", self.overall), ("by_channel", self.by_channel), ("by_step", self.by_step))
         }
-        return Scores(**frames, notes=(), own=name, scored=self.scored)
+        return replace(self, **frames, notes=(), own=name, known_points=None)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-safe, with None where a metric is undefined."""
@@ -125,8 +136,8 @@ class Scores:
             "scored": self.scored.to_dict(),
             "known_points": self.known_points,
             "rows": _records(self.long()),
-            "by_channel": _records(self.by_channel),
-            "by_step": _records(self.by_step),
+            "by_channel": _records(self.by_channel.drop(columns=list(self.not_measured))),
+            "by_step": _records(self.by_step.drop(columns=list(self.not_measured))),
             "notes": list(self.notes),
         }
 
@@ -142,6 +153,7 @@ class Scores:
             rows = pd.DataFrame(tree["rows"]).astype({"value": "float64"})
             models = list(dict.fromkeys(rows["model"]))
             counts = rows.drop_duplicates("model").set_index("model")[list(_COUNTS)]
+            not_measured = frozenset(METRICS) - set(rows["metric"])
             overall = rows.pivot(index="model", columns="metric", values="value").join(counts).loc[models]
             overall = overall.rename_axis(index="model", columns=None).reset_index()
             frames = {
@@ -157,7 +169,7 @@ class Scores:
             raise CheckpointError(f"the scores are damaged ({error}); evaluate the run again") from None
         if list(frames["overall"]["model"]).count(own) != 1:
             raise CheckpointError(f"the scores lack {own}; evaluate the run again")
-        return cls(**frames, notes=notes, own=own, scored=scored, known_points=known_points)
+        return cls(**frames, notes=notes, own=own, scored=scored, known_points=known_points, not_measured=not_measured)
 
 
 def upgrade(tree: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -199,10 +211,11 @@ def _from_version_1(tree: Mapping[str, Any]) -> dict[str, Any]:
         "scored": scored | unknown | {"near_zero": None},
         "known_points": None,
         "rows": [
-            {**keys, "model": row["model"], "metric": metric, "value": row.get(metric)}
+            {**keys, "model": row["model"], "metric": metric, "value": row[metric]}
             | {name: row[name] for name in _COUNTS}
             for row in overall
             for metric in METRICS
+            if metric in row
         ],
         "by_channel": [{**row, "points": None} for row in tree["by_channel"]],
         "by_step": [{**row, "points": row["windows"]} for row in tree["by_step"]],

@@ -59,7 +59,7 @@ class Verdict:
     p_value: float | None
     """How often luck alone would make such a difference, for the number of models that the rival is the best of."""
     untested: str
-    """Why there is no p-value; empty if there is one, or if none is needed."""
+    """Why there is no p-value, or no error; empty if there is one, or if none is needed."""
     windows: int
     """That both models cover."""
     cutoffs: int
@@ -117,7 +117,7 @@ def _result(verdict: Verdict) -> str:
     own, rival, name = verdict.own, verdict.rival, METRICS[verdict.metric].name
     if verdict.outcome == "undefined":
         best = f" The best of the other models is {verdict.best}." if verdict.best else ""
-        return f"There is no verdict: {own} has no {name} here.{best}"
+        return f"There is no verdict: {own} has no {name} here.{best} {verdict.untested}".rstrip()
     if rival is None:
         return (
             f"There is no verdict: {own} is the only model with a {name} ({verdict.own_error:.4g}, "

@@ -27,26 +27,17 @@ import pyarrow.parquet as pq
 
 from timellm.errors import CheckpointError, ConfigError
 from timellm.evaluation.accumulator import ForecastBatch, WindowSums
-from timellm.evaluation.metrics import METRICS
+from timellm.evaluation.metrics import DIVIDED, METRICS
 from timellm.evaluation.windows import Reference, ScoredWindows
 from timellm.files.parquetfile import read_parquet, writing_parquet
 
 WINDOW_ERRORS = "window_errors.parquet"
 _FACTS = "timellm.scored"
-_SUMS = ("absolute", "squared", "percentage", "squared_percentage", "symmetric")
+_SUMS = ("absolute", "squared", "percentage", "squared_percentage", "symmetric", "error", "size")
 _COUNTS = ("points", "percentage_points", "symmetric_points")
-# Term -> the sum it comes from, the number of points in it, what to divide by: z-scores and MASE are sums of the other
-# terms over what each channel is measured against, and need no columns.
-_COLUMNS = {
-    "absolute": ("absolute", "points", None),
-    "squared": ("squared", "points", None),
-    "percentage": ("percentage", "percentage_points", None),
-    "squared_percentage": ("squared_percentage", "percentage_points", None),
-    "symmetric": ("symmetric", "symmetric_points", None),
-    "by_naive": ("absolute", "points", "naive_error"),
-    "squared_scaled": ("squared", "points", "scale"),
-    "absolute_scaled": ("absolute", "points", "scale"),
-}
+_COUNT_OF = {
+    "percentage": "percentage_points", "squared_percentage": "percentage_points", "symmetric": "symmetric_points",
+}  # fmt: skip
 _COUNTED = {"points": "absolute", "percentage_points": "percentage", "symmetric_points": "symmetric"}
 
 
@@ -61,7 +52,7 @@ class ModelErrors:
     total: np.ndarray
     """[W] sum of the metric's term."""
     count: np.ndarray
-    """[W] points in it."""
+    """[W] what it is divided by: the points in it, or for a ratio of sums, such as WAPE, the other sum."""
     whole: np.ndarray
     """[W] whether the model has a forecast of every point with an actual value."""
     points: np.ndarray
@@ -134,6 +125,7 @@ def writing_window_errors(path: Path, *, reference: Reference, scored: ScoredWin
         "channels": list(reference.channels),
         "scale": _finite(reference.scale),
         "naive_error": _finite(reference.naive_error),
+        "naive_squared_error": _finite(reference.naive_squared_error),
     }
     schema = pa.schema(fields, {_FACTS: json.dumps(facts, allow_nan=False)})
     # Sums hardly repeat, and where they do (no error at all) the file must not shrink to nothing.
@@ -148,18 +140,22 @@ def writing_window_errors(path: Path, *, reference: Reference, scored: ScoredWin
 def read_window_errors(path: Path, metric: str) -> WindowErrors:
     """The errors of every model in a file by one metric; reads the columns alone that the metric needs.
 
+    A metric that the version which wrote the file did not measure is undefined in every window.
+
     Raises:
-        ConfigError: there is no such metric.
+        ConfigError: there is no such metric, or windows are not scored by it.
         CheckpointError: the file is missing or damaged.
     """
     if metric not in METRICS:
         raise ConfigError(f"there is no metric '{metric}'; choose one of {', '.join(METRICS)}")
+    if not METRICS[metric].by_window:
+        raise ConfigError(f"{METRICS[metric].short} is not kept by window; choose another metric")
     if not path.is_file():
         raise CheckpointError(f"the run in {path.parent.name} has no errors by window; evaluate it again")
-    total, count, _ = _COLUMNS[METRICS[metric].term]
-    columns = list(dict.fromkeys(["model", "unique_id", "origin", "known", "points", total, count]))
     try:
-        rows = read_parquet(path, columns=columns)
+        written = pq.read_schema(path).names
+        wanted = dict.fromkeys(["model", "unique_id", "origin", "known", "points", *_parts(metric)[:2]])
+        rows = read_parquet(path, columns=[name for name in wanted if name in written or name not in _SUMS])
         facts = json.loads(rows.schema.metadata[_FACTS.encode()])
         scored = ScoredWindows.from_dict(facts["scored"])
         names = rows["model"].unique().to_pylist()
@@ -169,6 +165,23 @@ def read_window_errors(path: Path, metric: str) -> WindowErrors:
     except (ValueError, LookupError, TypeError, AttributeError, pa.ArrowException) as error:
         raise CheckpointError(f"{path} is damaged ({error}); evaluate the run again") from error
     return WindowErrors(metric, scored, models)
+
+
+def _parts(metric: str) -> tuple[str, str, str | None]:
+    """The column of a metric's sums, the one that these are divided by, and the yardstick of the channel, if any."""
+    term, over = METRICS[metric].term, METRICS[metric].over
+    column, divided_by = DIVIDED.get(term, (term, None))
+    return column, over or _COUNT_OF.get(term, "points"), divided_by
+
+
+def _divisor(facts: dict[str, Any], name: str) -> np.ndarray:
+    """The yardstick of every channel, [N]: z-scores and MASE are sums of other terms over it, and need no columns."""
+    unknown = [None] * len(facts["channels"])
+    numbers = {
+        name: np.array(facts.get(name, unknown), np.float64)  # None becomes NaN
+        for name in ("scale", "naive_error", "naive_squared_error")
+    }
+    return Reference(tuple(facts["channels"]), **numbers).divisor(name)
 
 
 def _errors(rows: pa.Table, model: str, metric: str, facts: dict[str, Any]) -> ModelErrors:
@@ -181,14 +194,16 @@ def _errors(rows: pa.Table, model: str, metric: str, facts: dict[str, Any]) -> M
     order = np.argsort(place)
     if (np.diff(place[order]) == 0).any():
         raise ValueError("a window is named twice")
-    column, counted, reference = _COLUMNS[METRICS[metric].term]
-    total, count = rows[column].to_numpy().astype(np.float64), rows[counted].to_numpy().astype(np.int64)
+    column, counted, divided_by = _parts(metric)
     points = rows["points"].to_numpy().astype(np.int64)
-    if reference is not None:
-        divisor = np.array(facts[reference], np.float64)[channel]  # None becomes NaN
-        defined = divisor > 0
-        divisor = np.where(defined, divisor, 1.0) ** (2 if column == "squared" else 1)
-        total, count = np.where(defined, total / divisor, 0.0), np.where(defined, count, 0)
+    if {column, counted} <= set(rows.column_names):
+        total, count = (rows[name].to_numpy().astype(np.float64) for name in (column, counted))
+    else:  # the version that wrote the file did not measure it
+        total, count = np.zeros(len(points)), np.zeros(len(points))
+    if divided_by is not None:
+        divisor = _divisor(facts, divided_by)[channel]
+        defined = ~np.isnan(divisor)
+        total, count = np.where(defined, total / np.where(defined, divisor, 1.0), 0.0), np.where(defined, count, 0)
     whole = points == rows["known"].to_numpy()
     return ModelErrors(model, place, scored.span, total, count, whole, points).at(order)
 

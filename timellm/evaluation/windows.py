@@ -105,12 +105,20 @@ class Reference:
     """[N] deviation, for the z-scored metrics."""
     naive_error: np.ndarray
     """[N] in-sample error of the seasonal naive, for MASE; 0 or NaN: MASE is undefined."""
+    naive_squared_error: np.ndarray
+    """[N] its in-sample squared error, for RMSSE; 0 or NaN: RMSSE is undefined."""
 
     @classmethod
     def of(cls, prepared: PreparedData, *, season: int) -> Self:
         """That of a table; `season` is MASE's, in rows."""
-        naive_error = seasonal_naive_error(prepared.training_values, season)
-        return cls(prepared.table.channels, np.asarray(prepared.scaler.scale), naive_error)
+        absolute = seasonal_naive_error(prepared.training_values, season)
+        squared = seasonal_naive_error(prepared.training_values, season, power=2)
+        return cls(prepared.table.channels, np.asarray(prepared.scaler.scale), absolute, squared)
+
+    def divisor(self, name: str) -> np.ndarray:
+        """What a term of `timellm.evaluation.metrics.DIVIDED` is divided by, [N]; NaN where it is 0 or unknown."""
+        numbers = np.square(self.scale) if name == "variance" else np.asarray(getattr(self, name), np.float64)
+        return np.where(numbers > 0, numbers, np.nan)
 
 
 def window_set(table: Table, index: WindowIndex, *, horizon: int) -> str:

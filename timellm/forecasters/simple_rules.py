@@ -27,6 +27,21 @@ _MEANS = (2, 3, 4)
 """Seasons that are averaged; with more of them, the oldest ones say little."""
 
 
+_NAMES: dict[Method, str] = {
+    "last": "Last value",
+    "drift": "Drift",
+    "seasonal": "Seasonal naive",
+    "mean": "Mean of the last {seasons} seasons",
+    "seasonal_drift": "Seasonal naive with drift",
+    "seasonal_growth": "Seasonal naive with growth",
+}
+
+
+def is_simple(title: str) -> bool:
+    """Whether a model's name, as scores have it, is that of a simple forecast, also of an earlier version."""
+    return title.startswith(tuple(name.partition("{")[0] for name in _NAMES.values()))
+
+
 @dataclass(frozen=True)
 class Windows:
     """Windows that are forecast."""
@@ -117,17 +132,8 @@ class Rule:
 
     def title(self, frequency: str) -> str:
         """Its name for a reader, on a table of this frequency."""
-        if self.method == "last":
-            return "Last value"
-        if self.method == "drift":
-            return "Drift"
-        name = {
-            "seasonal": "Seasonal naive",
-            "mean": f"Mean of the last {self.seasons} seasons",
-            "seasonal_drift": "Seasonal naive with drift",
-            "seasonal_growth": "Seasonal naive with growth",
-        }[self.method]
-        return f"{name}, {season_title(self.rows, frequency)}"
+        name = _NAMES[self.method].format(seasons=self.seasons)
+        return name if self.method in ("last", "drift") else f"{name}, {season_title(self.rows, frequency)}"
 
     def forecast(self, windows: Windows) -> np.ndarray:
         """Forecasts [W, H], NaN where it has none; each is the same whatever other windows there are."""

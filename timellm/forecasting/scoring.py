@@ -26,6 +26,7 @@ from timellm.evaluation.comparisons import COMPARISONS, compare_with_own, write_
 from timellm.evaluation.scores import Scores
 from timellm.evaluation.window_errors import WINDOW_ERRORS, writing_window_errors
 from timellm.evaluation.windows import Reference, ScoredWindows
+from timellm.forecasters.naive2 import Naive2
 from timellm.forecasters.protocol import Forecaster, missing_note
 from timellm.forecasting.artifacts import RunFolder
 from timellm.forecasting.calibration_windows import calibration_windows
@@ -78,6 +79,7 @@ def score_test_part(
     reference = Reference.of(prepared, season=season)
     scored = ScoredWindows.of(prepared, index, season=season, season_name=season_name(prepared.table.frequency))
     accumulator = ScoreAccumulator(reference, scored, models.own.name)
+    naive2 = Naive2.fit(prepared.training_values, season=season)
     actual = sliding_window_view(prepared.table.values.to_numpy(np.float64), prepared.horizon, axis=0)
     started = time.monotonic()
     ahead = evaluated_windows(len(calibration_windows(prepared))) + evaluated_windows(len(prepared.table.channels))
@@ -114,7 +116,8 @@ def score_test_part(
             for part, own_BH in parts():
                 forecasts = {name: row.predict(prepared, part) for name, row in models.others.items()}
                 forecasts[models.own.name] = own_BH
-                batch = ForecastBatch(part.channel, part.origin, actual[part.origin, part.channel], forecasts)
+                measured, yardstick = actual[part.origin, part.channel], naive2.predict(prepared, part)
+                batch = ForecastBatch(part.channel, part.origin, measured, forecasts, yardstick)
                 errors.write(batch, accumulator.add(batch))
                 kept.write(part, own_BH)
     except _StoppedError:

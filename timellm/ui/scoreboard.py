@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from timellm.evaluation.verdict import Verdict
 
 COLUMNS = {
-    name: st.column_config.NumberColumn(metric.title, help=metric.explanation, format="%.4g")
+    name: st.column_config.NumberColumn(metric.title, help=metric.help, format="%.4g")
     for name, metric in METRICS.items()
 } | {
     "rank": st.column_config.NumberColumn("", width=40),
