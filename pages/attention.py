@@ -20,7 +20,7 @@ from timellm.ui.seeing import (
     side_by_side,
     when,
 )
-from timellm.ui.seeing.chosen import Chosen, choose_channel, choose_window
+from timellm.ui.seeing.chosen import Chosen, choose_channel, choose_cutoff
 
 VIEWS: dict[str, Callable[[Chosen], None]] = {
     "Heatmap": heatmap.show,
@@ -32,6 +32,7 @@ VIEWS: dict[str, Callable[[Chosen], None]] = {
     "Is it faithful?": faithful.show,
 }
 PROMPT, LINEAR = "Prompt", "Linear path"
+WITHOUT_WINDOW = ("Dictionary", "Side by side", "Over training", LINEAR)
 
 st.title("Attention")
 which, where = st.columns([3, 2])
@@ -69,10 +70,10 @@ with explained("This run cannot be looked into"):
             "This run has no attention over text prototypes. Its patches are rewritten by a linear map. What it has "
             "are its prompt and, if there is one, the weights of its linear path."
         )
-    chosen = choose_window(results, where)
+    chosen = choose_channel(results, where)
     first = next(iter(offered))
     view = st.pills(
         "View", list(offered), default=first, required=True, label_visibility="collapsed",
         **keys.in_address("view", offered),
     )  # fmt: skip
-    offered[view or first](chosen)
+    offered[view or first](choose_cutoff(chosen, counts=view not in WITHOUT_WINDOW))

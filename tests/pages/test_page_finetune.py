@@ -1,5 +1,6 @@
 """The set-up screen: it says what is missing, keeps choices, and starts exactly what it shows."""
 
+import re
 import sys
 
 import pytest
@@ -163,3 +164,21 @@ def test_every_forecaster_can_be_chosen(open_page, table_id, face):
         app.selectbox(key=f"setting/{table_id}/kind").set_value(kind).run()
         assert not app.exception, kind
         assert not start_button(app).disabled or REGISTRY[kind].extra, kind
+
+
+def test_exact_prompt_of_one_window_is_shown_with_its_token_count_on_request(open_page, table_id, tiny_backbone):
+    app = open_page("finetune", table=table_id)
+    app.selectbox(key=f"setting/{table_id}/catalogue").select("another model").run()
+    app.text_input(key=f"setting/{table_id}/other-backbone").set_value(str(tiny_backbone)).run()
+    app.number_input(key=f"setting/{table_id}/layers").set_value(1)
+    shows = f"setting/{table_id}/prompt_preview"
+    assert not any("tokens**" in caption.value for caption in app.caption)
+    app.toggle(key=shows).set_value(True).run()
+    assert not app.exception
+    (said,) = [caption.value for caption in app.caption if "tokens**" in caption.value]
+    assert said.startswith("load, the window to ")
+    drawn = "".join(block.proto.body for block in app.get("html"))
+    assert "Plant" in re.sub("<[^>]+>", "", drawn)  # the description
+    app.number_input(key=f"setting/{table_id}/context").set_value(500).run()
+    assert not app.exception
+    assert any("500" in caption.value for caption in app.caption)

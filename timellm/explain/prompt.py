@@ -15,6 +15,7 @@ import pandas as pd
 
 from timellm.config import ModelConfig, RunConfig, TimeLLMConfig
 from timellm.data.prepared import PreparedData
+from timellm.data.table import Table
 from timellm.data.told import Told
 from timellm.data.windows import WindowIndex
 from timellm.errors import BackboneError, ConfigError
@@ -165,9 +166,19 @@ class PromptReader:
         folder = RunFolder(Path(run_dir))
         config = folder.config()
         check_prompt(config)
-        # Code that ships with a backbone runs for a reader only if the reader asks for it, which nobody does here.
-        tokenizer = PromptTokenizer.load(config.model.model_copy(update={"trust_remote_code": False}))
-        return cls(config, folder.prepared(), tokenizer)
+        return cls(config, folder.prepared(), _tokenizer(config))
+
+    @classmethod
+    def planned(cls, config: RunConfig, table: Table) -> Self:
+        """The reader of a run that is yet to be trained, whose backbone is on this machine.
+
+        Raises:
+            BackboneError: the backbone's tokenizer is not here or cannot be read.
+            ConfigError: the run would have no prompt, or its split does not fit the table.
+            DataError: a channel has no value in the training rows.
+        """
+        check_prompt(config)
+        return cls(config, PreparedData.of(table, config), _tokenizer(config))
 
     def of(self, channel: str, cutoff: pd.Timestamp | None = None) -> WindowPrompt:
         """The prompt of the window of `channel` that ends at `cutoff`, or with the data.
@@ -194,6 +205,11 @@ class PromptReader:
             patches=model.patches,
             most=self._tokenizer.max_positions,
         )
+
+
+def _tokenizer(config: RunConfig) -> PromptTokenizer:
+    # Code that ships with a backbone runs for a reader only if the reader asks for it, which nobody does here.
+    return PromptTokenizer.load(config.model.model_copy(update={"trust_remote_code": False}))
 
 
 def facts_of(prepared: PreparedData, model: ModelConfig, index: WindowIndex) -> list[PromptFacts]:

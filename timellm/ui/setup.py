@@ -17,7 +17,7 @@ from timellm.forecasters.time_llm.remote_code import CONSENT, needs_consent
 from timellm.jobs.local.launcher import start_run
 from timellm.jobs.store.promise import Promise
 from timellm.plots.series import split_strip
-from timellm.ui import charts, keys
+from timellm.ui import charts, keys, prompt_preview
 from timellm.ui.errors import show_error
 from timellm.ui.loaders import backbone_ready
 from timellm.ui.place import Place
@@ -233,6 +233,7 @@ def what_is_told(config: RunConfig, table_id: str, table: Table) -> None:
         st.page_link("data.py", label="Edit it on the data page", query_params={"table": table_id})
         if config.forecaster.tells_time:
             _told_of_time(config, table)
+        prompt_preview.offer(config, table_id, table)
     if not backbone_ready(config.forecaster.backbone):
         st.caption("The backbone is fetched when the run starts; nothing is fetched before.")
 

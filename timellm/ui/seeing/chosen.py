@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pandas as pd
@@ -33,23 +33,25 @@ class Chosen:
         return self.results.attention(self.channel, cutoff=self.cutoff)
 
 
-def choose_window(results: Results, where: DeltaGenerator) -> Chosen:
-    """Let the user choose a channel, in `where`, and a window of it: one of the test part, or the last of the data."""
-    with where:
-        channel = pick_channel(results, tuple(results.table().channels))
-    ends, step = test_cutoffs(results.prepared(), channel)
+def choose_cutoff(chosen: Chosen, *, counts: bool) -> Chosen:
+    """Let the user choose a window of the channel: one of the test part, or the last of the data.
+
+    Where the view shows no single window, so that the choice does not count, the slider stays as it is and is off.
+    """
+    ends, step = test_cutoffs(chosen.results.prepared(), chosen.channel)
     if len(ends) == 1:
-        return Chosen(results, channel, ends[0])
+        return replace(chosen, cutoff=ends[0])
     cutoff = st.select_slider(
-        "Window ends at", ends, value=ends[-1], format_func=moment,
+        "Window ends at" if counts else "Window ends at (this view is not about a single window)",
+        ends, value=ends[-1], format_func=moment, disabled=not counts,
         help=f"Windows of the test period, {step:,} row{'' if step == 1 else 's'} apart, and the last one of the data.",
         **keys.in_address("until", ends),
     )  # fmt: skip
-    return Chosen(results, channel, cutoff)
+    return replace(chosen, cutoff=cutoff)
 
 
 def choose_channel(results: Results, where: DeltaGenerator) -> Chosen:
-    """Let the user choose a channel alone, for a run whose views show no window; the window is the last one."""
+    """Let the user choose a channel; the window is the last one of the data."""
     table = results.table()
     with where:
         channel = pick_channel(results, tuple(table.channels))
