@@ -20,10 +20,11 @@ from timellm.config import RunConfig, TimeLLMConfig
 from timellm.data.prepared import PreparedData
 from timellm.data.season import suggest_description
 from timellm.data.table import Table, load_table
-from timellm.errors import ConfigError, TimeLLMError
+from timellm.errors import ConfigError, DataError, TimeLLMError
 from timellm.evaluation.judge import judge
 from timellm.evaluation.scores import Scores
 from timellm.explain.parts import linear_path, shares
+from timellm.forecasters.known import KnownChoice, find_effects
 from timellm.forecasters.protocol import FitJob, missing_note
 from timellm.forecasters.registry import REGISTRY, kind_of
 from timellm.forecasters.time_llm.catalog import check_cache
@@ -117,6 +118,7 @@ def _fit(
         save_config(folder.path, config)
         folder.save_table(start.table)
         folder.save_scaler(prepared.scaler)
+    prepared, known = from_main(accelerator, lambda: _with_known(prepared, folder, on_progress, start.resumed))
     with tracking(accelerator, config, folder.path) as tracker:
         watched = tracker.following(_until_the_forecast(on_progress, prepared))
         job = FitJob(config, folder.path, watched, should_stop)
@@ -161,6 +163,7 @@ def _fit(
         def finish() -> dict[str, Any]:
             """What the main process does alone."""
             summary = {
+                **known.facts,
                 **report.facts,
                 **_outcome(scores, folder, adds_nothing=report.facts.get("adds_nothing", False)),
                 **_parts(folder, prepared, scored=scores is not None),
@@ -172,7 +175,7 @@ def _fit(
                 "windows_left_out": {part: index.left_out for part, index in windows.items() if index.left_out},
             }
             tracker.outcome(summary)
-            summary["notes"] = [*report.notes, *missing, *quick.notes, *notes, *tracker.notes]
+            summary["notes"] = [*known.notes, *report.notes, *missing, *quick.notes, *notes, *tracker.notes]
             folder.save_summary(summary)
             if scores is not None and not report.stopped:
                 remove_state(folder.path)  # a stopped run may be gone on with
@@ -188,6 +191,19 @@ def _leave_nothing(folder: RunFolder) -> None:
     kept = [LINEAR_PATH, START, *(kind.file for kind in REGISTRY.values() if kind.quick)]
     for name in (CONFIG, *COMPANIONS, BASELINES, WINDOWS, *kept):
         (folder.path / name).unlink(missing_ok=True)
+
+
+def _with_known(
+    prepared: PreparedData, folder: RunFolder, on_progress: OnProgress, resumed: bool
+) -> tuple[PreparedData, KnownChoice]:
+    """The table with the effect of what is known ahead, which is found before anything else and kept in the folder."""
+    choice = find_effects(prepared, on_progress=on_progress)
+    kept = folder.effects() if resumed else None
+    if kept is not None:
+        choice = replace(choice, effects=kept)
+    elif choice.effects is not None:
+        folder.save_effects(choice.effects)
+    return replace(prepared, effects=choice.effects), choice
 
 
 def _quick(
@@ -287,10 +303,15 @@ def _forecast_windows(prepared: PreparedData) -> int:
 def _forecast(run: FittedRun, folder: RunFolder, *, write: bool) -> list[str]:
     """Forecast every channel whose end is usable; says which are not, because their forecast would be invented."""
     usable = run.usable_channels(run.table)
+    unknown: list[str] = []
+    try:
+        run.check_known(run.table)
+    except DataError as error:
+        usable, unknown = (), [f"There is no forecast beyond the data: {error}."]
     forecast = run.forecast_channels(run.table, usable)
     if write:
         folder.save_future(forecast)
-    return [
+    return unknown or [
         f"There is no forecast of '{name}': values are missing in its last {run.config.task.context:,} rows."
         for name in run.table.channels
         if name not in usable

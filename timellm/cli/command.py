@@ -115,6 +115,9 @@ def _parser() -> argparse.ArgumentParser:
         )
         start.add_argument("--preset", metavar="NAME", help="settings to start from: laptop, 6gb, 24gb or paper")
         one.add_argument(
+            "--known", type=Path, metavar="AHEAD.csv", help="second file with columns known ahead, named in known_ahead"
+        )
+        one.add_argument(
             "--model", choices=tuple(REGISTRY), metavar="KIND", help=f"forecaster: {', '.join(REGISTRY)} (time_llm)"
         )
         settings(one)
@@ -150,6 +153,7 @@ def _parser() -> argparse.ArgumentParser:
     one = verb("forecast", results.forecast, "Forecast beyond the end of the run's table, or of a newer one.")
     one.add_argument("run_dir", type=Path, metavar="DIR")
     one.add_argument("--data", type=Path, metavar="NEW.csv", help="newer table with the same columns")
+    one.add_argument("--known", type=Path, metavar="AHEAD.csv", help="values of columns known ahead, by timestamp")
     settings(one, "how the newer table is read: decimal, encoding or header, such as decimal=comma")
     one.add_argument("--out", type=Path, metavar="F.csv", help="columns unique_id, ds, yhat")
     one.add_argument("--keep", action="store_true", help="keep it in the ledger, to be scored when the table has grown")

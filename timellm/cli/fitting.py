@@ -112,6 +112,10 @@ def _configuration(arguments: argparse.Namespace) -> RunConfig:
     if arguments.model and arguments.model != config.kind:
         config = config.updated(kind=arguments.model)
     settings = dict(parse_setting(text, config.kind) for text in arguments.settings)
+    if arguments.known is not None:
+        settings["known_file"] = str(arguments.known)
+    if settings.get("known_file"):
+        settings["known_file"] = str(Path(settings["known_file"]).resolve())
     given |= settings.keys()
     of_table = DataConfig.model_fields.keys() & settings.keys()
     table = load_table(config.updated(**{name: settings[name] for name in of_table}).data)

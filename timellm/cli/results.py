@@ -36,7 +36,8 @@ def forecast(arguments: argparse.Namespace) -> Answer:
     if not arguments.keep and (arguments.by or arguments.note):
         raise ConfigError("--by and --note go into the ledger; give --keep, too")
     if arguments.out is not None:
-        check_out(arguments.out, force=arguments.force, inputs=run_inputs(arguments.run_dir, arguments.data))
+        inputs = run_inputs(arguments.run_dir, arguments.data, arguments.known)
+        check_out(arguments.out, force=arguments.force, inputs=inputs)
     frame, newer = _forecast(arguments)
     answers = []
     if arguments.out is not None:
@@ -62,16 +63,21 @@ def _forecast(arguments: argparse.Namespace) -> tuple[pd.DataFrame, Newer | None
     from timellm.errors import DataError
 
     reading, levels = _reading(arguments), levels_of(arguments.levels)
-    if arguments.data is not None:
+    if arguments.data is not None or arguments.known is not None:
         from timellm.forecasting.fitted import FittedRun
         from timellm.ledger.keeping import Newer
 
         fitted = FittedRun.load(arguments.run_dir, trust_remote_code=arguments.trust_remote_code)
-        table = fitted.newer(arguments.data.resolve(), **reading)
+        known, table = arguments.known and arguments.known.resolve(), fitted.table
+        if arguments.data is not None:
+            table = fitted.newer(arguments.data.resolve(), known=known, **reading)
+        if known is not None:
+            table = fitted.told(table, known)
         frame = fitted.forecast(table, levels=levels)
-        return frame, Newer(table, frame, str(arguments.data.resolve()))
+        return frame, Newer(table, frame, str((arguments.data or Path(fitted.config.data.path)).resolve()))
     frame = opened(arguments.run_dir).future()  # worked out when the run ended
     if frame.empty:
+        opened(arguments.run_dir).check_known()
         raise DataError(
             f"the run in {arguments.run_dir} forecasts no channel, because each misses values in its last rows; "
             "give a table that is complete at its end with --data"
@@ -143,14 +149,13 @@ def evaluate(arguments: argparse.Namespace) -> Answer:
     return Answer({**scores.to_dict(), "verdict": verdict.to_dict(), "coverage": coverage}, text)
 
 
-def run_inputs(run_dir: Path, newer: Path | None) -> Iterator[Path]:
-    """Files that no result may replace: the table that the run learned from, a newer one, and the run's own.
+def run_inputs(run_dir: Path, *newer: Path | None) -> Iterator[Path]:
+    """Files that no result may replace: the table that the run learned from, newer ones, and the run's own.
 
     The run's folder is read with the first file that is taken: an output that cannot be written is refused before.
     """
     yield Path(opened(run_dir).config().data.path)
-    if newer is not None:
-        yield newer
+    yield from (one for one in newer if one is not None)
     yield from (one for one in run_dir.iterdir() if one.suffix not in (".csv", ".parquet", ".png", ".svg", ".pdf"))
 
 

@@ -28,14 +28,14 @@ from timellm.config.settings import (
     setting_help,
     setting_label,
 )
-from timellm.config.table import DataConfig, TaskConfig
+from timellm.config.table import DataConfig, KnownEffect, TaskConfig
 from timellm.config.time_llm import ModelConfig, Quantization, TimeLLMConfig
 from timellm.config.training import TrainingConfig
 
 __all__ = [
     "KINDS", "Affects", "AskedFeatures", "AskedMaps", "AutoformerConfig", "BudgetConfig", "ChronosConfig",
-    "DLinearConfig", "DataConfig", "ETSConfig", "ForecasterConfig", "FracastConfig", "LinearFeatures", "LinearMaps",
-    "LinearPenalty",
+    "DLinearConfig", "DataConfig", "ETSConfig", "ForecasterConfig", "FracastConfig", "KnownEffect",
+    "LinearFeatures", "LinearMaps", "LinearPenalty",
     "ModelConfig", "NaiveConfig", "PatchTSTConfig", "Quantization", "RidgeConfig", "RunConfig", "StatisticalConfig",
     "TaskConfig", "ThetaConfig", "TimeLLMConfig", "TimesFMConfig", "TrainingConfig", "field_of", "kind_section",
     "names_affecting", "parse_setting", "section_of", "sections", "setting_help", "setting_label",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from difflib import get_close_matches
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -81,7 +81,7 @@ def parse_setting(text: str, kind: str = "time_llm") -> tuple[str, Any]:
         raise ConfigError("the table is no setting of --set; name its file as the argument DATA.csv")
     if name == "kind":
         raise ConfigError("the forecaster is no setting of --set; choose it with --model")
-    if name == "channels":
+    if get_origin(field_of(name, kind).annotation) is tuple:
         return name, tuple(part.strip() for part in value.split(",") if part.strip())
     may_be_none = type(None) in get_args(field_of(name, kind).annotation)
     return name, None if may_be_none and value.strip().lower() in ("none", "null", "") else value.strip()

@@ -9,6 +9,8 @@ from pydantic import field_validator
 from timellm.config.section import Section, setting
 from timellm.errors import ConfigError
 
+KnownEffect = Literal["auto", "off", "straight", "bent", "by_time"]
+
 
 class DataConfig(Section):
     """Which table, and what its columns mean."""
@@ -27,6 +29,16 @@ class DataConfig(Section):
     """Target column of a long table."""
     channels: tuple[str, ...] = ()
     """Columns (wide) or series IDs (long) to learn and forecast; empty means all of them."""
+    known_ahead: tuple[str, ...] = setting((), title="Known ahead")
+    """Columns that are known before the time they speak of, such as a promotion, a price or a temperature forecast."""
+    known_file: str = setting("", affects="place", title="Second file, known ahead")
+    """Second CSV file with columns known ahead, for rows that the table lacks and for rows after its end."""
+    known_holidays: str = setting("", title="Holidays, known ahead", max_length=40)
+    """Country whose public holidays are known ahead, such as DE or AU-VIC; needs the optional package holidays."""
+    past_only: tuple[str, ...] = setting((), title="Measured, not known ahead")
+    """Columns that are measured together with the channels; they are shown, and no forecaster reads them."""
+    static_columns: tuple[str, ...] = setting((), title="Static")
+    """Columns that never change for a series; they are shown, and no forecaster reads them."""
     time_of_day_column: str | None = None
     """Column of times of day beside a timestamp column of dates; found by its content when not given."""
     decimal: Literal["auto", "point", "comma"] = "auto"
@@ -66,6 +78,11 @@ class TaskConfig(Section):
     missing: Literal["skip", "interpolate"] = setting("skip", title="Missing values")
     """skip: windows that touch a missing value are left out; interpolate: gaps in a context are filled from its own
     past, and windows that miss a value to forecast are left out."""
+
+    known_effect: KnownEffect = setting("auto", affects="weights", title="Effect of what is known ahead")
+    """How columns known ahead are used. auto: as validation finds them surely useful, or not at all; off: not at all;
+    straight: in proportion; bent: with bends, and with their mean over the last season; by_time: as bent, and otherwise
+    for each hour of the day or day of the week."""
 
     @field_validator("split")
     @classmethod

@@ -75,7 +75,8 @@ def find_roles(sheet: Sheet, config: DataConfig) -> ColumnRoles:
     times = samples.times(numbers)
     time_column = config.time_column or (times[0] if times else None)
     time_of_day = config.time_of_day_column or _time_of_day(sheet, samples, config, time_column)
-    taken = {*times, time_column, time_of_day}
+    told = {*config.known_ahead, *config.past_only, *config.static_columns}
+    taken = {*times, time_column, time_of_day, *told}
     id_candidates, repeats = _id_candidates(
         sheet,
         [name for name in columns if name not in taken and _may_be_id(name, numbers)],

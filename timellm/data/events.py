@@ -35,7 +35,7 @@ def events_of(config: TimeLLMConfig, years: Collection[int]) -> tuple[Event, ...
         ConfigError: the package holidays is needed and missing, or knows no such country.
     """
     days = [(note.day, note.text) for note in parse_notes(config.dated_notes)]
-    days += _holidays(config.holiday_country, years)
+    days += holidays_of(config.holiday_country, years)
     open_by_name: dict[str, Event] = {}
     found = []
     for day, name in sorted(set(days)):
@@ -57,10 +57,15 @@ def event_names(config: TimeLLMConfig) -> tuple[str, ...]:
     return tuple(event.name for event in events_of(config, _NAMED_YEARS))
 
 
-def _holidays(code: str, years: Collection[int]) -> list[tuple[date, str]]:
+def holidays_of(code: str, years: Collection[int], *, setting: str = "holiday_country") -> list[tuple[date, str]]:
+    """The public holidays of a country, or of a part of it (AU-VIC); none for an empty code.
+
+    Raises:
+        ConfigError: the package holidays is missing, or knows no such country; names `setting`.
+    """
     if not code:
         return []
-    package = import_optional("holidays", title="Setting 'holiday_country'", install=install_command("holidays"))
+    package = import_optional("holidays", title=f"Setting '{setting}'", install=install_command("holidays"))
     country, _, part = code.partition("-")
     try:
         # In English, like the rest of the prompt.
@@ -73,6 +78,6 @@ def _holidays(code: str, years: Collection[int]) -> list[tuple[date, str]]:
             else f"has no part {part} of {country}; it has {', '.join(parts) or 'none'}"
         )
         raise ConfigError(
-            f"setting 'holiday_country' is '{code}', but the package holidays {known}; correct it or leave it empty"
+            f"setting '{setting}' is '{code}', but the package holidays {known}; correct it or leave it empty"
         ) from None
     return list(found.items())

@@ -25,7 +25,7 @@ def role_notes(roles: ColumnRoles, config: DataConfig) -> list[str]:
         others = _listed(roles.time_candidates[1:])
         notes.append(f"Timestamps are taken from '{roles.time_column}'; {others} could also serve.")
     used = {roles.time_column, roles.time_of_day_column, roles.id_column, roles.value_column}
-    used.update(roles.series, roles.time_candidates)
+    used.update(roles.series, roles.time_candidates, config.known_ahead, config.past_only, config.static_columns)
     unused = [name for name in roles.columns if name not in used]
     if unused and not config.channels:
         why = "only one column of values is used" if roles.layout == "long" else "they hold no numbers to forecast"

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from timellm.config import RunConfig, TimeLLMConfig
+from timellm.data.effects import KnownEffects, check_known
 from timellm.data.gaps import Past
 from timellm.data.source import WindowSource
 from timellm.data.table import Table
@@ -30,24 +31,44 @@ class PreparedData:
     """[R, N] in original units, NaN where missing: gaps are filled window by window, never here."""
     split: Split
     scaler: Scaler
+    effects: KnownEffects | None = None
+    """What columns known ahead add to the values; None where none is used."""
 
     @classmethod
-    def of(cls, table: Table, config: RunConfig, *, scaler: Scaler | None = None) -> Self:
+    def of(
+        cls, table: Table, config: RunConfig, *, scaler: Scaler | None = None, effects: KnownEffects | None = None
+    ) -> Self:
         """Prepare `table`; `scaler` is fitted on the known values of its training rows unless one is given.
+
+        `effects` are those of columns known ahead, which timellm.forecasters.known finds.
 
         Raises:
             ConfigError: the split needs more rows than there are.
             DataError: a channel has no value in the training rows.
         """
-        values = table.values.to_numpy(np.float64)
+        values = table.measured(config.task.missing)
         split = Split.from_rows(config.task.split_rows(len(values)))
         scaler = scaler or Scaler.fit(values[: split.train_end], channels=table.channels)
-        return cls(table, config, values, split, scaler)
+        return cls(table, config, values, split, scaler, effects)
 
     def continued(self, table: Table) -> Self:
         """The same channels of another table, a newer one for example, on the scale of this one's training rows."""
-        table = replace(table, values=table.values[list(self.table.channels)])
-        return replace(self, table=table, values=table.values.to_numpy(np.float64))
+        known = table.known
+        if self.table.known is not None:
+            if known is None:
+                raise DataError(
+                    f"the table has no column '{self.table.known.names[0]}', which the run knows ahead; read it with"
+                    " the run's settings"
+                )
+            order = [table.channels.index(name) for name in self.table.channels]
+            known = known.like(self.table.known).of_channels(order)
+        table = replace(table, values=table.values[list(self.table.channels)], known=known)
+        return replace(self, table=table, values=table.measured(self.config.task.missing))
+
+    @cached_property
+    def without_effects(self) -> Self:
+        """The same for a forecaster that is not told what is known ahead."""
+        return self if self.effects is None else replace(self, effects=None)
 
     @property
     def context(self) -> int:
@@ -81,14 +102,49 @@ class PreparedData:
         return "; ".join(rules)
 
     @cached_property
+    def _effect(self) -> np.ndarray | None:
+        """The effect [R + H, N] of what is known ahead, in original units; None where there is none."""
+        if self.effects is None:
+            return None
+        return self.effects.of(self.table, ahead=self.horizon, missing=self.config.task.missing)
+
+    @cached_property
+    def seen(self) -> np.ndarray:
+        """Values [R, N] that a forecaster sees, in original units: without the effect of what is known ahead."""
+        return self.values if self._effect is None else self.values - self._effect[: len(self.values)]
+
+    def with_effect(self, forecast_WH: np.ndarray, index: WindowIndex) -> np.ndarray:
+        """Forecasts [W, H], or quantiles [W, H, Q], of what a forecaster sees to those of the values; original units.
+
+        Raises:
+            DataError: a window ends after the table, and a column known ahead misses a value there.
+        """
+        if self._effect is None:
+            return forecast_WH
+        rows_WH = index.origin[:, None] + np.arange(self.horizon)
+        effect_WH = self._effect[rows_WH, index.channel[:, None]]
+        if np.isnan(effect_WH[rows_WH >= len(self.values)]).any():
+            channels = tuple(int(one) for one in np.unique(index.channel))
+            check_known(self.table, ahead=self.horizon, channels=channels)
+        return forecast_WH + (effect_WH if forecast_WH.ndim == 2 else effect_WH[..., None])
+
+    def restore(self, scaled_WH: np.ndarray, index: WindowIndex) -> np.ndarray:
+        """Z-scored forecasts [W, H] of what a forecaster sees to those of the values, in original units.
+
+        Raises:
+            DataError: as `with_effect`.
+        """
+        return self.with_effect(self.scaler.restore(scaled_WH, channel=index.channel), index)
+
+    @cached_property
     def past(self) -> Past:
-        """What was known before any origin, in original units."""
-        return Past.of(self.values, self.config.task.missing)
+        """What was known before any origin and is seen by a forecaster, in original units."""
+        return Past.of(self.seen, self.config.task.missing)
 
     @cached_property
     def scaled_past(self) -> Past:
-        """What was known before any origin, z-scored by channel."""
-        return Past.of(self.scaler.transform(self.values), self.config.task.missing)
+        """The same, z-scored by channel."""
+        return Past.of(self.scaler.transform(self.seen), self.config.task.missing)
 
     def windows(self, part: Part) -> WindowIndex:
         """Every usable window of a part.
@@ -125,7 +181,7 @@ class PreparedData:
         forecaster = self.config.forecaster
         tells_time = isinstance(forecaster, TimeLLMConfig) and forecaster.tells_time
         return WindowSource(
-            self.scaler.transform(self.values),
+            self.scaler.transform(self.seen),
             context=self.context,
             horizon=self.horizon,
             device=device,

@@ -19,7 +19,10 @@ from timellm.config import DataConfig
 from timellm.data.columns import ColumnRoles, find_roles, is_time_name, stamp_cells, suggest_columns, unknown_name
 from timellm.data.decimals import find_decimals, parse_numbers
 from timellm.data.findings import order_notes, role_notes, value_notes
+from timellm.data.gaps import Missing
 from timellm.data.header import check_header
+from timellm.data.known import Known
+from timellm.data.known_reading import KnownSource, TableRows, check_roles, read_known
 from timellm.data.numerals import Sign
 from timellm.data.sheet import Sheet, check_cells_stay_on_their_line, read_sheet
 from timellm.data.timeline import infer_frequency, parse_frequency, regular_grid
@@ -48,6 +51,8 @@ class Table:
     notes: tuple[str, ...]
     settings: Mapping[str, str] = field(default_factory=dict)
     """Settings of `DataConfig` that were found here and that another file like this one may not show."""
+    known: Known | None = None
+    """Columns that are known ahead, for these rows and perhaps for later ones; None where none was named."""
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -58,6 +63,13 @@ class Table:
     def offset(self) -> pd.DateOffset:
         """Step between rows."""
         return to_offset(self.frequency)
+
+    def measured(self, missing: Missing) -> np.ndarray:
+        """The values [rows, channels], missing also in rows in which a column known ahead misses a value."""
+        values_RN = self.values.to_numpy(np.float64)
+        if self.known is None:
+            return values_RN
+        return np.where(self.known.lacking(len(values_RN), missing), np.nan, values_RN)
 
     def future_index(self, steps: int) -> pd.DatetimeIndex:
         """Timestamps of the `steps` rows after the last one."""
@@ -92,6 +104,7 @@ def load_table(config: DataConfig) -> Table:
     """
     sheet = read_sheet(config)
     roles = find_roles(sheet, config)
+    check_roles(config, roles)
     _ask(sheet, roles, config)
     if roles.time_column is None:
         for name in roles.columns:
@@ -104,7 +117,9 @@ def load_table(config: DataConfig) -> Table:
     if roles.layout == "long":
         _check_long(sheet, roles)
     given = (roles.time_column, roles.time_of_day_column, roles.id_column, roles.value_column)
-    needed = {name for name in given if name is not None}.union(roles.numeric)
+    needed = {name for name in given if name is not None}.union(
+        roles.numeric, set(config.known_ahead) & set(roles.columns)
+    )
     check_cells_stay_on_their_line(sheet, needed, roles.time_column)
     if roles.layout == "long":
         sheet, names = _select_series(sheet, roles, config.channels)
@@ -124,17 +139,36 @@ def load_table(config: DataConfig) -> Table:
     decimals = find_decimals(sheet, columns, others=roles.value_candidates, setting=config.decimal)
     values = _place(sheet, roles, entries, grid, decimals.signs)
     _check_magnitude(values, roles)
+    known: Known | None = None
+    known_notes: tuple[str, ...] = ()
+    if config.known_ahead:
+        source = KnownSource(
+            sheet,
+            frozenset(roles.numeric),
+            pd.DatetimeIndex(entries.times),
+            entries.series if roles.id_column else None,
+        )
+        rows = TableRows(grid, frequency, _measured_rows(values), names, by_channel=roles.layout == "long")
+        known, known_notes = read_known(source, config.model_copy(update={"id_column": roles.id_column}), rows)
+        values = values.iloc[: rows.measured]
     notes = (
         *sheet.notes,
         *role_notes(roles, config),
         *reading.notes,
         *decimals.notes,
         *order_notes(entries.times, entries.series),
-        *value_notes(values, entries.times.nunique()),
+        *value_notes(values, entries.times[entries.times <= values.index[-1]].nunique()),
+        *known_notes,
     )
     found = {"decimal": decimals.answer, "time_of_day_column": roles.time_of_day_column}
     settings = {name: value for name, value in found.items() if value is not None}
-    return Table(values, frequency, roles.time_column, roles.layout, notes, settings)
+    return Table(values, frequency, roles.time_column, roles.layout, notes, settings, known)
+
+
+def _measured_rows(values: pd.DataFrame) -> int:
+    """Rows up to the last one in which a channel has a value; all of them if none has."""
+    known = np.flatnonzero(values.notna().any(axis="columns").to_numpy())
+    return int(known[-1]) + 1 if len(known) else len(values)
 
 
 def _ask(sheet: Sheet, roles: ColumnRoles, config: DataConfig) -> None:

@@ -102,7 +102,7 @@ def count_windows(table: Table, config: RunConfig) -> WindowCounts:
     except ConfigError as error:
         nothing = dict.fromkeys(PARTS, PartWindows(0, 0, 0, 0, 0, str(error)))
         return WindowCounts(nothing, (), str(error))
-    values_RN = table.values.to_numpy(np.float64)
+    values_RN = table.measured(config.task.missing)
     if names != table.channels:
         values_RN = values_RN[:, [table.channels.index(name) for name in names]]
     tally = _Tally.of(values_RN, task)

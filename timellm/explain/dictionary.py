@@ -20,7 +20,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from timellm.data.prepared import PreparedData
 from timellm.explain.attended import Attended, Shape, attended, shapes
 from timellm.explain.profiles import EVEN
 from timellm.explain.reader import AttentionReader
@@ -119,7 +118,7 @@ def prototype_dictionary(run_dir: str | Path) -> PrototypeDictionary:
         DataError: its table has no test window.
     """
     reader, folder = AttentionReader.open(run_dir), RunFolder(Path(run_dir))
-    prepared = PreparedData.of(folder.table(), folder.config(), scaler=folder.scaler())
+    prepared = folder.prepared()
     found, kept = attended(reader, prepared), folder.dictionary()
     return PrototypeDictionary(
         frame=_frame(reader, kept, found),

@@ -75,7 +75,7 @@ def batches(
     network = forecaster.network.eval()
     device = next(network.parameters()).device
     source = prepared.source(device, base=forecaster.base.on(prepared) if forecaster.base else None)
-    scaled_RN = prepared.scaler.transform(prepared.values)
+    scaled_RN = prepared.scaler.transform(prepared.seen)
     for begin in range(0, len(index), BATCH):
         part = index.part(begin, begin + BATCH)
         context_BT = source.contexts(part.channel, origin=part.origin)

@@ -64,7 +64,7 @@ def shares(path: Ridge, prepared: PreparedData, *, index: WindowIndex, forecast_
         rows_WT = part.origin[:, None] + np.arange(-prepared.context, 0)
         mean_W1 = prepared.past.before(part.origin, channel=part.channel, rows_WK=rows_WT).mean(axis=1, keepdims=True)
         whole_WH = (forecast_WH[begin : begin + len(part)] - mean_W1) / scale_W1
-        linear_WH = prepared.scaler.restore(linear(part), channel=part.channel)
+        linear_WH = prepared.restore(linear(part), part)
         added_WH = (forecast_WH[begin : begin + len(part)] - linear_WH) / scale_W1
         whole += float(np.square(whole_WH).sum())
         added += float((added_WH * whole_WH).sum())

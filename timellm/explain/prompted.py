@@ -89,7 +89,7 @@ class PromptedRun:
             forecast_BH = network(self._source.contexts(channel, origin=origin), **given)
             scaled_WH[begin:end] = forecast_BH.float().cpu().numpy()[: end - begin]
             on_batch(end)
-        return self.prepared.scaler.restore(scaled_WH, channel=index.channel)
+        return self.prepared.restore(scaled_WH, index)
 
 
 @dataclass(frozen=True)

@@ -176,7 +176,8 @@ def _some(index: WindowIndex, part: slice) -> WindowIndex:
 
 
 def _windows(prepared: PreparedData, index: WindowIndex) -> Windows:
-    return Windows(prepared.past, index.channel, index.origin, prepared.horizon)
+    # Rules repeat values as they were measured, whatever was known ahead: others are compared with them.
+    return Windows(prepared.without_effects.past, index.channel, index.origin, prepared.horizon)
 
 
 def _errors(prepared: PreparedData, rules: tuple[Rule, ...], index: WindowIndex) -> np.ndarray:

@@ -46,8 +46,9 @@ class Naive2:
         """Forecasts [W, H] of the windows in `index`, float64; nothing at or after an origin is looked at."""
         channel, origin_W1 = index.channel, index.origin[:, None]
         # In a gap that reaches the origin stands the value of an earlier row, with that row's factor.
-        row_W1 = prepared.past.read_from(index.origin, channel=channel, rows_WK=origin_W1 - 1)
-        last_W1 = prepared.past.values_NR[channel[:, None], row_W1]
+        past = prepared.without_effects.past  # a reference forecast, which is told nothing
+        row_W1 = past.read_from(index.origin, channel=channel, rows_WK=origin_W1 - 1)
+        last_W1 = past.values_NR[channel[:, None], row_W1]
         at_W1 = self._factor(channel, row_W1)
         ahead_WH = self._factor(channel, origin_W1 + np.arange(prepared.horizon))
         with np.errstate(over="ignore"):  # infinity is what it forecasts then

@@ -117,7 +117,7 @@ class StatisticalForecaster(OneRow):
             else:
                 self.missing[self.plan.cutoffs.reason] += 1
             on_batch(at + 1)
-        return forecast_WH
+        return prepared.with_effect(forecast_WH, index)
 
     def save(self, folder: Path) -> None:
         """Write the plan."""

@@ -234,7 +234,7 @@ class NetworkForecaster(OneRow):
         scaled_WH = forecast_windows(
             self.network, self.source(prepared), index, on_batch=on_batch, accelerator=self._accelerator
         )
-        return prepared.scaler.restore(scaled_WH, channel=index.channel)
+        return prepared.restore(scaled_WH, index)
 
     def save(self, folder: Path) -> None:
         """Write the trained weights."""

@@ -207,7 +207,7 @@ class ZeroShotForecaster(OneRow):
                 forecast_WHQ[at_B[whole]] = quantiles_BHQ[: len(whole), :, levels]
             on_batch(int(at_B[-1]) + 1)
         on_batch(len(index))
-        return forecast_WHQ
+        return prepared.with_effect(forecast_WHQ, index)
 
     def _within_budget(self, prepared: PreparedData, limits: BudgetConfig) -> tuple[Cutoffs, tuple[str, ...]]:
         """The test windows that there is time for, by what validation windows take, and a note if not all."""

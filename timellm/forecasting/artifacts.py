@@ -3,6 +3,8 @@
 config.json            settings in force (timellm.training.checkpoint)
 adapter.safetensors    trained tensors   (timellm.training.checkpoint)
 table.parquet, .json   the values learned from, so that the folder stands without the CSV
+known.parquet, .json   columns known ahead, for the rows of the table and after its end
+known_effects.json     what these columns add to the values (timellm.data.effects)
 scaler.json            mean and scale by channel
 pinned_forecasts.parquet  how the forecasts of a few validation windows came about (timellm.training.pinned)
 attention_history.parquet  attention at every validation (timellm.forecasters.time_llm.attention_history)
@@ -37,6 +39,7 @@ import pyarrow.parquet as pq
 from torch import Tensor
 
 from timellm.config import RunConfig
+from timellm.data.effects import KnownEffects, check_known
 from timellm.data.prepared import PreparedData
 from timellm.data.table import Table
 from timellm.data.windows import Scaler, WindowIndex
@@ -55,8 +58,9 @@ from timellm.forecasters.time_llm.kept_dictionary import KeptDictionary
 from timellm.forecasters.time_llm.unlisted import NO_NAME, unlisted
 from timellm.forecasting.bands import INTERVALS, NO_INTERVALS, Intervals, read_intervals
 from timellm.forecasting.channel import RunForecasts
+from timellm.forecasting.known_files import KNOWN, KNOWN_COLUMNS, read_known, write_known
 from timellm.forecasting.quick import QuickForecasters
-from timellm.training.checkpoint import CONFIG, load_config
+from timellm.training.checkpoint import CONFIG, EFFECTS, load_config
 
 SUMMARY = "summary.json"
 TEST_FORECASTS = "test_forecasts.parquet"
@@ -104,10 +108,15 @@ class RunFolder:
         }
         self._write_json("table.json", facts)
         write_parquet(self.path / "table.parquet", pa.Table.from_pandas(table.values))
+        if table.known is not None:
+            write_known(self.path, table.known)
 
     def table(self) -> Table:
         """The values that the run learned from."""
         values = self._read("table.parquet", _read_values, what="table")
+        known = None
+        if (self.path / KNOWN_COLUMNS).is_file():
+            known = self._read(KNOWN, lambda path: read_known(path, values), what="table of columns known ahead")
 
         def table(facts: Any) -> Table:
             names = ("frequency", "time_column", "layout", "notes")
@@ -116,7 +125,7 @@ class RunFolder:
                 raise ValueError("its notes are no list")
             if not all(isinstance(text, str) for text in [frequency, time_column, layout, *notes]):
                 raise ValueError("a fact about the table is no text")
-            found = Table(values, frequency, time_column, layout, tuple(notes))
+            found = Table(values, frequency, time_column, layout, tuple(notes), known=known)
             if found.offset.n < 1:
                 raise ValueError(f"'{found.frequency}' is no step between rows")
             return found
@@ -140,7 +149,27 @@ class RunFolder:
 
     def prepared(self) -> PreparedData:
         """The table as the network saw it."""
-        return PreparedData.of(self.table(), self.config(), scaler=self.scaler())
+        return PreparedData.of(self.table(), self.config(), scaler=self.scaler(), effects=self.effects())
+
+    def check_known(self) -> None:
+        """Refuse a forecast beyond the data for which a column known ahead misses a value.
+
+        Raises:
+            DataError: names column, row and remedy.
+        """
+        prepared = self.prepared()
+        if prepared.effects is not None:
+            check_known(prepared.table, ahead=prepared.horizon, channels=tuple(range(len(prepared.table.channels))))
+
+    def save_effects(self, effects: KnownEffects) -> None:
+        """Keep what columns known ahead add to the values."""
+        self._write_json(EFFECTS, effects.to_dict())
+
+    def effects(self) -> KnownEffects | None:
+        """What columns known ahead add to the values; None where none are used."""
+        if not (self.path / EFFECTS).is_file():
+            return None
+        return self._read_json(EFFECTS, KnownEffects.from_dict, what="effect of what is known ahead")
 
     @contextlib.contextmanager
     def writing_test_forecasts(self, prepared: PreparedData) -> Iterator[TestForecastWriter]:

@@ -7,7 +7,7 @@ Outputs: the long frame `unique_id, ds, yhat` that users of the Nixtla libraries
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +15,9 @@ import numpy as np
 import pandas as pd
 
 from timellm.config import RunConfig, TimeLLMConfig
+from timellm.data.effects import check_known
 from timellm.data.gaps import Reach
+from timellm.data.known_reading import TableRows, read_ahead
 from timellm.data.prepared import PreparedData
 from timellm.data.table import Table, load_table
 from timellm.data.windows import WindowIndex
@@ -73,10 +75,17 @@ class FittedRun:
         return self.prepared.table
 
     def forecast(
-        self, data: Table | str | Path | None = None, *, levels: Iterable[int] = (), **reading: Any
+        self,
+        data: Table | str | Path | None = None,
+        *,
+        known: pd.DataFrame | str | Path | None = None,
+        levels: Iterable[int] = (),
+        **reading: Any,
     ) -> pd.DataFrame:
         """Forecast the `horizon` rows after the end of `data`, or of the run's own table.
 
+        `known` are values of columns known ahead, as a CSV file with timestamps or as a frame like that of
+        `timellm.data.known.Known.frame`; after the last measured row they take the place of the table's own.
         `levels` asks for bands, in percent, such as (80, 95). `reading` are settings by which the file `data` is read
         instead of the run's own, such as `decimal`.
 
@@ -88,13 +97,45 @@ class FittedRun:
             CheckpointError: levels are asked for, and the run keeps no intervals.
             ConfigError: a level is no whole number from 10 to 99.
             DataError: the table lacks a channel, has another step between rows, is shorter than the context, or misses
-                values in its last rows.
+                values in its last rows; or a column known ahead misses a value.
         """
         levels = check_levels(levels)
-        table = self.table if data is None else self.newer(data, **reading)
+        second = known if isinstance(known, str | Path) else None
+        table = self.table if data is None else self.newer(data, known=second, **reading)
+        if known is not None:
+            table = self.told(table, known)
         channels = self.table.channels  # a newer table may hold more of them, or in another order
         self._check_end(table)
+        self.check_known(table)
         return self.forecast_channels(table, channels, levels=levels)
+
+    def check_known(self, table: Table) -> None:
+        """Refuse a forecast beyond the end of `table` for which a column known ahead misses a value.
+
+        Raises:
+            DataError: names column, row and remedy.
+        """
+        if self.prepared.effects is not None:
+            numbers = tuple(table.channels.index(name) for name in self.table.channels)
+            check_known(table, ahead=self.config.task.horizon, channels=numbers)
+
+    def told(self, table: Table, known: pd.DataFrame | str | Path) -> Table:
+        """The table with other values of columns known ahead, as `forecast` takes them.
+
+        Raises:
+            DataError: the run knows no column ahead, or the values cannot be read.
+        """
+        own = self.table.known
+        if own is None:
+            raise DataError("the run knows no column ahead; leave out --known, or train a run with 'known_ahead'")
+        assert table.known is not None, "a table read with the run's settings has the run's columns"
+        if isinstance(known, pd.DataFrame):
+            return replace(table, known=table.known.with_frame(known))
+        there = table.known.like(own)
+        rows = TableRows(
+            table.values.index, table.frequency, len(table.values), table.channels, by_channel=own.by_channel
+        )
+        return replace(table, known=read_ahead(known, there, self.config.data, rows))
 
     def forecast_channels(
         self, table: Table, channels: tuple[str, ...], *, levels: tuple[int, ...] = ()
@@ -125,19 +166,21 @@ class FittedRun:
     def usable_channels(self, table: Table) -> tuple[str, ...]:
         """The run's channels whose last context in `table` can be used: it has no gap, or one that can be filled."""
         values, end = table.values[list(self.table.channels)], len(table.values)
-        reach = Reach.of(values.to_numpy(np.float64), self.config.task.missing)
+        order = [table.channels.index(name) for name in self.table.channels]
+        reach = Reach.of(table.measured(self.config.task.missing)[:, order], self.config.task.missing)
         fits, _ = reach.usable(self.config.task.context, horizon=0, begin=end, end=end + 1)
         return tuple(name for name, usable in zip(values.columns, fits[:, 0], strict=True) if usable)
 
-    def newer(self, data: Table | str | Path, **reading: Any) -> Table:
-        """A newer table with the run's channels, read as `forecast` reads it.
+    def newer(self, data: Table | str | Path, *, known: str | Path | None = None, **reading: Any) -> Table:
+        """A newer table with the run's channels, read as `forecast` reads it; `known` is its second file.
 
         Raises:
             DataError: it lacks a channel, or has another step between rows.
         """
         if not isinstance(data, Table):
             settings = self.config.updated(**reading).data
-            data = load_table(settings.model_copy(update={"path": str(data), "channels": self.table.channels}))
+            files = {"path": str(data), "known_file": "" if known is None else str(known)}
+            data = load_table(settings.model_copy(update={**files, "channels": self.table.channels}))
         missing = [name for name in self.table.channels if name not in data.channels]
         if missing:
             raise DataError(

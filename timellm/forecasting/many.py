@@ -116,6 +116,11 @@ def prepare(run_dir: str | Path, data: str | Path, out: str | Path, *, device: s
 
     folder = RunFolder(Path(run_dir).resolve())
     config, table = folder.config(), folder.table()
+    if folder.effects() is not None:
+        raise DataError(
+            f"the run in {folder.path.name} uses columns known ahead, and the files of forecast-many have no place for"
+            " them; forecast a table with these columns by 'forecast --data', or train with known_effect=off"
+        )
     found = long_files(str(data))
     rows = config.task.context
     if kind_of(config.kind).quick:  # loaded at once; it may read more than the context

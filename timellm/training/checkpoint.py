@@ -1,8 +1,8 @@
 """The trained part of a run on disk: `config.json` and `adapter.safetensors`, each written whole or not at all.
 
 What trains is what the network registers, and exactly that is saved; the frozen backbone never is. Nothing is ever
-unpickled. Settings, table and scale are written before training and never changed, so the weights' file keeps the
-digests of theirs: weights are not read beside a table, scale or setting that they were not trained with.
+unpickled. Settings, table, scale and what is known ahead are written before training and never changed, so the weights'
+file keeps the digests of theirs: weights are not read beside a table, scale or setting that they were not trained with.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from timellm.workspace import write_whole
 
 CONFIG = "config.json"
 ADAPTER = "adapter.safetensors"
-COMPANIONS = ("table.parquet", "table.json", "scaler.json")
+KNOWN, KNOWN_COLUMNS, EFFECTS = "known.parquet", "known.json", "known_effects.json"
+COMPANIONS = ("table.parquet", "table.json", "scaler.json", KNOWN, KNOWN_COLUMNS, EFFECTS)
 _REMEDY = "put back what was there, or train the run again"
 
 

@@ -65,7 +65,7 @@ class PinnedWindows:
             CheckpointError: the file is damaged.
         """
         channel, origin = self.index.channel, self.index.origin
-        yhat_PH = self.prepared.scaler.restore(forecast_WH[self.positions].astype(np.float64), channel=channel)
+        yhat_PH = self.prepared.restore(forecast_WH[self.positions].astype(np.float64), self.index)
         rows = pa.table(
             {
                 "step": pa.array([step] * len(origin), pa.int64()),

@@ -21,9 +21,10 @@ Shapes: W windows, F features, H horizon, N channels.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from itertools import product
+from typing import TypeVar
 
 import numpy as np
 
@@ -35,16 +36,17 @@ from timellm.forecasters.ridge.solve import Moments, solve, solve_near
 from timellm.training.gain import FEWEST_INDEPENDENT, blocks, is_surely_lower
 
 _STRETCHES = 5
-_TRIALS = ((3, 3, 4), (4, 4, 5), (5, 5, 5))
+TRIALS = ((3, 3, 4), (4, 4, 5), (5, 5, 5))
 """Stretches that are fitted; the part that finds the penalty; the part that judges. Part 5 is the validation part."""
 _ERRORS = 1.645
 """Standard errors of the difference."""
-_FAR = 10**12
+FAR = 10**12
 """More rows than any table has: the windows of two trials never share a block."""
 _FEWEST_BLOCKS = 2
 """Blocks of a horizon in each judged part; all of them together have FEWEST_INDEPENDENT at least."""
 
 Option = tuple[LinearFeatures, LinearMaps]
+Tried = TypeVar("Tried", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -71,14 +73,13 @@ def choose(
 
     `on_windows` is given the number of windows done since its last call; it may raise to stop.
     """
-    parts = _parts(training, validation, horizon=windows.horizon)
-    counts = [blocks(parts[number].origin, windows.horizon) for number in {judged for _, _, judged in _TRIALS}]
-    if min(counts) < _FEWEST_BLOCKS or sum(counts) < FEWEST_INDEPENDENT or not all(map(len, parts)):
+    parts = stretches(training, validation, horizon=windows.horizon)
+    if not enough_to_choose(parts, horizon=windows.horizon):
         return Choice((kinds[0], maps[0]), (kinds[0], maps[0]), {})
     channels = np.unique(validation.channel)
     totals = [moments_of(windows, part, on_windows) for part in parts]
     columns = {kind: windows.columns(kind) for kind in kinds}
-    shared = [{kind: _shared(totals, columns[kind], trial) for kind in kinds} for trial in _TRIALS]
+    shared = [{kind: _shared(totals, columns[kind], trial) for kind in kinds} for trial in TRIALS]
     options = list(product(kinds, maps))
     loss: dict[Option, list[np.ndarray]] = {option: [] for option in options}
     origin: list[np.ndarray] = []
@@ -86,7 +87,7 @@ def choose(
         own = [of_channel(part, channel) for part in parts]
         # The sums are needed for the channel's own maps alone.
         sums = [moments_of(windows, part, on_windows) for part in own] if "by_channel" in maps else []
-        for number, (trial, shared_maps) in enumerate(zip(_TRIALS, shared, strict=True)):
+        for number, (trial, shared_maps) in enumerate(zip(TRIALS, shared, strict=True)):
             found: dict[Option, np.ndarray] = {}
             for kind, one in options:
                 weights_FH = shared_maps[kind]
@@ -98,22 +99,36 @@ def choose(
                 for (kind, one), weights_FH in found.items():
                     error_BH = features_BF[:, columns[kind]] @ weights_FH - target_BH
                     loss[kind, one].append(np.square(error_BH).mean(axis=1))
-                origin.append(batch.origin + number * _FAR)
+                origin.append(batch.origin + number * FAR)
                 on_windows(0)
-    return _decide({option: np.concatenate(found) for option, found in loss.items()}, np.concatenate(origin), windows)
+    found_loss = {option: np.concatenate(found) for option, found in loss.items()}
+    best, shares = surely_best(found_loss, np.concatenate(origin), horizon=windows.horizon)
+    return Choice(best, options[0], shares)
 
 
-def _decide(loss: dict[Option, np.ndarray], origin_W: np.ndarray, windows: RidgeWindows) -> Choice:
-    simplest, last = next(iter(loss)), origin_W >= (len(_TRIALS) - 1) * _FAR
+def enough_to_choose(parts: list[WindowIndex], *, horizon: int) -> bool:
+    """Whether the judged ones of these parts have blocks of a horizon enough."""
+    counts = [blocks(parts[number].origin, horizon) for number in {judged for _, _, judged in TRIALS}]
+    return min(counts) >= _FEWEST_BLOCKS and sum(counts) >= FEWEST_INDEPENDENT and all(map(len, parts))
+
+
+def surely_best(
+    loss: dict[Tried, np.ndarray], origin_W: np.ndarray, *, horizon: int
+) -> tuple[Tried, dict[Tried, float]]:
+    """The option that is surely better than the first one, or that; and each one's error as a share of the first's.
+
+    `loss` has the errors of the judged windows [W], trial after trial; the origins of trial k are `k * FAR` larger.
+    """
+    simplest, last = next(iter(loss)), origin_W >= (len(TRIALS) - 1) * FAR
     simplest_W = loss[simplest]
     better = [
         option
         for option, loss_W in loss.items()
         if loss_W[last].mean() < simplest_W[last].mean()
-        and is_surely_lower(loss_W, simplest_W, origin_W=origin_W, horizon=windows.horizon, errors=_ERRORS)
+        and is_surely_lower(loss_W, simplest_W, origin_W=origin_W, horizon=horizon, errors=_ERRORS)
     ]
     shares = {option: float(loss_W.mean() / simplest_W.mean()) for option, loss_W in loss.items()}
-    return Choice(min(better, key=lambda option: shares[option], default=simplest), simplest, shares)
+    return min(better, key=lambda option: shares[option], default=simplest), shares
 
 
 def moments_of(windows: RidgeWindows, index: WindowIndex, on_windows: Callable[[int], None]) -> Moments:
@@ -125,7 +140,7 @@ def moments_of(windows: RidgeWindows, index: WindowIndex, on_windows: Callable[[
     return moments
 
 
-def _parts(training: WindowIndex, validation: WindowIndex, *, horizon: int) -> list[WindowIndex]:
+def stretches(training: WindowIndex, validation: WindowIndex, *, horizon: int) -> list[WindowIndex]:
     """The five stretches and the validation part, thinned; no target of a stretch reaches into the next one."""
     every = -(-(len(training) + len(validation)) // MOST_TRIED_WINDOWS)
     edges = np.linspace(training.origin.min(), training.origin.max() + 1, _STRETCHES + 1).astype(int)

@@ -138,7 +138,7 @@ class Ridge(OneRow):
         forecast_WH = np.empty((len(index), self.weights_MFH.shape[2]))
         for begin in range(0, len(index), size):
             batch = index.part(begin, begin + size)
-            forecast_WH[begin : begin + size] = prepared.scaler.restore(forecast(batch), channel=batch.channel)
+            forecast_WH[begin : begin + size] = prepared.restore(forecast(batch), batch)
             on_batch(begin + len(batch))
         return forecast_WH
 

@@ -129,14 +129,15 @@ def _check(folder: Path) -> None:
     from timellm.forecasting.artifacts import RunFolder
     from timellm.forecasting.bands import INTERVALS
     from timellm.forecasting.validation import BASELINES, PinnedForecasts, read_baselines
-    from timellm.training.checkpoint import ADAPTER, CONFIG, read_adapter
+    from timellm.training.checkpoint import ADAPTER, CONFIG, EFFECTS, read_adapter
     from timellm.training.pinned import PINNED
     from timellm.training.state import STATE
 
     run = RunFolder(folder)
     readers = {
         ADAPTER: lambda: read_adapter(folder),  # first, since it says which of the others were changed
-        "table.parquet": run.table, "scaler.json": run.scaler, "scores.json": run.scores, "future.parquet": run.future,
+        "table.parquet": run.table, EFFECTS: run.effects,
+        "scaler.json": run.scaler, "scores.json": run.scores, "future.parquet": run.future,
         "test_forecasts.parquet": lambda: run.test_windows(run.prepared()) if (folder / CONFIG).is_file() else None,
         "prototypes.safetensors": run.prototypes, "words.json": run.words, "summary.json": run.summary,
         DICTIONARY: run.dictionary, START: lambda: read_tensors(folder / START, remedy="export the run again"),

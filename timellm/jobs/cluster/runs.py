@@ -57,6 +57,11 @@ def check_cluster(database: Database, config: RunConfig, *, workers: int) -> Clu
         raise JobError(f"{workers} workers are not possible; give a number from 1 to {MOST_WORKERS}")
     if workers > 1 and config.training is None:
         raise JobError(f"'{config.kind}' is fitted by one process; set the number of workers to 1, not {workers}")
+    if config.data.known_file:
+        raise JobError(
+            "a run on a cluster takes one file with it, and this one has a second one with columns known ahead; put"
+            " these columns into the table"
+        )
     Room.of(config)
     return cluster
 
