@@ -5,14 +5,16 @@ import streamlit as st
 from timellm.data.exported import to_csv
 from timellm.evaluation.comparisons import by_other
 from timellm.evaluation.judge import judge
+from timellm.evaluation.leaderboard import best_naive, leaderboard
 from timellm.evaluation.metrics import METRICS
+from timellm.evaluation.mixed import mixed
 from timellm.evaluation.others import with_others
 from timellm.plots.metrics import MOST_CHANNELS, by_channel, by_step
 from timellm.plots.template import looks
 from timellm.ui import beside, charts, keys, twins
 from timellm.ui.errors import explained
 from timellm.ui.pickers import pick_results
-from timellm.ui.scoreboard import COLUMNS, board, show_verdict
+from timellm.ui.scoreboard import COLUMNS, boards, columns, said_of_board, show_verdict
 from timellm.ui.words import plain
 
 st.title("Metrics")
@@ -31,17 +33,18 @@ with explained("The metrics of this run cannot be shown"):
     scores = with_others(results.scores(), others)
     comparisons = beside.compared(results, others, metric)
     verdict = judge(scores, metric, comparisons=comparisons, adds_nothing=results.adds_nothing())
-    show_verdict(verdict)
+    show_verdict(verdict, mixed(scores, verdict))
     beside.offer(results, others, verdict)
     st.header("Leaderboard", anchor=False)
-    st.dataframe(
-        board(scores, metric, by_other(comparisons, metric)), hide_index=True, column_config=COLUMNS,
-        alt="Models, best first", placeholder="",
-    )  # fmt: skip
-    st.caption(
-        "Lower is better, on all test windows. The ridge and the simple forecasts are fitted with every"
-        f" run. MASE is measured against a seasonal naive with this season: {plain(scores.scored.season_name)}."
-    )
+    rows = leaderboard(scores, metric, comparisons=by_other(comparisons, metric))
+    naive = best_naive(rows)
+    shown, rest = boards(scores, metric, rows, beside.won(results, others, metric, naive))
+    looked = columns(metric, naive)
+    st.dataframe(shown, hide_index=True, column_config=looked, alt="Models, best first", placeholder="")
+    st.caption(said_of_board(scores, naive))
+    with st.expander("All metrics and tests", icon=":material/table_rows:"):
+        st.dataframe(rest, hide_index=True, column_config=looked, alt="Models by every metric", placeholder="")
+        st.caption(f"MASE and RMSSE are measured against a seasonal naive: {plain(scores.scored.season_name)}.")
     for note in scores.notes:
         st.caption(f":material/info: {plain(note)}")
     twins.show(results)

@@ -5,10 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pytest
 
 import timellm
 from tests.pages.conftest import fill
 from timellm.evaluation.judge import judge
+from timellm.evaluation.metrics import METRICS
 from timellm.forecasting.artifacts import RunFolder
 from timellm.plots.forecast import ADDED, LINEAR_PATH
 
@@ -90,14 +92,36 @@ def test_leaderboard_ranks_the_baselines_too_best_first(open_page, finished):
     board = app.dataframe[0].value
     assert {"Time-LLM (this run)", "Ridge", "Last value", "Seasonal naive, 24 rows (a day)"} <= set(board["model"])
     assert board["mae"].is_monotonic_increasing
-    assert board.columns[:3].tolist() == ["rank", "mae", "model"]
-    assert {"mse_scaled", "mae_scaled", "mase", "smape", "mape", "mspe", "rmse"} <= set(board.columns)
+    assert board.columns.tolist() == ["rank", "mae", "model", "skill", "won"]
+    naive = board[board["model"].str.startswith(("Seasonal", "Mean of", "Last", "Drift"))].iloc[0]
+    assert naive["skill"] == 0 and np.isnan(naive["won"]), "the best simple forecast is what the others are against"
+    own = board.set_index("model").loc["Time-LLM (this run)"]
+    assert own["skill"] == pytest.approx(1 - own["mae"] / naive["mae"], abs=1e-4) and 0 <= own["won"] <= 1
+    rest = app.dataframe[1].value
+    assert {*METRICS, "to_own", "won_own"} <= set(rest.columns), "folded away"
 
 
 def test_verdict_is_that_of_the_command_line(open_page, finished):
     app = open_page("metrics", run=finished.id)
-    said = next(box.value for box in (*app.success, *app.warning, *app.info))
-    assert said.replace("\\", "") == RunFolder(finished.run_dir).verdict("mae").sentence()
+    said = next(box.value for box in (*app.success, *app.warning, *app.error, *app.info)).replace("\\", "")
+    assert said.startswith(RunFolder(finished.run_dir).verdict("mae").sentence())
+
+
+def test_mixed_verdict_is_amber_and_says_on_which_channels(open_page, finished, monkeypatch):
+    folder = RunFolder(finished.run_dir)
+    scores = folder.scores()
+    rival = folder.verdict("mae").rival
+    rows = scores.by_channel.set_index(["model", "channel"])
+    for channel, factor in (("load", 0.5), ("price", 2.0)):
+        rows.loc[(scores.own, channel), "mae"] = factor * rows.loc[(rival, channel), "mae"]
+    folder.save_scores(replace(scores, by_channel=rows.reset_index()))
+    monkeypatch.setattr(
+        "timellm.evaluation.judge.judge", lambda *given, **named: replace(judge(*given, **named), outcome="best")
+    )
+    app = open_page("metrics", run=finished.id)
+    assert not app.exception
+    assert "a lower MAE than" in app.warning[0].value
+    assert "on 1 of 2 (load) and a higher one on 1 (price)." in app.warning[0].value
 
 
 def test_run_on_the_same_windows_has_a_row_and_one_click_starts_another(open_page, finished, store, monkeypatch):
@@ -152,7 +176,7 @@ def test_copy_of_a_run_is_not_compared_with_it(open_page, finished, store):
     app = open_page("metrics", run=run.id)
     assert not app.exception
     assert [name for name in app.dataframe[0].value["model"] if "Ridge" in name] == ["Ridge (this run)"]
-    assert "exactly as good" not in next(box.value for box in (*app.success, *app.warning, *app.info))
+    assert "exactly as good" not in next(box.value for box in (*app.success, *app.warning, *app.error, *app.info))
 
 
 def test_ridge_that_equals_the_run_but_for_rounding_shows_no_minus(open_page, finished):
@@ -163,7 +187,7 @@ def test_ridge_that_equals_the_run_but_for_rounding_shows_no_minus(open_page, fi
     RunFolder(finished.run_dir).save_scores(replace(scores, overall=rows.reset_index()))
     app = open_page("metrics", run=finished.id)
     assert not app.exception
-    board = app.dataframe[0].value.set_index("model")
+    board = app.dataframe[1].value.set_index("model")
     shown = board.loc["Ridge", "to_own"]
     assert shown == 0 and not np.signbit(shown)
 

@@ -126,7 +126,10 @@ def evaluate(arguments: argparse.Namespace) -> Answer:
         CheckpointError: the run folder is incomplete or damaged.
         BackboneError: the backbone cannot be loaded on this machine.
     """
+    from timellm.evaluation.comparisons import by_other
     from timellm.evaluation.intervals import DEFAULT_LEVELS
+    from timellm.evaluation.leaderboard import leaderboard
+    from timellm.evaluation.mixed import mixed
     from timellm.forecasting.bands import NO_INTERVALS
 
     if arguments.stored:
@@ -144,9 +147,16 @@ def evaluate(arguments: argparse.Namespace) -> Answer:
     shown = [name for name in (arguments.by, "model", *ABSOLUTE, "windows") if name in frame.columns]
     rows = frame[shown].itertuples(index=False, name=None)
     said = [card.sentence(level) for level in DEFAULT_LEVELS] if card else [NO_INTERVALS]
-    text = "\n".join([columns(shown, rows), "", verdict.sentence(), *said, *scores.notes])
-    coverage = card.to_dict() if card else None
-    return Answer({**scores.to_dict(), "verdict": verdict.to_dict(), "coverage": coverage}, text)
+    by_channel = mixed(scores, verdict)
+    sentences = [verdict.sentence(), by_channel.sentence() if by_channel else "", *said, *scores.notes]
+    board = leaderboard(scores, arguments.metric, comparisons=by_other(folder.comparisons(), arguments.metric))
+    data = {
+        **scores.to_dict(),
+        "verdict": verdict.to_dict(),
+        "leaderboard": [row.to_dict() for row in board],
+        "coverage": card.to_dict() if card else None,
+    }
+    return Answer(data, "\n".join([columns(shown, rows), "", *filter(None, sentences)]))
 
 
 def run_inputs(run_dir: Path, *newer: Path | None) -> Iterator[Path]:

@@ -6,7 +6,7 @@ Inputs: `Scores`, comparisons with the run's own model, and what each model cost
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -88,7 +88,7 @@ def leaderboard(
     else:
         ratios = {model: _ratio(other, own) for model, (own, other) in pairs.items()}
         to_own = {model: ratio - 1 for model, ratio in ratios.items()}
-    naive = best_simple(ratios)
+    naive = _best_simple(ratios)
     order = sorted(pairs, key=lambda model: (math.isnan(ratios[model]), ratios[model], model != scores.own))
     known = scores.known_points or int(rows["points"].fillna(0).max())
     return tuple(
@@ -123,7 +123,12 @@ def errors_beside_own(scores: Scores, metric: str, model: str, comparison: Compa
     return _size(scores.error(scores.own, metric), metric), _size(scores.error(model, metric), metric)
 
 
-def best_simple(errors: Mapping[str, float]) -> str | None:
+def best_naive(rows: Iterable[LeaderboardRow]) -> str | None:
+    """The best simple forecast of a leaderboard; None if none of them has a defined error."""
+    return next((row.model for row in rows if row.rank and is_simple(row.model)), None)
+
+
+def _best_simple(errors: Mapping[str, float]) -> str | None:
     """The simple forecast with the smallest of these errors by model; None if none of them has one."""
     known = {model: error for model, error in errors.items() if is_simple(model) and not math.isnan(error)}
     return min(known, key=lambda model: known[model], default=None)

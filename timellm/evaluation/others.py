@@ -12,7 +12,7 @@ from pathlib import Path
 
 from timellm.evaluation.metrics import COMPARED
 from timellm.evaluation.scores import Scores
-from timellm.evaluation.significance import Comparison, compare
+from timellm.evaluation.significance import Comparison, compare, share_won
 from timellm.evaluation.window_errors import WINDOW_ERRORS, read_window_errors
 
 
@@ -55,3 +55,23 @@ def compare_with_others(
             one = compare(own, other.scores.own, mine, other_errors=theirs)
             found.append(replace(one, other=other.name))
     return tuple(found)
+
+
+def windows_won(folder: Path, others: Iterable[OtherRun], metric: str, *, baseline: str) -> dict[str, float]:
+    """Share of the windows in which each model is closer than `baseline`, a model of the run in `folder`.
+
+    By model; empty for a run of an earlier version, which has no errors by window. A model of another run that has none
+    is left out.
+
+    Raises:
+        CheckpointError: a file is damaged.
+    """
+    if not (folder / WINDOW_ERRORS).is_file():
+        return {}
+    mine = read_window_errors(folder / WINDOW_ERRORS, metric)
+    models = dict(mine.models)
+    for other in others:
+        if (other.folder / WINDOW_ERRORS).is_file():
+            theirs = read_window_errors(other.folder / WINDOW_ERRORS, metric)
+            models[other.name] = theirs.of(other.scores.own)
+    return {name: share_won(errors, mine.of(baseline)) for name, errors in models.items() if name != baseline}

@@ -192,6 +192,14 @@ def _means(cutoff: np.ndarray, models: Sequence[ModelErrors]) -> tuple[np.ndarra
     return cutoffs, [total / count for total, count in sums]
 
 
+def share_won(model: ModelErrors, other: ModelErrors) -> float:
+    """Share of the windows that both cover in which `model` has the smaller error; equal errors count half.
+
+    NaN if there is none in which both have a defined error.
+    """
+    return _won(*_shared(model, other))
+
+
 def _won(first: ModelErrors, second: ModelErrors) -> float:
     defined = (first.count > 0) & (second.count > 0)
     if not defined.any():

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from timellm.errors import TimeLLMError
+from timellm.evaluation.metrics import COMPARED
 from timellm.forecasters.registry import REGISTRY, Kind
 from timellm.jobs.local.launcher import start_run
 from timellm.jobs.local.twins import TAG as TWINS_TAG
@@ -116,11 +117,30 @@ def _compared(
 def compared(results: Results, others: tuple[OtherRun, ...], metric: str) -> tuple[Comparison, ...]:
     """The run's own model beside every other one by a metric, also those of other runs."""
     kept = tuple(one for one in results.comparisons() if one.metric == metric)
-    if not others or not kept:
+    if not others or not kept or metric not in COMPARED:
         return kept
     names = tuple(f"{other.name} {other.folder.name}" for other in others)
     own = results.scores().own
     return (*kept, *_compared(str(results.run.run_dir), str(results.run.ended), others, names, own, metric))
+
+
+@st.cache_data(max_entries=64, show_spinner="Counting the windows won …")
+def _won(
+    run_dir: str, ended: str, _others: tuple[OtherRun, ...], names: tuple[str, ...], metric: str, naive: str
+) -> dict[str, float]:
+    from pathlib import Path
+
+    from timellm.evaluation.others import windows_won
+
+    return windows_won(Path(run_dir), _others, metric, baseline=naive)
+
+
+def won(results: Results, others: tuple[OtherRun, ...], metric: str, naive: str | None) -> dict[str, float]:
+    """Share of the windows in which each model is closer than `naive`, the best simple forecast, by model."""
+    if naive is None or metric not in COMPARED:
+        return {}
+    names = tuple(f"{other.name} {other.folder.name}" for other in others)
+    return _won(str(results.run.run_dir), str(results.run.ended), others, names, metric, naive)
 
 
 def offer(results: Results, others: tuple[OtherRun, ...], verdict: Verdict) -> None:
