@@ -9,6 +9,7 @@ from timellm.plots.forecast import ADDED, LINEAR_PATH, backtest_chart, future_ch
 from timellm.plots.template import looks
 from timellm.ui import beside, charts, keys
 from timellm.ui.errors import explained
+from timellm.ui.ledger import keeping
 from timellm.ui.pickers import pick_channel, pick_results
 from timellm.ui.windows import long_frame
 from timellm.ui.words import moment, plain
@@ -99,6 +100,8 @@ st.download_button(
     type="primary",
     on_click="ignore",
 )
+if mode == "Future":
+    keeping.offer(results)
 st.dataframe(
     shown,
     hide_index=True,

@@ -29,9 +29,9 @@ def promise_sentence(found: EntryScore) -> str:
 
 
 def channels_sentence(found: EntryScore) -> str:
-    """How many channels are above their limit, and how many would be by luck; empty for a single channel."""
+    """How many channels are above their limit, and how many would be by luck; empty where none of several is."""
     judged = [one.judged.above for one in found.channels if one.judged.above is not None]
-    if len(found.channels) < 2 or not judged:
+    if len(found.channels) < 2 or not any(judged):
         return ""
     above = f"{sum(judged)} of {len(judged)} channels are above their own limit"
     return f"{above}; by luck alone about {0.05 * len(judged):.1g} would be."

@@ -15,8 +15,8 @@ import streamlit as st
 
 from timellm.json_text import parse_json
 
-Id = Literal["table", "run"]
-IDS: tuple[Id, ...] = ("table", "run")
+Id = Literal["table", "run", "kept"]
+IDS: tuple[Id, ...] = ("table", "run", "kept")
 # What is looked for in the list of runs. Widgets that are bound to the URL have these as their session keys, too.
 SEARCH, SEARCH_ORDER = "q", "sort"
 SEARCH_CHOICES = ("state", "tag", "backbone", "data")
