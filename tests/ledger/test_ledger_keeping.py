@@ -23,11 +23,11 @@ from timellm.ledger.listing import rows
 from timellm.ledger.scoring import score
 
 
-def keep_newer(run, path) -> Entry:
+def keep_newer(run, path, levels=()) -> Entry:
     """Keep the forecast beyond a newer table."""
     fitted = FittedRun.load(run)
     table = fitted.newer(path)
-    kept = keep(run, by="Ada", newer=Newer(table, fitted.forecast(table), str(path)))
+    kept = keep(run, by="Ada", newer=Newer(table, fitted.forecast(table, levels=levels), str(path)))
     assert kept.new
     return kept.entry
 
@@ -95,13 +95,11 @@ def test_forecast_beyond_a_newer_table_is_another_entry(ledger, entry, ridge_run
     )
 
 
-def test_bounds_of_a_forecast_are_kept_with_it(ledger, ridge_run, monkeypatch):
-    frame = RunFolder(ridge_run).future()
-    frame = frame.assign(**{"yhat-lo-80": frame["yhat"] - 1, "yhat-hi-80": frame["yhat"] + 1})
-    monkeypatch.setattr(RunFolder, "future", lambda self: frame)
-    kept = keep(ridge_run, by="Ada")
-    assert kept.new
-    assert {"yhat-lo-80", "yhat-hi-80"} <= set(ledger.forecast(kept.entry).columns)
+def test_bands_of_a_forecast_are_kept_with_it(ledger, entry, ridge_run, grown):
+    banded = RunFolder(ridge_run).future((80, 95))
+    names = ["yhat-lo-80", "yhat-hi-80", "yhat-lo-95", "yhat-hi-95"]
+    np.testing.assert_array_equal(ledger.forecast(entry)[names], banded[names])
+    assert set(names) <= set(ledger.forecast(keep_newer(ridge_run, grown(ROWS + 5), levels=(80, 95))).columns)
 
 
 def test_nobody_cannot_keep_a_forecast(ridge_run):

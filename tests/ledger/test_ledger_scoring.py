@@ -142,7 +142,9 @@ def test_coverage_is_the_share_within_the_bounds(ledger, entry, grown, monkeypat
     bring(ledger, [grown()], by="Ada")
     found = score(ledger, entry.id)
     rows = points(ledger, entry)
-    assert found.overall.coverage == {80.0: pytest.approx((abs(rows["y"] - rows["yhat"]) <= 0.5).mean())}
+    assert found.overall.coverage[80.0] == pytest.approx((abs(rows["y"] - rows["yhat"]) <= 0.5).mean())
+    inside = (rows["y"] >= rows["yhat-lo-95"]) & (rows["y"] <= rows["yhat-hi-95"])
+    assert found.overall.coverage[95.0] == pytest.approx(inside.mean())
 
 
 def promise(windows: int = 40, horizon: int = 6) -> Promise:

@@ -61,11 +61,12 @@ def _written(out: Path, frame: pd.DataFrame) -> Answer:
 def _forecast(arguments: argparse.Namespace) -> tuple[pd.DataFrame, Newer | None]:
     """The forecast, and where it is from if that is a newer table."""
     from timellm.errors import DataError
+    from timellm.evaluation.intervals import DEFAULT_LEVELS
+    from timellm.ledger.keeping import Newer
 
     reading, levels = _reading(arguments), levels_of(arguments.levels)
     if arguments.data is not None or arguments.known is not None:
         from timellm.forecasting.fitted import FittedRun
-        from timellm.ledger.keeping import Newer
 
         fitted = FittedRun.load(arguments.run_dir, trust_remote_code=arguments.trust_remote_code)
         known, table = arguments.known and arguments.known.resolve(), fitted.table
@@ -73,16 +74,22 @@ def _forecast(arguments: argparse.Namespace) -> tuple[pd.DataFrame, Newer | None
             table = fitted.newer(arguments.data.resolve(), known=known, **reading)
         if known is not None:
             table = fitted.told(table, known)
-        frame = fitted.forecast(table, levels=levels)
-        return frame, Newer(table, frame, str((arguments.data or Path(fitted.config.data.path)).resolve()))
-    frame = opened(arguments.run_dir).future()  # worked out when the run ended
+        kept = levels or (DEFAULT_LEVELS if arguments.keep and fitted.intervals is not None else ())
+        frame = fitted.forecast(table, levels=kept)
+        asked = frame if levels else frame[["unique_id", "ds", "yhat"]]
+        return asked, Newer(table, frame, str((arguments.data or Path(fitted.config.data.path)).resolve()))
+    folder = opened(arguments.run_dir)
+    frame = folder.future()  # worked out when the run ended
     if frame.empty:
-        opened(arguments.run_dir).check_known()
+        folder.check_known()
         raise DataError(
             f"the run in {arguments.run_dir} forecasts no channel, because each misses values in its last rows; "
             "give a table that is complete at its end with --data"
         )
-    return (opened(arguments.run_dir).banded(frame, levels) if levels else frame), None
+    if not levels:
+        return frame, None
+    frame = folder.banded(frame, levels)
+    return frame, Newer(folder.table(), frame, folder.config().data.path)
 
 
 def levels_of(text: str | None) -> tuple[int, ...]:

@@ -22,6 +22,7 @@ from timellm.data.season import season_length
 from timellm.data.seasonality import season_title
 from timellm.data.table import Table
 from timellm.errors import CheckpointError, LedgerError
+from timellm.evaluation.intervals import DEFAULT_LEVELS
 from timellm.evaluation.scores import Scores
 from timellm.evaluation.windows import Reference
 from timellm.forecasters.naive import NAIVE as NAIVE_FILE
@@ -67,9 +68,10 @@ def keep(run_dir: str | Path, *, by: str, note: str = "", run_name: str = "", ne
     folder, ledger = RunFolder(Path(run_dir).resolve()), Ledger.open()
     by, note = said(by, what="the name of the person who keeps it"), said(note, what="the note", needed=False)
     config, prepared, scores = folder.config(), folder.prepared(), _scores(folder)
-    table, frame, source = prepared.table, folder.future() if newer is None else newer.forecast, config.data.path
-    if newer is not None:
-        table, source = newer.table, newer.source
+    if newer is None:
+        levels = DEFAULT_LEVELS if folder.intervals() is not None else ()
+        newer = Newer(prepared.table, folder.future(levels), config.data.path)
+    table, frame, source = newer.table, newer.forecast, newer.source
     if frame.empty:
         raise LedgerError(
             f"the run in {folder.path.name} has no forecast beyond its table, because values are missing at its end;"
