@@ -8,11 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import timellm
+from benchmarks.shop_sales import shop_sales
 from tests.ledger.conftest import HORIZON, ROWS, grown_frame
+from timellm.config import RunConfig
 from timellm.errors import LedgerError
 from timellm.ledger.adjusting import adjust
 from timellm.ledger.arriving import INBOX, bring, inbox
 from timellm.ledger.folder import Ledger
+from timellm.ledger.keeping import keep
 from timellm.ledger.points import points
 from timellm.ledger.promise import Promise
 from timellm.ledger.scoring import score
@@ -259,3 +263,20 @@ def test_adjustment_after_the_fact_is_refused_as_hindsight(ledger, entry, grown)
     with pytest.raises(LedgerError, match="hindsight"):
         adjust(ledger, entry, wanted(entry, 90), by="Bo", reason="I knew it")
     adjust(ledger, entry, wanted(entry, 90, hours=(2,)), by="Bo", reason="still open")
+
+
+def test_values_known_ahead_are_kept_and_the_grown_table_scores(tmp_path):
+    shop = shop_sales(days=160, ahead=7)
+    shop.to_csv(tmp_path / "shop.csv", index=False)
+    settings = {"kind": "ridge", "context": 21, "horizon": 7, "known_ahead": ("promotion", "price")}
+    run = timellm.fit(RunConfig.create(tmp_path / "shop.csv", **settings), run_dir=tmp_path / "run").run_dir
+    ledger = Ledger.open()
+    entry = keep(run, by="Ada").entry
+    known = ledger.known_future(entry)
+    mine = known[(known["unique_id"] == entry.channels[0]) & (known["ds"] > entry.cutoff)]
+    assert list(mine["promotion"]) == list(shop["promotion"][160:])
+    grown = shop_sales(days=164, ahead=3)
+    grown.to_csv(tmp_path / "grown.csv", index=False)
+    (outcome,) = bring(ledger, [tmp_path / "grown.csv"], by="Ada")
+    assert outcome.refused == "" and outcome.new == 4 * len(entry.channels)
+    assert score(ledger, entry.id).state == "partly scored", "rows that are known ahead are no actual values"

@@ -25,6 +25,8 @@ from timellm.ledger.entry import Entry, new_id
 from timellm.ledger.folder import Ledger, file_sha256
 
 INBOX = "inbox"
+_ALONE = {"channels": (), "known_ahead": (), "known_holidays": "", "description": ""}
+"""Settings of the data without which actual values are read."""
 _ENDINGS = (".csv", ".txt", ".tsv")
 
 
@@ -88,7 +90,7 @@ def bring(
             continue
         for file in files:
             settings = config.updated(**(reading or {})).data.model_copy(
-                update={"path": str(file), "channels": (), "description": ""}
+                update={"path": str(file), "known_file": "", **_ALONE}
             )
             title = name or file.name
             try:
@@ -126,7 +128,9 @@ def _take(ledger: Ledger, entry: Entry, values: pd.DataFrame, source: Source, by
     revised = revisions(context, values)
     rows = actuals(entry, forecast, values)
     before = ledger.arrivals(entry.id)
-    arrival = Arrival(new_id(), datetime.now(UTC), by, source, values.index[-1], revised, rows)
+    # Rows that have only what is known ahead lie after the newest actual value.
+    until = values[[name for name in entry.channels if name in values]].dropna(how="all").index[-1]
+    arrival = Arrival(new_id(), datetime.now(UTC), by, source, until, revised, rows)
     known = {(name, ds) for one in before for name, ds in zip(one.rows["unique_id"], one.rows["ds"], strict=True)}
     came = set(zip(rows["unique_id"], rows["ds"], strict=True))
     if (len(rows) or revised) and brings_something(arrival, before):

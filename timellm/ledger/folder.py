@@ -4,7 +4,7 @@ entry.json         who kept what, when, and from which run (timellm.ledger.entry
 forecast.parquet   unique_id, ds, yhat, bounds such as yhat-lo-80, and seasonal_naive, made from the same context
 context.parquet    unique_id, ds, y: the rows that the model saw, and as many more as the seasonal naive reads
 promise.parquet    errors of the run's test windows (timellm.ledger.promise); absent where the run has none
-future.parquet     values known ahead that the forecast used; absent where it used none
+future.parquet     columns known ahead, over context and horizon: unique_id, ds, and each; absent where there were none
 adjustments/       one JSON file for each time that somebody changed values by hand
 actuals/           one Parquet file for each table that brought actual values
 

@@ -32,10 +32,11 @@ from timellm.forecasters.simple_rules import Rule, Windows
 from timellm.forecasting.artifacts import RunFolder
 from timellm.ledger.actuals import to_arrow
 from timellm.ledger.entry import Entry, KeptRun, new_id, said
-from timellm.ledger.folder import CONTEXT, FORECAST, PROMISE, Ledger, file_sha256
+from timellm.ledger.folder import CONTEXT, FORECAST, FUTURE, PROMISE, Ledger, file_sha256
 from timellm.ledger.promise import Promise
+from timellm.training.checkpoint import EFFECTS
 
-_WEIGHTS = ("linear_path.safetensors", "prototypes.safetensors")
+_WEIGHTS = ("linear_path.safetensors", "prototypes.safetensors", EFFECTS)
 NAIVE = "seasonal_naive"
 
 
@@ -88,6 +89,8 @@ def keep(run_dir: str | Path, *, by: str, note: str = "", run_name: str = "", ne
         FORECAST: _forecast_rows(kept),
         CONTEXT: to_arrow(_long(table.values[list(channels)].iloc[-rows:])),
     }
+    if table.known is not None:
+        files[FUTURE] = _known_rows(table, channels, rows, config.task.horizon)
     if scores is not None:
         files[PROMISE] = _promise(folder, channels).to_arrow()
     reference = Reference.of(prepared, season=season_length(table.frequency))
@@ -206,6 +209,19 @@ def _forecast_rows(frame: pd.DataFrame) -> pa.Table:
 def _long(values: pd.DataFrame) -> pd.DataFrame:
     wide = values.rename_axis(index="ds").reset_index()
     return wide.melt("ds", var_name="unique_id", value_name="y")
+
+
+def _known_rows(table: Table, channels: tuple[str, ...], rows: int, horizon: int) -> pa.Table:
+    """Columns known ahead as they were then, over the context and the horizon: unique_id, ds, and a column each."""
+    assert table.known is not None
+    moments = table.values.index[-rows:].append(table.future_index(horizon))
+    parts = []
+    for name in channels:
+        part = table.known.frame(moments, channel=table.channels.index(name))
+        parts.append(part.assign(unique_id=name).rename_axis("ds").reset_index())
+    frame = pd.concat(parts, ignore_index=True)
+    texts = {name: frame[name].astype(object) for name in frame if isinstance(frame[name].dtype, pd.CategoricalDtype)}
+    return pa.Table.from_pandas(frame.assign(**texts), preserve_index=False)
 
 
 def _promise(folder: RunFolder, channels: tuple[str, ...]) -> Promise:
