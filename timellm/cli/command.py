@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from timellm.cli import (
+    backtesting,
     carrying,
     cluster,
     comparing,
@@ -29,7 +30,7 @@ from timellm.cli import (
 )
 from timellm.cli.answer import printable
 from timellm.errors import TimeLLMError
-from timellm.evaluation.metrics import METRICS
+from timellm.evaluation.metrics import DIMENSIONS, METRICS
 from timellm.forecasters.registry import REGISTRY
 from timellm.jobs.store.cause import mendable
 from timellm.workspace import is_main_process
@@ -174,6 +175,19 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--metric", choices=METRICS, default="mae", help="what the verdict goes by (mae)")
     one.add_argument("--stored", action="store_true", help="show what the run has kept, without forecasting again")
     trust(one)
+
+    one = verb("backtest", backtesting.backtest, "Say where a run's errors are, and which windows are worst and best.")
+    one.add_argument("run_dir", type=Path, metavar="DIR")
+    one.add_argument("--by", choices=("overall", *DIMENSIONS), default="overall", help="one row for each")
+    one.add_argument("--step", type=_whole(1, 1_000_000), default=1, metavar="N", help="rows between cut-offs (1)")
+    one.add_argument(
+        "--cutoffs",
+        type=_whole(1, 1_000_000),
+        metavar="N",
+        help="the last N cut-offs only; 1 is the last horizon alone",
+    )
+    one.add_argument("--metric", choices=METRICS, default="mae", help="what windows are ranked by (mae)")
+    one.add_argument("--worst", type=_whole(1, 1000), default=5, metavar="N", help="worst and best windows to name (5)")
 
     one = verb("attention", explaining.attention, "Draw which text prototypes each patch of a window attends to.")
     one.add_argument("run_dir", type=Path, metavar="DIR")

@@ -153,6 +153,10 @@ ABSOLUTE = tuple(name for name, metric in METRICS.items() if not metric.relative
 """Those that suit every table: none of them is divided by the actual value."""
 COMPARED = tuple(name for name, metric in METRICS.items() if metric.by_window and not metric.signed)
 """Those by which two models are compared window by window."""
+BROKEN_DOWN = tuple(name for name, metric in METRICS.items() if metric.by_window)
+"""Those that are worked out by key or by window: OWA would need the forecasts of Naive2."""
+DIMENSIONS = {"step": "Horizon step", "channel": "Channel", "hour": "Hour", "weekday": "Weekday", "month": "Month"}
+"""What errors are broken down by, with titles: the last three are those of the moment that is forecast."""
 POINT_TERMS = ("absolute", "squared", "percentage", "squared_percentage", "symmetric", "error", "size")
 """Terms that are worked out for every point."""
 DIVIDED: Mapping[str, tuple[str, str]] = {
