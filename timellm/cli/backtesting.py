@@ -41,7 +41,8 @@ def backtest(arguments: argparse.Namespace) -> Answer:
 
 
 def _on_what(found: Backtest) -> str:
-    return f"{len(found.windows):,} windows of {found.cutoffs:,} cut-offs, {found.horizon:,} rows each."
+    cutoffs = "1 cut-off" if found.cutoffs == 1 else f"{found.cutoffs:,} cut-offs"
+    return f"{len(found.windows):,} windows of {cutoffs}, {found.horizon:,} rows each."
 
 
 def _table(found: Backtest, by: str, metric: str) -> str:

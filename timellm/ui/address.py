@@ -23,6 +23,7 @@ _CALLED: dict[str, str] = {
     "map": "map", "word": "word",
     "weights": "kind of weights", "order": "order of the rows", "prototype": "prototype", "rows": "rows",
     "windows": "number of windows", "masked": "unit",
+    "by": "breakdown", "backtest": "choice of windows",
     "layer": "layer", "layer_head": "head", "sinks": "attention sinks", "tokens": "number of tokens",
 }  # fmt: skip
 ALL_HEADS, LARGEST_HEAD = "Mean of all heads", "Maximum over heads"
