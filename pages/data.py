@@ -37,7 +37,7 @@ missing = int(table.values.isna().to_numpy().sum())
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
     st.header(plain(tables.title(table_id)), anchor=False, width="content")
     if st.button("Fine-tune on this table", type="primary", icon=":material/tune:"):
-        st.switch_page("finetune.py", query_params=st.query_params.to_dict())
+        st.switch_page("finetune.py", query_params=keys.without_views())
 with st.grid("auto", min_column_width=150):
     st.metric("Rows", f"{rows:,}")
     st.metric("Channels", f"{channels:,}")

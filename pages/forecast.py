@@ -7,7 +7,7 @@ from timellm.data.exported import to_csv
 from timellm.evaluation.others import with_others
 from timellm.plots.forecast import ADDED, LINEAR_PATH, backtest_chart, future_chart
 from timellm.plots.template import looks
-from timellm.ui import beside, charts, keys
+from timellm.ui import beside, charts, keys, what_if
 from timellm.ui.errors import explained
 from timellm.ui.ledger import keeping
 from timellm.ui.pickers import pick_channel, pick_results
@@ -43,6 +43,7 @@ with explained("The forecast of this run cannot be shown"):
         future = results.future()
         mine = future[future["unique_id"] == channel].set_index("ds")["yhat"].rename(channel)
         if mine.empty:
+            what_if.panel(results, channel)
             st.info(
                 f"There is no forecast of {plain(channel)}: values are missing in its last {config.task.context:,} "
                 "rows, and missing values are not filled. Choose another channel, or show the test period."
@@ -109,3 +110,5 @@ st.dataframe(
     column_config={"Time": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm")},
     alt="The forecast as a table",
 )
+if mode == "Future":
+    what_if.panel(results, channel)

@@ -117,3 +117,10 @@ def test_table_that_a_waiting_run_needs_is_not_deleted(open_page, table_id, queu
     assert not app.exception
     assert "still needed by 'Waiting run'" in app.error[0].value
     assert (workspace().uploads / table_id).is_file()
+
+
+def test_fine_tuning_starts_from_every_part_of_the_page(open_page, table_id):
+    app = open_page("data", table=table_id, part="Columns")
+    button(app, "Fine-tune on this table").click().run()
+    assert not app.exception
+    assert app.title[0].value != "Data"

@@ -103,6 +103,11 @@ def in_address(name: View, options: Collection[Any] | None = None) -> dict[str, 
     return {"key": name, "bind": "query-params"}
 
 
+def without_views() -> dict[str, str]:
+    """The address without views: those of one page, which a switch to another one must not set."""
+    return {name: value for name, value in st.query_params.to_dict().items() if name not in get_args(View)}
+
+
 def asked_for() -> dict[str, str]:
     """What the address says about views that were not chosen in this session; to be read before a page is drawn."""
     new = (name for name in get_args(View) if name not in st.session_state)

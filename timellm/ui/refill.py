@@ -40,6 +40,8 @@ def fill_form(run: Run, *, waits: bool = False) -> str:
     table_id = _table_of(config.data)
     usual = DataConfig(path=config.data.path)
     corrected = {name: getattr(config.data, name) for name in _ROLES}
+    if config.data.known_file:  # an address names an upload by its id
+        corrected["known_file"] = Path(config.data.known_file).name
     keys.choose("table", table_id)
     keys.choose_roles({name: value for name, value in corrected.items() if value != getattr(usual, name)})
     own = {**config.task.model_dump(), **config.forecaster.model_dump()}

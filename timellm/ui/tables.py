@@ -15,7 +15,7 @@ from timellm.data.samples import find_sample, samples
 from timellm.data.season import suggest_description, suggest_lengths
 from timellm.data.uploads import save_upload, table_path, uploads
 from timellm.errors import DataError, TimeLLMError
-from timellm.ui import keys
+from timellm.ui import keys, known_ahead
 from timellm.ui.errors import show_error
 from timellm.ui.loaders import columns
 from timellm.ui.settings import Form
@@ -87,7 +87,10 @@ def config(table_id: str) -> DataConfig:
         DataError: there is no such table.
         ConfigError: a role in the URL has no meaning.
     """
-    return DataConfig(**keys.roles() | {"path": str(table_path(table_id))})
+    roles = keys.roles()
+    if second := roles.get("known_file"):  # an address names an upload, never a file of this machine
+        roles["known_file"] = str(table_path(str(second)))
+    return DataConfig(**roles | {"path": str(table_path(table_id))})
 
 
 def form(table_id: str, data: DataConfig, content: Table) -> Form:
@@ -140,6 +143,7 @@ def roles_form(table_id: str) -> None:
         found = None
     with st.form(f"roles/{table_id}", border=False):
         settings = _roles(table_id, found) if found else {}
+        settings |= known_ahead.roles(table_id, found) if found else {}
         with st.container(horizontal=True):
             for setting, (label, words) in _WRITTEN.items():
                 settings[setting] = _written(table_id, setting, label, words)
@@ -147,6 +151,7 @@ def roles_form(table_id: str) -> None:
             kept = {name: value for name, value in keys.roles().items() if name not in settings}
             keys.choose_roles(kept | {name: value for name, value in settings.items() if value})
             st.rerun()
+    known_ahead.second_file(table_id)
 
 
 def _roles(table_id: str, found: ColumnRoles) -> dict[str, Any]:

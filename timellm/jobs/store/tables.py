@@ -49,6 +49,7 @@ def delete_table(store: Store, table_id: str) -> None:
 
 def _reads(run: Run, path: Path) -> bool:
     try:
-        return Path(run.config.data.path).resolve() == path.resolve()
+        data = run.config.data
+        return path.resolve() in {Path(file).resolve() for file in (data.path, data.known_file) if file}
     except ConfigError:  # written by another version: it cannot run here and reads nothing
         return False
