@@ -4,7 +4,21 @@ import streamlit as st
 
 from timellm.errors import TimeLLMError
 from timellm.forecasters.registry import REGISTRY
-from timellm.ui import draft, fit, keys, loaders, place, presets, questions, receipt, refill, setup, tables, usable
+from timellm.ui import (
+    bounds,
+    draft,
+    fit,
+    keys,
+    loaders,
+    place,
+    presets,
+    questions,
+    receipt,
+    refill,
+    setup,
+    tables,
+    usable,
+)
 from timellm.ui.errors import explained
 from timellm.ui.words import plain
 
@@ -43,6 +57,7 @@ with steps:
         f"{'channel' if len(table.channels) == 1 else 'channels'}"
     )
     chosen = setup.what(form, table, advanced=advanced)
+    bounds.offer(form, table)
     st.header("2 · With what", anchor=False)
     chosen |= setup.with_what(form, advanced=advanced)
     if REGISTRY[form.kind].language_model:

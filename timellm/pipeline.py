@@ -17,6 +17,7 @@ import torch
 from accelerate import Accelerator
 
 from timellm.config import RunConfig, TimeLLMConfig
+from timellm.data.bounds import bounds_note
 from timellm.data.prepared import PreparedData
 from timellm.data.season import suggest_description
 from timellm.data.table import Table, load_table
@@ -175,7 +176,15 @@ def _fit(
                 "windows_left_out": {part: index.left_out for part, index in windows.items() if index.left_out},
             }
             tracker.outcome(summary)
-            summary["notes"] = [*known.notes, *report.notes, *missing, *quick.notes, *notes, *tracker.notes]
+            summary["notes"] = [
+                *bounds_note(config.task),
+                *known.notes,
+                *report.notes,
+                *missing,
+                *quick.notes,
+                *notes,
+                *tracker.notes,
+            ]
             folder.save_summary(summary)
             if scores is not None and not report.stopped:
                 remove_state(folder.path)  # a stopped run may be gone on with

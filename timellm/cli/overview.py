@@ -14,6 +14,7 @@ def inspect(arguments: argparse.Namespace) -> Answer:
         DataError, ConfigError: the file cannot be used as a table, or a setting has no meaning.
     """
     from timellm.config import RunConfig, parse_setting
+    from timellm.data.bounds import suggest_bounds
     from timellm.data.season import suggest_lengths
     from timellm.data.table import load_table
     from timellm.errors import DataError
@@ -28,6 +29,8 @@ def inspect(arguments: argparse.Namespace) -> Answer:
     except DataError as error:  # worth saying, but no reason to hide what the table is
         context = horizon = None
         notes.append(str(error))
+    suggested = suggest_bounds(table)
+    bounds = [(" ".join(f"{k}={v}" for k, v in one.settings.items()), one.reason) for one in suggested]
     rows = [
         {"channel": name, "missing": int(column.isna().sum()), **column.describe()[["min", "mean", "max"]]}
         for name, column in values.items()
@@ -41,7 +44,11 @@ def inspect(arguments: argparse.Namespace) -> Answer:
         "start": values.index[0],
         "end": values.index[-1],
         "channels": rows,
-        "suggested": {"context": context, "horizon": horizon},
+        "suggested": {
+            "context": context,
+            "horizon": horizon,
+            **{k: v for one in suggested for k, v in one.settings.items()},
+        },
         "notes": notes,
     }
     lines = [
@@ -52,6 +59,7 @@ def inspect(arguments: argparse.Namespace) -> Answer:
         "",
         columns(("channel", "missing", "min", "mean", "max"), [tuple(row.values()) for row in rows]),
     ]
+    lines += [f"suggested: {pairs}  ({reason})" for pairs, reason in bounds]
     if context:
         lines += ["", f"suggested: context={context} horizon={horizon}"]
     return Answer(data, "\n".join(lines))

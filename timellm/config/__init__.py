@@ -28,12 +28,12 @@ from timellm.config.settings import (
     setting_help,
     setting_label,
 )
-from timellm.config.table import DataConfig, KnownEffect, TaskConfig
+from timellm.config.table import WEEKDAYS, DataConfig, KnownEffect, TaskConfig
 from timellm.config.time_llm import ModelConfig, Quantization, TimeLLMConfig
 from timellm.config.training import TrainingConfig
 
 __all__ = [
-    "KINDS", "Affects", "AskedFeatures", "AskedMaps", "AutoformerConfig", "BudgetConfig", "ChronosConfig",
+    "KINDS", "WEEKDAYS", "Affects", "AskedFeatures", "AskedMaps", "AutoformerConfig", "BudgetConfig", "ChronosConfig",
     "DLinearConfig", "DataConfig", "ETSConfig", "ForecasterConfig", "FracastConfig", "KnownEffect",
     "LinearFeatures", "LinearMaps", "LinearPenalty",
     "ModelConfig", "NaiveConfig", "PatchTSTConfig", "Quantization", "RidgeConfig", "RunConfig", "StatisticalConfig",

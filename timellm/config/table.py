@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import field_validator
+from pydantic import field_validator, model_validator
 
 from timellm.config.section import Section, setting
 from timellm.errors import ConfigError
 
 KnownEffect = Literal["auto", "off", "straight", "bent", "by_time"]
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
 class DataConfig(Section):
@@ -83,6 +84,36 @@ class TaskConfig(Section):
     """How columns known ahead are used. auto: as validation finds them surely useful, or not at all; off: not at all;
     straight: in proportion; bent: with bends, and with their mean over the last season; by_time: as bent, and otherwise
     for each hour of the day or day of the week."""
+    lower_bound: float | None = setting(None, affects="weights", title="Forecasts not below")
+    """Forecasts and bands of every forecaster are kept at this value or above, such as 0 for counts."""
+    upper_bound: float | None = setting(None, affects="weights", title="Forecasts not above")
+    """Forecasts and bands of every forecaster are kept at this value or below, such as a capacity."""
+    closed_weekdays: str = setting("", affects="weights", title="Closed weekdays")
+    """Weekdays on which every forecast is zero, such as "sunday" or "saturday,sunday"."""
+
+    @property
+    def closed_days(self) -> tuple[int, ...]:
+        """Numbers of the closed weekdays, Monday is 0."""
+        return tuple(WEEKDAYS.index(name) for name in self.closed_weekdays.split(",") if name)
+
+    @field_validator("closed_weekdays")
+    @classmethod
+    def _weekdays_are_known(cls, text: str) -> str:
+        names = {part.strip().lower() for part in text.split(",") if part.strip()}
+        if unknown := sorted(names - set(WEEKDAYS)):
+            raise ValueError(f"'{unknown[0]}' is no weekday; give names such as sunday or saturday,sunday")
+        return ",".join(name for name in WEEKDAYS if name in names)
+
+    @model_validator(mode="after")
+    def _bounds_leave_room(self) -> Self:
+        if self.lower_bound is not None and self.upper_bound is not None and self.lower_bound >= self.upper_bound:
+            raise ValueError(
+                f"setting 'lower_bound' is {self.lower_bound:g} and 'upper_bound' is {self.upper_bound:g}; "
+                "give a lower one below the upper one"
+            )
+        if self.closed_weekdays and ((self.lower_bound or 0) > 0 or (self.upper_bound or 0) < 0):
+            raise ValueError("setting 'closed_weekdays' asks for forecasts of zero, which the bounds do not allow")
+        return self
 
     @field_validator("split")
     @classmethod

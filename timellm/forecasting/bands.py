@@ -25,6 +25,7 @@ from timellm.data.windows import WindowIndex
 from timellm.errors import CheckpointError
 from timellm.evaluation.intervals import GRID, Calibration, band_columns, window_spread
 from timellm.files.parquetfile import read_parquet, write_parquet
+from timellm.forecasters.bounds import within_bounds
 from timellm.forecasters.contexts import contexts_of
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ class Intervals:
         channel_W = self._channels_of(prepared, index)
         width_WHL = self.models[self.own].half_width(channel_W, levels, horizon=forecast_WH.shape[1])
         half_WHL = width_WHL * spreads(prepared, index)[:, None, None]
-        return ends(prepared, forecast_WH, half_WHL)
+        return ends(prepared, index, forecast_WH, half_WHL)
 
     def beyond(self, prepared: PreparedData, forecast: pd.DataFrame, levels: tuple[int, ...]) -> pd.DataFrame:
         """A forecast beyond the end of a table, unique_id, ds, yhat, with its bands."""
@@ -87,9 +88,12 @@ def spreads(prepared: PreparedData, index: WindowIndex) -> np.ndarray:
     return found_W
 
 
-def ends(prepared: PreparedData, forecast_WH: np.ndarray, half_WHL: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper ends of bands [W, H, L]."""
-    return forecast_WH[..., None] - half_WHL, forecast_WH[..., None] + half_WHL
+def ends(
+    prepared: PreparedData, index: WindowIndex, forecast_WH: np.ndarray, half_WHL: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lower and upper ends of bands [W, H, L], within the bounds of the task."""
+    lower_WHL, upper_WHL = forecast_WH[..., None] - half_WHL, forecast_WH[..., None] + half_WHL
+    return within_bounds(lower_WHL, prepared, index), within_bounds(upper_WHL, prepared, index)
 
 
 def with_bands(

@@ -25,6 +25,7 @@ from timellm.data.windows import WindowIndex
 from timellm.evaluation.coverage import ADAPTIVE, CARD_LEVELS, COVERAGE, SPLIT, CoverageCard, CoverageSums, Measured
 from timellm.evaluation.intervals import GRID, Calibration, adapt, at_levels, calibrate, step_groups
 from timellm.files.parquetfile import read_parquet_in_batches
+from timellm.forecasters.bounds import forecast as bounded_forecast
 from timellm.forecasters.protocol import Forecaster
 from timellm.forecasting.artifacts import TEST_FORECASTS, RunFolder
 from timellm.forecasting.bands import INTERVALS, Intervals, ends, spreads, write_intervals
@@ -153,7 +154,7 @@ def _own_blocks(
         if stopped:
             raise _StoppedError
         part = index.part(begin, end)
-        yield part, own.predict(prepared, part)
+        yield part, bounded_forecast(own, prepared, part)
         begin = end
         seconds = max(time.monotonic() - started, 1e-6)
         ahead = evaluated_windows(len(prepared.table.channels))
@@ -173,7 +174,7 @@ def _calibrated(
         found[name] = Calibration(np.zeros(channels, np.int64), first_S, quantile_NSG)
     for part, own_WH in blocks:
         forecasts = {models.own.name: own_WH}
-        forecasts |= {name: row.predict(prepared, part) for name, row in models.others.items()}
+        forecasts |= {name: bounded_forecast(row, prepared, part) for name, row in models.others.items()}
         spread_W1, actual_WH = spreads(prepared, part)[:, None], actual[part.origin, part.channel]
         for name, forecast_WH in forecasts.items():
             score_WH = np.abs(actual_WH - forecast_WH) / spread_W1
@@ -232,7 +233,7 @@ class _Windows:
         rows = test.of(channel)
         index = test.index.part(rows.start, rows.stop)
         actual_WH, own_WH = actual[index.origin, index.channel], test.forecast_WH[rows].astype(np.float64)
-        forecasts = {name: row.predict(prepared, index) for name, row in models.others.items()}
+        forecasts = {name: bounded_forecast(row, prepared, index) for name, row in models.others.items()}
         spread_W = spreads(prepared, index)
         score_WH = np.abs(actual_WH - own_WH) / spread_W[:, None]
         return cls(channel, index, actual_WH, forecasts | {models.own.name: own_WH}, spread_W, score_WH)
@@ -240,7 +241,7 @@ class _Windows:
     def add(self, prepared: PreparedData, sums: CoverageSums, model: str, width_WHL: np.ndarray) -> None:
         """Add a model's bands, whose half-widths are in spreads."""
         half_WHL = width_WHL * self.spread_W[:, None, None]
-        sums.add(self.channel, self.actual_WH, *ends(prepared, self.forecasts[model], half_WHL))
+        sums.add(self.channel, self.actual_WH, *ends(prepared, self.index, self.forecasts[model], half_WHL))
 
 
 def _alike(test: _TestWindows, horizon: int) -> Iterator[list[int]]:

@@ -23,6 +23,7 @@ from timellm.data.table import Table, load_table
 from timellm.data.windows import WindowIndex
 from timellm.errors import CheckpointError, DataError
 from timellm.evaluation.intervals import check_levels
+from timellm.forecasters.bounds import forecast as bounded_forecast
 from timellm.forecasters.protocol import Forecaster
 from timellm.forecasters.registry import kind_of
 from timellm.forecasting.artifacts import RunFolder
@@ -150,7 +151,7 @@ class FittedRun:
         numbers = np.array([self.table.channels.index(name) for name in channels], np.int64)
         index = WindowIndex(numbers, np.full(len(numbers), len(table.values), np.int64), 0)
         prepared = self.prepared.continued(table)
-        forecast_NH = self.forecaster.predict(prepared, index)
+        forecast_NH = bounded_forecast(self.forecaster, prepared, index)
         steps = table.future_index(self.config.task.horizon)
         frame = pd.DataFrame(
             {

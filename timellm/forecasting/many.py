@@ -33,6 +33,7 @@ from timellm.data.longtable import Chunk, Reading, chunks, grid, long_files
 from timellm.data.prepared import PreparedData
 from timellm.data.windows import Scaler, WindowIndex
 from timellm.errors import DataError
+from timellm.forecasters.bounds import forecast as bounded_forecast
 from timellm.forecasters.registry import kind_of
 from timellm.forecasting.fitted import FittedRun
 from timellm.training.evaluation_batch import EVALUATION_BATCH
@@ -205,13 +206,14 @@ def forecast_chunk(run: FittedRun, chunk: Chunk) -> pa.Table:
     contexts_ST, end_S = np.stack(chunk.contexts), np.array(chunk.ends)
     forecast_SH = np.empty((len(chunk.ids), horizon))
     # A table ends at one moment. It matters to a forecaster that reads the calendar; most series end together.
-    ends = np.unique(end_S) if run.forecaster.reads_time else end_S[:1]
+    by_end = run.forecaster.reads_time or bool(run.config.task.closed_days)
+    ends = np.unique(end_S) if by_end else end_S[:1]
     for end in ends:
-        mine = np.flatnonzero(end_S == end) if run.forecaster.reads_time else np.arange(len(end_S))
+        mine = np.flatnonzero(end_S == end) if by_end else np.arange(len(end_S))
         scaler = Scaler(mean_S[mine], scale_S[mine])
         prepared = _table_of(run, contexts_ST[mine], [chunk.ids[place] for place in mine], end=end, scaler=scaler)
         every = WindowIndex(np.arange(len(mine)), np.full(len(mine), contexts_ST.shape[1], np.int64), 0)
-        forecast_SH[mine] = run.forecaster.predict(prepared, every)
+        forecast_SH[mine] = bounded_forecast(run.forecaster, prepared, every)
     steps = [grid(end, run.table.frequency, -horizon) for end in chunk.ends]
     return pa.table(
         {

@@ -20,6 +20,7 @@ from timellm.config import RunConfig
 from timellm.data.prepared import PreparedData
 from timellm.data.windows import WindowIndex
 from timellm.errors import TimeLLMError
+from timellm.forecasters.bounds import forecast as bounded_forecast
 from timellm.forecasters.protocol import FitJob, Forecaster
 from timellm.forecasters.registry import REGISTRY, Kind
 from timellm.training.progress import OnProgress, Progress, ShouldStop, ignore_progress, never_stop
@@ -80,7 +81,7 @@ class QuickForecasters:
 
     def predict(self, prepared: PreparedData, index: WindowIndex) -> dict[str, np.ndarray]:
         """Name -> forecasts [W, H], in original units."""
-        return {name: row.predict(prepared, index) for name, row in self.rows.items()}
+        return {name: bounded_forecast(row, prepared, index) for name, row in self.rows.items()}
 
 
 def _quick_kinds(config: RunConfig) -> list[Kind]:

@@ -26,6 +26,7 @@ from timellm.evaluation.comparisons import COMPARISONS, compare_with_own, write_
 from timellm.evaluation.scores import Scores
 from timellm.evaluation.window_errors import WINDOW_ERRORS, writing_window_errors
 from timellm.evaluation.windows import Reference, ScoredWindows
+from timellm.forecasters.bounds import forecast as bounded_forecast
 from timellm.forecasters.naive2 import Naive2
 from timellm.forecasters.protocol import Forecaster, missing_note
 from timellm.forecasting.artifacts import RunFolder
@@ -103,7 +104,7 @@ def score_test_part(
                     raise _StoppedError
 
             part = index.part(begin, begin + BATCH * processes)
-            yield part, models.own.predict(prepared, part, on_batch=on_batch)
+            yield part, bounded_forecast(models.own, prepared, part, on_batch=on_batch)
 
     try:
         if not main:
@@ -114,7 +115,7 @@ def score_test_part(
             writing_window_errors(folder.path / WINDOW_ERRORS, reference=reference, scored=scored) as errors,
         ):
             for part, own_BH in parts():
-                forecasts = {name: row.predict(prepared, part) for name, row in models.others.items()}
+                forecasts = {name: bounded_forecast(row, prepared, part) for name, row in models.others.items()}
                 forecasts[models.own.name] = own_BH
                 measured, yardstick = actual[part.origin, part.channel], naive2.predict(prepared, part)
                 batch = ForecastBatch(part.channel, part.origin, measured, forecasts, yardstick)

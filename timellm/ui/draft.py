@@ -29,7 +29,8 @@ from timellm.workspace import workspace, write_whole
 if TYPE_CHECKING:
     from timellm.data.table import Table
 
-_SETTINGS = ("horizon", "context", "layers", "quantization", "steps", *sum(map(advanced, GROUPS), ()))
+_BOUNDS = ("lower_bound", "upper_bound")
+_SETTINGS = ("horizon", "context", "layers", "quantization", "steps", *_BOUNDS, *sum(map(advanced, GROUPS), ()))
 _KEPT = tuple(name for name in _SETTINGS if name != "trust_remote_code")
 _OTHERS = ("kind", "channels", "catalogue", "other-backbone", "limit", "minutes", "name", "where", "workers", "preset")
 _USUAL = {
@@ -134,6 +135,8 @@ def _offered(name: str, value: Any, table: Table) -> bool:
 
 def _allowed(name: str, value: Any) -> bool:
     field = field_of(name)
+    if name in _BOUNDS:
+        return _is_number(value)
     if get_origin(field.annotation) is Literal:
         return value in get_args(field.annotation)
     if field.annotation is bool:
