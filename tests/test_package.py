@@ -23,7 +23,18 @@ from tests.conftest import SMALL
 from timellm.installation import PROJECT, install_command
 
 PARTS = ("timellm", "pages", ".streamlit", "app.py", "setup.py", "pyproject.toml", "README.md", "LICENSE")
-EXTRAS = ("arch", "deepspeed", "explain", "holidays", "postgresql", "ray", "statistical", "trackers", "zero-shot")
+EXTRAS = (
+    "arch",
+    "deepspeed",
+    "excel",
+    "explain",
+    "holidays",
+    "postgresql",
+    "ray",
+    "statistical",
+    "trackers",
+    "zero-shot",
+)
 _PATIENCE_S = 120
 
 

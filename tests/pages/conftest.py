@@ -26,6 +26,7 @@ from timellm.forecasters.time_llm.kept import LINEAR_PATH, PROTOTYPES, WORDS, pa
 from timellm.forecasters.time_llm.patching import PatchEmbedding
 from timellm.forecasters.time_llm.reprogramming import Reprogramming
 from timellm.forecasting.artifacts import RunFolder
+from timellm.forecasting.calibration import measure_bands
 from timellm.forecasting.quick import QuickForecasters
 from timellm.forecasting.scoring import ScoredModels, score_test_part
 from timellm.jobs.store.process import this_process
@@ -161,6 +162,7 @@ def fill(folder: RunFolder, config: RunConfig) -> None:
     own = HalfTooHigh()
     quick = QuickForecasters.fit(prepared, folder.path)
     score_test_part(ScoredModels(own, quick.rows), prepared, folder)
+    measure_bands(ScoredModels(own, quick.rows), prepared, folder)
     ahead = table.future_index(config.model.horizon)
     future = [
         pd.DataFrame({"unique_id": name, "ds": ahead, "yhat": 1.0 + np.arange(len(ahead))}) for name in table.channels

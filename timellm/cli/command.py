@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from timellm.cli import (
+    anomalies,
     backtesting,
     carrying,
     cluster,
@@ -165,6 +166,15 @@ def _parser() -> argparse.ArgumentParser:
     trust(one)
 
     ledger.arguments_of(verb("ledger", ledger.ledger, "List, score and adjust the forecasts that were kept."))
+
+    one = verb("anomalies", anomalies.anomalies, "List values outside the band of one-step forecasts.")
+    one.add_argument("run_dir", type=Path, metavar="DIR")
+    one.add_argument("--level", type=_whole(10, 99), default=95, metavar="N", help="of the band, in percent (95)")
+    one.add_argument("--data", type=Path, metavar="NEW.csv", help="look at the rows of a newer table instead")
+    settings(one, "how the newer table is read: decimal, encoding or header, such as decimal=comma")
+    one.add_argument("--out", type=Path, metavar="F.csv", help="write all of them there")
+    force(one)
+    trust(one)
 
     one = verb(
         "evaluate", results.evaluate, "Forecast every test window and show the errors of every model and the verdict."

@@ -64,7 +64,7 @@ def _forecast(arguments: argparse.Namespace) -> tuple[pd.DataFrame, Newer | None
     from timellm.evaluation.intervals import DEFAULT_LEVELS
     from timellm.ledger.keeping import Newer
 
-    reading, levels = _reading(arguments), levels_of(arguments.levels)
+    reading, levels = reading_of(arguments), levels_of(arguments.levels)
     if arguments.data is not None or arguments.known is not None:
         from timellm.forecasting.fitted import FittedRun
 
@@ -110,7 +110,7 @@ def levels_of(text: str | None) -> tuple[int, ...]:
     return check_levels(map(int, parts))
 
 
-def _reading(arguments: argparse.Namespace) -> dict[str, Any]:
+def reading_of(arguments: argparse.Namespace) -> dict[str, Any]:
     """The settings of `--set`, which answer a question about the newer file."""
     from timellm.config import parse_setting
     from timellm.errors import ConfigError
@@ -118,7 +118,7 @@ def _reading(arguments: argparse.Namespace) -> dict[str, Any]:
     reading = dict(map(parse_setting, arguments.settings))
     if other := sorted(reading.keys() - set(READING)):
         raise ConfigError(
-            f"setting '{other[0]}' is the run's own; with 'forecast', --set takes {', '.join(READING)}, which say how "
+            f"setting '{other[0]}' is the run's own; --set takes here {', '.join(READING)}, which say how "
             "the file of --data is read"
         )
     if reading and arguments.data is None:

@@ -24,15 +24,23 @@ def safe_cell(value: Any) -> Any:
     return value
 
 
-def to_csv(frame: pd.DataFrame, *, index: bool = False) -> str:
-    """A frame as CSV text; its texts and the names of its columns are safe to open in a spreadsheet."""
+def to_csv(frame: pd.DataFrame, *, index: bool = False, decimal: str = ".") -> str:
+    """A frame as CSV text; its texts and the names of its columns are safe to open in a spreadsheet.
+
+    With a decimal comma, columns are separated by semicolons.
+    """
     safe = frame.rename(columns=safe_cell)
     for number, kind in enumerate(safe.dtypes):
         if pd.api.types.is_string_dtype(kind) or kind.kind == "O" or isinstance(kind, pd.CategoricalDtype):
             column = safe.iloc[:, number].astype(object)
             known = {value: safe_cell(value) for value in column.unique()}  # few names stand in very many rows
             safe.isetitem(number, column.map(known))
-    return safe.to_csv(index=index)
+    return safe.to_csv(index=index, decimal=decimal, sep=";" if decimal == "," else ",")
+
+
+def to_local_csv(frame: pd.DataFrame) -> bytes:
+    """CSV as spreadsheets of countries with a decimal comma open it: semicolons, and a byte-order mark for UTF-8."""
+    return to_csv(frame, decimal=",").encode("utf-8-sig")
 
 
 def write_csv(frame: pd.DataFrame, path: Path, *, index: bool = False) -> None:

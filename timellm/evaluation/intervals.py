@@ -36,10 +36,11 @@ GRID = (10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 92, 94, 95, 96, 97, 98, 99, 
 interpolated."""
 SHARE_OF_SCALE = 0.3
 """Share of a channel's scale that every window's spread has, because a context may be constant."""
-GAIN = 0.05
-"""How far a miss rate moves in all for the outcomes of one window's step; 0.02 to 0.1 did about as well."""
-_BEYOND = 10.0
-"""How fast half-widths grow beyond the largest error: twice as wide for each tenth that the miss rate is below zero."""
+GAIN, MOST_GAIN = 0.05, 0.01
+"""How far a miss rate moves for one outcome: the gain as a share of the windows that begin before it is known, and no
+more than the most. With 0.05 as the most, a few misses in a row made bands of the next rows seven times as wide."""
+_BEYOND = 4.0
+"""How fast half-widths grow beyond the largest error: twice as wide where the miss rate is a quarter below zero."""
 
 
 def check_levels(levels: Iterable[int]) -> tuple[int, ...]:
@@ -111,6 +112,11 @@ class Calibration:
             width_WHL[self.windows_N[channel_W] < fewest_windows(level), :, place] = np.nan
         return width_WHL
 
+    def by_step(self, channel: int, horizon: int) -> np.ndarray:
+        """The quantiles of one channel for each step, [H, G]."""
+        group_H = np.searchsorted(self.first_S, np.arange(horizon), side="right") - 1
+        return self.quantile_NSG[channel][group_H].astype(np.float64)
+
     def why_none(self, channel: int, level: int) -> str | None:
         """Why a channel has no band at a level, as a sentence; None if it has one."""
         windows, needed = int(self.windows_N[channel]), fewest_windows(level)
@@ -156,7 +162,7 @@ def adapt(
     nominal_G = 1 - np.array(GRID) / 100
     rate_KG = np.tile(nominal_G, (columns, 1))
     spacing = float(np.median(np.diff(origin_W))) if windows > 1 else 1.0
-    gain_K1 = (GAIN / np.maximum(step_K / spacing, 1.0))[:, None]
+    gain_K1 = np.minimum(GAIN / np.maximum(step_K / spacing, 1.0), MOST_GAIN)[:, None]
     missed_WKG = np.zeros((windows, columns, len(GRID)), bool)
     unknown_WK, each_K, next_K = np.isnan(score_WK), np.arange(columns), np.zeros(columns, np.int64)
     for number, row in enumerate((*origin_W.tolist(), end)):

@@ -190,7 +190,7 @@ class RunFolder:
         """The run's own forecasts of the test windows, with the quick forecasters to forecast any of them."""
         prepared = self.prepared()
         index, forecast_WH = self.test_windows(prepared)
-        return RunForecasts(prepared, index, forecast_WH, self.scores().own, self.quick())
+        return RunForecasts(prepared, index, forecast_WH, self.scores().own, self.quick(), self.intervals())
 
     def verdict(self, metric: str) -> Verdict:
         """What the scores of the run say by a metric."""

@@ -23,10 +23,11 @@ import pyarrow.compute as pc
 
 from timellm.data.windows import WindowIndex
 from timellm.errors import CheckpointError
-from timellm.evaluation.intervals import GRID, Calibration, band_columns, window_spread
+from timellm.evaluation.intervals import GRID, Calibration, adapt, at_levels, band_columns, window_spread
 from timellm.files.parquetfile import read_parquet, write_parquet
 from timellm.forecasters.bounds import within_bounds
 from timellm.forecasters.contexts import contexts_of
+from timellm.forecasting.calibration_windows import MOST_CUTOFFS, evenly_by_channel
 
 if TYPE_CHECKING:
     from timellm.data.prepared import PreparedData
@@ -67,6 +68,38 @@ class Intervals:
         index = WindowIndex(numbers, np.full(len(numbers), len(prepared.values), np.int64), 0)
         forecast_WH = forecast["yhat"].to_numpy(np.float64).reshape(len(names), -1)
         return with_bands(forecast, self.bands(prepared, index, forecast_WH, levels), levels)
+
+    def width_at(
+        self,
+        prepared: PreparedData,
+        index: WindowIndex,
+        forecast_WH: np.ndarray,
+        *,
+        row: int,
+        levels: tuple[int, ...],
+    ) -> np.ndarray:
+        """Half-widths [H, L], in spreads, for the origin `row`, adapted to the windows of one channel before it.
+
+        `index` are these windows, whose origins rise, and `forecast_WH` the own model's forecasts of them. Of many,
+        those are taken that the coverage card was measured on.
+        """
+        calibration, channel = self.models[self.own], int(index.channel[0])
+        horizon = prepared.horizon
+        places = evenly_by_channel(index, most=MOST_CUTOFFS)
+        places = places[index.origin[places] < row]
+        some = WindowIndex(index.channel[places], index.origin[places], 0)
+        actual_WH = prepared.values[some.origin[:, None] + np.arange(horizon), channel]
+        score_WH = np.abs(actual_WH - forecast_WH[places]) / spreads(prepared, some)[:, None]
+        *_, last_HG = adapt(
+            score_WH,
+            origin_W=some.origin,
+            step_K=np.arange(1, horizon + 1),
+            quantile_KG=calibration.by_step(channel, horizon),
+            end=row,
+        )
+        width_HL = at_levels(last_HG, levels)
+        width_HL[:, [calibration.why_none(channel, level) is not None for level in levels]] = np.nan
+        return width_HL
 
     def why_none(self, channel: str, level: int) -> str | None:
         """Why the own model has no band of a channel at a level, as a sentence; None if it has one."""

@@ -29,14 +29,12 @@ from timellm.forecasters.bounds import forecast as bounded_forecast
 from timellm.forecasters.protocol import Forecaster
 from timellm.forecasting.artifacts import TEST_FORECASTS, RunFolder
 from timellm.forecasting.bands import INTERVALS, Intervals, ends, spreads, write_intervals
-from timellm.forecasting.calibration_windows import calibration_windows, evenly_by_channel
+from timellm.forecasting.calibration_windows import MOST_CUTOFFS, calibration_windows, evenly_by_channel
 from timellm.forecasting.scoring import ScoredModels, scoring_progress
 from timellm.training.evaluation_batch import EVALUATION_BATCH, evaluated_windows
 from timellm.training.processes import numbers_from_main
 from timellm.training.progress import OnProgress, ShouldStop, ignore_progress, never_stop
 
-MOST_CUTOFFS = 400
-"""Test windows of a channel that coverage is measured on at most."""
 _MOST_POINTS = 50_000_000
 """Points of these test windows in all."""
 _MOST_OWN, _MOST_OTHER = 1_000_000, 250_000
@@ -262,14 +260,13 @@ def _adapted(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Adapted half-widths [C, W, H, L] of windows with the same origins, and the quantiles [C, H, G] after the last."""
     horizon, count = prepared.horizon, len(windows)
-    group_H = np.searchsorted(calibration.first_S, np.arange(horizon), side="right") - 1
-    quantile_KG = np.concatenate([calibration.quantile_NSG[one.channel][group_H] for one in windows])
+    quantile_KG = np.concatenate([calibration.by_step(one.channel, horizon) for one in windows])
     origin_W = windows[0].index.origin
     steps = adapt(
         np.concatenate([one.score_WH for one in windows], axis=1),
         origin_W=origin_W,
         step_K=np.tile(np.arange(1, horizon + 1), count),
-        quantile_KG=quantile_KG.astype(np.float64),
+        quantile_KG=quantile_KG,
         end=int(origin_W[-1]) + horizon,
     )
     width_WKL = np.empty((len(origin_W), count * horizon, len(CARD_LEVELS)), np.float32)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 MOST_CALIBRATED = 256
 """Validation windows of a channel that quantiles rest on at most: more of them overlap."""
+MOST_CUTOFFS = 400
+"""Test windows of a channel that bands adapt to, and that coverage is measured on, at most."""
 _FEWEST, _FEWEST_OF_SLOW = 64, 20
 _SHARE = 5
 """One validation window is forecast for so many test windows, so that a slow network is not held up."""

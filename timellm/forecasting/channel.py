@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 
 from timellm.data.windows import WindowIndex
+from timellm.evaluation.intervals import band_columns
+from timellm.forecasting.bands import Intervals, ends, spreads, with_bands
 
 if TYPE_CHECKING:
     from timellm.data.prepared import PreparedData
@@ -32,6 +34,8 @@ class RunForecasts:
     own: str
     """Name of the run's own model."""
     quick: QuickForecasters
+    intervals: Intervals | None = None
+    """What bands are made of; None in a run of an earlier version."""
 
     def of(self, channel: str) -> ChannelForecasts:
         """The windows of one channel, in time order."""
@@ -79,3 +83,28 @@ class ChannelForecasts:
         own = pd.Series(self.run.forecast_WH[place], index=actual.index)
         quick = self.run._quick(self.number, origin, actual.index)
         return series.iloc[max(0, origin - history) : origin], actual, {self.run.own: own} | quick
+
+    def bands(self, number: int, levels: tuple[int, ...]) -> pd.DataFrame:
+        """Ends of the own model's bands in a window, yhat-lo-80, yhat-hi-80 ..., as they were known at its cut-off.
+
+        NaN where the run had too few validation windows, and everywhere in a run of an earlier version.
+        """
+        place = self.rows[number : number + 1]
+        index = WindowIndex(self.run.index.channel[place], self.run.index.origin[place], 0)
+        moments = self.run.prepared.table.values.index
+        steps = moments[index.origin[0] : index.origin[0] + self.run.prepared.horizon]
+        frame = pd.DataFrame(index=steps)
+        if self.run.intervals is None:
+            return frame.assign(**{name: np.nan for level in levels for name in band_columns(level)})
+        every = WindowIndex(self.run.index.channel[self.rows], self.run.index.origin[self.rows], 0)
+        width_HL = self.run.intervals.width_at(
+            self.run.prepared, every, self.run.forecast_WH[self.rows], row=int(index.origin[0]), levels=levels
+        )
+        half_WHL = width_HL[None] * spreads(self.run.prepared, index)[:, None, None]
+        return with_bands(frame, ends(self.run.prepared, index, self.run.forecast_WH[place], half_WHL), levels)
+
+    def errors(self, number: int) -> pd.Series:
+        """Mean absolute error of every model in a window, the lowest first; NaN where it has no forecast."""
+        _, actual, models = self.window(number, history=0)
+        found = {name: float((forecast - actual).abs().mean()) for name, forecast in models.items()}
+        return pd.Series(found).sort_values()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from timellm.data.prepared import PreparedData
     from timellm.data.table import Table
     from timellm.data.usable import WindowCounts
+    from timellm.evaluation.coverage import CoverageCard
     from timellm.evaluation.scores import Scores
     from timellm.evaluation.significance import Comparison
     from timellm.explain.attention import AttentionMap
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from timellm.explain.prompt import PromptReader
     from timellm.explain.reader import AttentionReader
     from timellm.forecasters.ridge.forecaster import Ridge
+    from timellm.forecasting.bands import Intervals
     from timellm.forecasting.channel import RunForecasts
     from timellm.forecasting.validation import PinnedForecasts
 
@@ -190,6 +192,14 @@ class Results:
     def future(self) -> pd.DataFrame:
         """The forecast beyond the data; columns unique_id, ds, yhat."""
         return self._read("future")
+
+    def intervals(self) -> Intervals | None:
+        """What bands are made of; None in a run of an earlier version."""
+        return self._read("intervals")
+
+    def coverage(self) -> CoverageCard | None:
+        """Promised and achieved coverage of the bands; None in a run of an earlier version."""
+        return self._read("coverage")
 
     def adds_nothing(self) -> bool:
         """Whether no step of training made the run's model better than the linear path from which it began."""

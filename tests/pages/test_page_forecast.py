@@ -1,0 +1,111 @@
+"""The Forecast page: bands at chosen levels, values as the data has them, unusual values, and bounds offered."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import timellm
+from timellm.config import RunConfig
+from timellm.data.uploads import save_upload
+from timellm.evaluation.coverage import COVERAGE
+from timellm.forecasting.bands import INTERVALS
+from timellm.workspace import workspace
+
+
+def traces(app):
+    return {trace["name"]: trace for trace in json.loads(app.get("plotly_chart")[0].proto.spec)["data"]}
+
+
+def chart_range(app):
+    return json.loads(app.get("plotly_chart")[0].proto.spec)["layout"]["xaxis"]["range"]
+
+
+def said(app):
+    return " ".join(one.value for one in (*app.caption, *app.markdown, *app.info)).replace("\\", "")
+
+
+@pytest.fixture
+def shop(home, store):
+    """A finished ridge run on daily counts of a shop that is closed on Sundays."""
+    rng, index = np.random.default_rng(1), pd.date_range("2023-01-02", periods=420, freq="D")
+    sales = rng.poisson(20, 420)
+    sales[index.day_of_week == 6] = 0
+    table = save_upload("shop.csv", content=pd.DataFrame({"day": index, "bread": sales}).to_csv(index=False).encode())
+    path = workspace().uploads / table.name
+    config = RunConfig.create(path, kind="ridge", context=56, horizon=14, lower_bound=0, closed_weekdays="sunday")
+    run = store.create_run(config, name="Shop")
+    timellm.fit(config, run_dir=run.run_dir)
+    return store.finish(run.id, "finished", summary={"skill": 0.1})
+
+
+def test_bands_are_drawn_at_the_chosen_levels(open_page, shop):
+    app = open_page("forecast", run=shop.id)
+    assert not app.exception and {"80 % band", "95 % band"} <= traces(app).keys()
+    assert list(app.dataframe[0].value)[2:] == ["80 % low", "80 % high", "95 % low", "95 % high"]
+    app.button_group(key="forecast/levels").set_value(["50 %"]).run()
+    assert not app.exception
+    assert [name for name in traces(app) if name.endswith("band")] == ["50 % band"]
+    app.button_group(key="forecast/levels").set_value([]).run()
+    assert not app.exception and list(app.dataframe[0].value) == ["Time", "Forecast"]
+
+
+def test_counts_are_whole_closed_days_zero_and_the_axis_ends_with_the_forecast(open_page, shop):
+    app = open_page("forecast", run=shop.id)
+    shown = app.dataframe[0].value
+    numbers = shown.drop(columns="Time")
+    assert all(str(kind).lower() == "int64" for kind in numbers.dtypes) and (numbers >= 0).all(axis=None)
+    assert (numbers[shown["Time"].dt.day_of_week == 6] == 0).all(axis=None)
+    assert "Values are rounded to whole numbers, as the data has them." in said(app)
+    assert "The last 42 measured rows are shown." in said(app)
+    first, last = map(pd.Timestamp, chart_range(app))
+    assert last == shown["Time"].iloc[-1] and last - first == pd.Timedelta(days=14 + 42 - 1)
+
+
+def test_window_says_its_error_and_what_the_band_held(open_page, shop):
+    app = open_page("forecast", run=shop.id, show="Test period")
+    assert not app.exception
+    assert "In this window **Ridge was off by" in said(app) and "lay inside the 95 % band" in said(app)
+    shown = app.dataframe[0].value
+    assert list(shown)[:5] == ["Time", "Measured", "Ridge", "80 % low", "80 % high"]
+    mine = shown[["Measured", "95 % low", "95 % high"]].astype(float)
+    inside = int(((mine["Measured"] >= mine["95 % low"]) & (mine["Measured"] <= mine["95 % high"])).sum())
+    assert f"{inside} of 14 values" in said(app)
+
+
+def test_unusual_values_are_listed_and_marked(open_page, shop):
+    app = open_page("forecast", run=shop.id, show="Unusual")
+    assert not app.exception and "lie outside the 95 % band; 5 % are expected to" in said(app)
+    marked = traces(app)["Outside the band"]
+    assert len(app.dataframe[0].value) == len(marked["x"]) > 0
+    assert set(app.dataframe[0].value["Outside"]) <= {"above", "below"}
+
+
+def test_run_without_intervals_says_what_to_do(open_page, shop):
+    for name in (INTERVALS, COVERAGE):
+        (shop.run_dir / name).unlink()
+    app = open_page("forecast", run=shop.id)
+    assert not app.exception and "evaluate the run again" in said(app)
+    assert list(app.dataframe[0].value) == ["Time", "Forecast"]
+    app.segmented_control(key="show").set_value("Unusual").run()
+    assert not app.exception and "kept no intervals" in app.error[0].value
+
+
+def test_forecast_of_a_failed_run_says_why_there_is_none(open_page, failed):
+    app = open_page("forecast", run=failed.id)
+    assert not app.exception and "This run failed, so it has no forecast" in app.error[0].value
+
+
+def test_bounds_are_offered_with_their_reason_and_set_by_a_click_alone(open_page, shop):
+    app = open_page("finetune", table=shop.config.data.path.rsplit("/", 1)[1])
+    labels = [one.label for one in app.button]
+    assert "Keep forecasts at 0 or above" in labels and "Keep forecasts at zero on Sunday" in labels
+    assert "None of the 420 counts is below 0." in said(app)
+    next(one for one in app.button if one.label == "Keep forecasts at zero on Sunday").click().run()
+    next(one for one in app.button if one.label == "Keep forecasts at 0 or above").click().run()
+    assert not app.exception and "kept not below 0 and zero on sunday" in said(app)
+    next(one for one in app.button if one.label == "Keep forecasts free").click().run()
+    assert not app.exception and "Keep forecasts at 0 or above" in [one.label for one in app.button]
