@@ -11,7 +11,7 @@ from timellm.evaluation.mixed import mixed
 from timellm.evaluation.others import with_others
 from timellm.plots.metrics import MOST_CHANNELS, by_channel, by_step
 from timellm.plots.template import looks
-from timellm.ui import backtest, beside, charts, keys, twins
+from timellm.ui import backtest, beside, charts, coverage, keys, twins
 from timellm.ui.errors import explained
 from timellm.ui.pickers import pick_results
 from timellm.ui.scoreboard import COLUMNS, boards, columns, said_of_board, show_verdict
@@ -47,6 +47,7 @@ with explained("The metrics of this run cannot be shown"):
         st.caption(f"MASE and RMSSE are measured against a seasonal naive: {plain(scores.scored.season_name)}.")
     for note in scores.notes:
         st.caption(f":material/info: {plain(note)}")
+    coverage.show(results)
     twins.show(results)
 
     drawn = looks(beside.drawn_first(scores, others, metric), scores.own)

@@ -109,3 +109,15 @@ def test_bounds_are_offered_with_their_reason_and_set_by_a_click_alone(open_page
     assert not app.exception and "kept not below 0 and zero on sunday" in said(app)
     next(one for one in app.button if one.label == "Keep forecasts free").click().run()
     assert not app.exception and "Keep forecasts at 0 or above" in [one.label for one in app.button]
+
+
+def test_metrics_show_promised_and_achieved_coverage(open_page, shop):
+    app = open_page("metrics", run=shop.id)
+    assert not app.exception and "lay inside the 80 % band" in said(app)
+    card = next(one.value for one in app.dataframe if "promised" in one.value)
+    assert card["promised"].tolist() == [0.5, 0.8, 0.9, 0.95, 0.99]
+    assert (card["achieved"].iloc[:3] > 0).all() and set(card["rival"]) - {"", "Ridge"}
+    for name in (INTERVALS, COVERAGE):
+        (shop.run_dir / name).unlink()
+    app = open_page("metrics", run=shop.id)
+    assert not app.exception

@@ -20,7 +20,7 @@ def chart(app, number=0):
 
 
 def traces(app, number=0):
-    return {trace["name"]: trace for trace in chart(app, number)["data"]}
+    return {trace.get("name"): trace for trace in chart(app, number)["data"]}
 
 
 def test_forecast_draws_history_and_the_models_beside_each_other(open_page, finished):

@@ -134,10 +134,9 @@ def evaluate(arguments: argparse.Namespace) -> Answer:
         BackboneError: the backbone cannot be loaded on this machine.
     """
     from timellm.evaluation.comparisons import by_other
-    from timellm.evaluation.intervals import DEFAULT_LEVELS
+    from timellm.evaluation.intervals import DEFAULT_LEVELS, NO_INTERVALS
     from timellm.evaluation.leaderboard import leaderboard
     from timellm.evaluation.mixed import mixed
-    from timellm.forecasting.bands import NO_INTERVALS
 
     if arguments.stored:
         scores = opened(arguments.run_dir).scores()

@@ -29,6 +29,10 @@ import numpy as np
 
 from timellm.errors import ConfigError
 
+NO_INTERVALS = (
+    "This run was scored by an earlier version, which kept no intervals: evaluate the run again "
+    "(python -m timellm evaluate) to have bands."
+)
 DEFAULT_LEVELS = (80, 95)
 LEAST_LEVEL, MOST_LEVEL = 10, 99
 GRID = (10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 92, 94, 95, 96, 97, 98, 99, 100)

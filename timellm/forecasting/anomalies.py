@@ -18,9 +18,9 @@ import pandas as pd
 from timellm.data.gaps import Reach
 from timellm.data.windows import WindowIndex
 from timellm.errors import CheckpointError, DataError
-from timellm.evaluation.intervals import adapt, at_levels
+from timellm.evaluation.intervals import NO_INTERVALS, adapt, at_levels
 from timellm.forecasters.bounds import forecast as bounded_forecast
-from timellm.forecasting.bands import NO_INTERVALS, Intervals, ends, spreads
+from timellm.forecasting.bands import Intervals, ends, spreads
 
 if TYPE_CHECKING:
     from timellm.data.table import Table

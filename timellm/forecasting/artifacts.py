@@ -46,6 +46,7 @@ from timellm.data.windows import Scaler, WindowIndex
 from timellm.errors import CheckpointError
 from timellm.evaluation.comparisons import COMPARISONS, read_comparisons
 from timellm.evaluation.coverage import COVERAGE, CoverageCard
+from timellm.evaluation.intervals import NO_INTERVALS
 from timellm.evaluation.judge import judge
 from timellm.evaluation.scores import Scores
 from timellm.evaluation.significance import Comparison
@@ -56,7 +57,7 @@ from timellm.files.tensorfile import read_tensors
 from timellm.forecasters.time_llm.kept import DICTIONARY, PROTOTYPES, WORDS
 from timellm.forecasters.time_llm.kept_dictionary import KeptDictionary
 from timellm.forecasters.time_llm.unlisted import NO_NAME, unlisted
-from timellm.forecasting.bands import INTERVALS, NO_INTERVALS, Intervals, read_intervals
+from timellm.forecasting.bands import INTERVALS, Intervals, read_intervals
 from timellm.forecasting.channel import RunForecasts
 from timellm.forecasting.known_files import KNOWN, KNOWN_COLUMNS, read_known, write_known
 from timellm.forecasting.quick import QuickForecasters

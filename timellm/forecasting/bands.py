@@ -33,10 +33,6 @@ if TYPE_CHECKING:
     from timellm.data.prepared import PreparedData
 
 INTERVALS = "intervals.parquet"
-NO_INTERVALS = (
-    "This run was scored by an earlier version, which kept no intervals: evaluate the run again "
-    "(python -m timellm evaluate) to have bands."
-)
 MOST_MODELS = 64
 _FACTS = "timellm.intervals"
 _READ_AT_ONCE = 2_000_000

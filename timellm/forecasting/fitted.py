@@ -22,12 +22,12 @@ from timellm.data.prepared import PreparedData
 from timellm.data.table import Table, load_table
 from timellm.data.windows import WindowIndex
 from timellm.errors import CheckpointError, DataError
-from timellm.evaluation.intervals import check_levels
+from timellm.evaluation.intervals import NO_INTERVALS, check_levels
 from timellm.forecasters.bounds import forecast as bounded_forecast
 from timellm.forecasters.protocol import Forecaster
 from timellm.forecasters.registry import kind_of
 from timellm.forecasting.artifacts import RunFolder
-from timellm.forecasting.bands import NO_INTERVALS, Intervals, with_bands
+from timellm.forecasting.bands import Intervals, with_bands
 
 
 @dataclass(frozen=True)

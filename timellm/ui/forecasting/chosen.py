@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from timellm.data.rounding import decimals_of
-from timellm.evaluation.intervals import DEFAULT_LEVELS
+from timellm.evaluation.intervals import DEFAULT_LEVELS, NO_INTERVALS
 from timellm.evaluation.others import with_others
 from timellm.plots.forecast import Shown
 from timellm.plots.template import looks
@@ -96,8 +96,6 @@ class Chosen:
 
     def say_why_no_band(self) -> None:
         """Say why a chosen level has no band, once."""
-        from timellm.forecasting.bands import NO_INTERVALS
-
         if not self.levels:
             return
         if self.intervals is None:
