@@ -13,6 +13,7 @@ import pytest
 
 import timellm
 from timellm.cli import main
+from timellm.data.prepared import PreparedData
 from timellm.errors import CheckpointError, ConfigError
 from timellm.evaluation.coverage import COVERAGE
 from timellm.evaluation.intervals import band_columns
@@ -67,6 +68,19 @@ def test_bands_of_a_newer_table_follow_the_size_of_its_windows(folder):
     wild = loaded.forecast(replace(loaded.table, values=values), levels=[80])
     widths = [(one["yhat-hi-80"] - one["yhat-lo-80"]).to_numpy() for one in (calm, wild)]
     assert (widths[1] > 1.5 * widths[0]).all()
+
+
+@pytest.mark.parametrize("number", [0, 40, 88])
+def test_scrambling_what_comes_after_a_cut_off_changes_no_band_there(folder, number):
+    whole = folder.run_forecasts()
+    windows, table = whole.of("load"), folder.table()
+    origin = int(whole.index.origin[windows.rows[number]])
+    values = table.values.copy()
+    values.iloc[origin:] = np.random.default_rng(0).normal(0, 1e5, values.iloc[origin:].shape)
+    prepared = PreparedData.of(replace(table, values=values), folder.config(), scaler=folder.scaler())
+    found = replace(whole, prepared=prepared).of("load").bands(number, (80, 95))
+    pd.testing.assert_frame_equal(found, windows.bands(number, (80, 95)))
+    assert found.notna().all(axis=None)
 
 
 def test_every_model_beside_the_run_has_intervals_and_coverage(folder):

@@ -12,6 +12,7 @@ import timellm
 from timellm.config import RunConfig
 from timellm.data.uploads import save_upload
 from timellm.evaluation.coverage import COVERAGE
+from timellm.forecasting.artifacts import RunFolder
 from timellm.forecasting.bands import INTERVALS
 from timellm.workspace import workspace
 
@@ -121,3 +122,12 @@ def test_metrics_show_promised_and_achieved_coverage(open_page, shop):
         (shop.run_dir / name).unlink()
     app = open_page("metrics", run=shop.id)
     assert not app.exception
+
+
+def test_forecast_below_what_its_data_could_be_names_the_setting_that_helps(open_page, finished, shop):
+    folder = RunFolder(finished.run_dir)
+    assert "lower_bound" not in said(open_page("forecast", run=shop.id))
+    folder.save_future(folder.future().assign(yhat=-5.0))
+    app = open_page("forecast", run=finished.id)
+    assert not app.exception
+    assert "None of the 800 values is below 0. A run with the setting lower_bound at 0 keeps" in said(app)

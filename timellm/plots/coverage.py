@@ -12,6 +12,8 @@ from timellm.plots.template import ACCENT, HISTORY, OTHERS, empty
 
 _HEIGHT, _ROW_HEIGHT = 300, 26
 MOST_CHANNELS = 24
+_LEAST_OFF = 0.1
+"""Of the promise: nearer ones would look far on an axis of their own."""
 
 
 def coverage_by_step(rows: Mapping[int, pd.DataFrame]) -> go.Figure:
@@ -45,5 +47,7 @@ def coverage_by_channel(frame: pd.DataFrame, level: int) -> go.Figure:
         )
     )  # fmt: skip
     figure.add_vline(x=level / 100, line={"color": HISTORY, "dash": "dot", "width": 1})
+    far = max(_LEAST_OFF, float(off.max())) * 1.1
+    figure.update_xaxes(range=[level / 100 - far, level / 100 + far])
     figure.update_xaxes(tickformat=".0%", title=f"Values inside the {level} % band")
     return figure

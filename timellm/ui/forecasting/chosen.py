@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
+from timellm.data.bounds import suggest_bounds
 from timellm.data.rounding import decimals_of
 from timellm.evaluation.intervals import DEFAULT_LEVELS, NO_INTERVALS
 from timellm.evaluation.others import with_others
@@ -104,6 +105,18 @@ class Chosen:
         reasons = [self.intervals.why_none(self.channel, level) for level in self.levels]
         for reason in [one for one in reasons if one][:1]:
             st.caption(f":material/info: {plain(reason)}")
+
+    def say_what_bounds_it(self, lowest: float) -> None:
+        """Say that a bound would help where a forecast or a band lies below what its data could be."""
+        task = self.results.run.config.task
+        if task.lower_bound is not None or not lowest < 0:
+            return
+        for one in suggest_bounds(self.table):
+            if "lower_bound" in one.settings:
+                st.caption(
+                    f":material/info: {plain(one.reason)} A run with the setting lower\\_bound at 0 keeps forecasts and"
+                    " bands there; the Fine-tune page offers it."
+                )
 
 
 def pick_levels() -> tuple[int, ...]:

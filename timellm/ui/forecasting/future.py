@@ -42,6 +42,7 @@ def show(chosen: Chosen) -> None:
         f"The last {len(history):,} measured rows are shown. {rounding_note(chosen.shown.decimals)}"
     )
     chosen.say_why_no_band()
+    chosen.say_what_bounds_it(float(rows.drop(columns="unique_id").min(axis=None)))
     numbers = [name for name in future if name not in ("unique_id", "ds")]
     downloads.offer(
         round_rows(future, chosen.decimals, numbers), f"forecast-{results.run.id}", "Download CSV, all channels"
