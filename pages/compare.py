@@ -5,7 +5,7 @@ import streamlit as st
 from timellm.errors import RunNotFoundError
 from timellm.jobs.local.launcher import supervise
 from timellm.jobs.store.comparison import compare
-from timellm.ui import comparing
+from timellm.ui import comparing, runs_board
 from timellm.ui.errors import explained, nothing_here, without_server_paths
 from timellm.ui.loaders import store
 from timellm.ui.words import plain
@@ -45,6 +45,7 @@ def side_by_side() -> None:
     comparing.heads(comparison)
     for warning in comparison.warnings:
         st.warning(plain(without_server_paths(warning)), icon=":material/warning:")
+    runs_board.show(comparison)
     st.header("At their best", anchor=False)
     comparing.measures(comparison)
     st.header("Losses", anchor=False)

@@ -172,7 +172,7 @@ def test_report_says_which_may_be_the_best(scored):
 
 
 def test_without_the_package_a_note_says_how_to_install_it(scored, monkeypatch):
-    monkeypatch.setattr(judging, "has_confidence_sets", lambda: False)
+    monkeypatch.setattr("timellm.evaluation.confidence_set.has_confidence_sets", lambda: False)
     report = judge_twins(*scored({"run": 1.0, "attention": 1.4}))
     assert all(in_set(row) is None for row in report.rows)
     assert report.notes == ("For the model confidence set, install the package arch: pip install arch==8.0.0",)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.pages.conftest import config_for, fill, hourly_csv
@@ -48,6 +50,32 @@ def test_runs_stand_side_by_side_with_the_best_marked(open_page, finished, anoth
     assert not app.exception
     assert len(app.table[1].value) > 30
     assert any(one.proto.label == "Download CSV" for one in app.get("download_button"))
+
+
+def test_runs_on_the_same_windows_have_a_leaderboard_and_one_chart(open_page, finished, another):
+    app = compare(open_page, finished, another)
+    board = app.dataframe[0].value
+    assert board.columns[:3].tolist() == ["rank", "mae", "model"]
+    assert {"Finished run · run", "Another run · run", "Ridge"} <= set(board["model"])
+    assert any("have the same MAE" in one.value for one in app.markdown), "both forecast the same"
+    chart = json.loads(app.get("plotly_chart")[0].proto.spec)
+    assert {"Measured", "Finished run", "Another run"} <= {trace["name"] for trace in chart["data"]}
+    app.selectbox(key="metric").select("owa").run()
+    assert not app.exception and app.dataframe[0].value.columns[1] == "owa"
+
+
+def test_runs_without_common_windows_have_no_leaderboard(open_page, finished, failed):
+    app = compare(open_page, finished, failed)
+    assert not app.exception and not app.dataframe
+    assert any("Two or more finished runs" in one.value for one in app.caption)
+
+
+def test_damaged_run_leaves_the_leaderboard_out_and_says_why(open_page, finished, another):
+    (another.run_dir / "window_errors.parquet").write_bytes(b"PAR1")
+    (another.run_dir / "test_forecasts.parquet").write_bytes(b"PAR1")
+    app = compare(open_page, finished, another)
+    assert not app.exception
+    assert any("cannot be ranked" in one.value and "damaged" in one.value for one in app.error)
 
 
 def test_choice_goes_into_the_address(open_page, finished, another):

@@ -282,6 +282,7 @@ def _parser() -> argparse.ArgumentParser:
     one = verb("compare", comparing.compare, "Set runs of this workspace side by side: errors, costs and settings.")
     one.add_argument("runs", nargs="+", metavar="RUN", help="two or more ids, as 'runs' shows them")
     one.add_argument("--all", action="store_true", help="settings that are the same, too")
+    one.add_argument("--metric", choices=METRICS, default="mae", help="what the leaderboard is ranked by (mae)")
     one.add_argument("--out", type=Path, metavar="F.csv", help="write every measure and setting there")
     force(one)
 

@@ -9,12 +9,16 @@ Shapes: K cut-offs, J models.
 from __future__ import annotations
 
 import importlib.util
+import math
 from collections.abc import Mapping
 
 import numpy as np
 
+from timellm.evaluation.significance import losses_by_cutoff
+from timellm.evaluation.window_errors import ModelErrors
 from timellm.installation import install_command
 from timellm.optional import import_optional
+from timellm.training.gain import FEWEST_INDEPENDENT
 
 SIZE = 0.10
 """A model is in the set if its p-value is at least this: the set holds the best model in 90 of 100 such samples."""
@@ -59,3 +63,25 @@ def confidence_set(losses: Mapping[str, np.ndarray], *, block: int) -> dict[str,
     found.compute()
     p_values = {names[int(place)]: float(row["Pvalue"]) for place, row in found.pvalues.iterrows()}
     return {name: p_values[stands_for[name]] for name in losses}
+
+
+def confidence_of_models(errors: Mapping[str, ModelErrors], *, horizon: int) -> tuple[dict[str, float], str]:
+    """P-value of each model, by name, on the windows that all of them cover, and why there is none where there is none.
+
+    `horizon` is in rows. There is none without the package, of windows that cover too few horizons, or of errors that
+    are too large for a number.
+    """
+    if not has_confidence_sets():
+        return {}, how_to_get_them()
+    cutoffs, losses = losses_by_cutoff(list(errors.values()))
+    rows = int(cutoffs[-1] - cutoffs[0]) + horizon if len(cutoffs) else 0
+    if (independent := min(rows / horizon, len(cutoffs))) < FEWEST_INDEPENDENT:
+        return {}, (
+            f"There is no model confidence set: the windows that all models cover come to about {independent:.2g}"
+            f" horizons, and fewer than {FEWEST_INDEPENDENT} tell little."
+        )
+    if not all(np.isfinite(loss_K).all() for loss_K in losses):
+        return {}, "There is no model confidence set: an error is too large for a number."
+    # Two horizons: each block then holds windows that share no row with one another.
+    block = min(len(cutoffs), math.ceil(2 * horizon / int(np.diff(cutoffs).min())))
+    return confidence_set(dict(zip(errors, losses, strict=True)), block=block), ""

@@ -18,12 +18,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-
 from timellm.errors import CheckpointError, ConfigError
-from timellm.evaluation.confidence_set import SIZE, confidence_set, has_confidence_sets, how_to_get_them
+from timellm.evaluation.confidence_set import SIZE, confidence_of_models
 from timellm.evaluation.judge import EQUAL, LUCK
-from timellm.evaluation.significance import Comparison, compare, losses_by_cutoff
+from timellm.evaluation.significance import Comparison, compare
 from timellm.evaluation.window_errors import WINDOW_ERRORS, WindowErrors, read_window_errors
 from timellm.training.gain import FEWEST_INDEPENDENT
 
@@ -153,20 +151,11 @@ def _confidence(
     """P-values of the model confidence set; none, with a note that says why, where it cannot be calculated."""
     if not twins:
         return {}
-    if not has_confidence_sets():
-        notes.append(how_to_get_them())
-        return {}
-    cutoffs, losses = losses_by_cutoff([errors[one.name].of(one.model) for one in (run, *twins)])
-    horizon = errors[run.name].scored.horizon
-    rows = int(cutoffs[-1] - cutoffs[0]) + horizon if len(cutoffs) else 0
-    if min(rows / horizon, len(cutoffs)) < FEWEST_INDEPENDENT:
-        return {}  # the sentence says how little the windows cover
-    if not all(np.isfinite(loss_K).all() for loss_K in losses):
-        notes.append("There is no model confidence set: an error is too large for a number.")
-        return {}
-    # Two horizons: each block then holds windows that share no row with one another.
-    block = min(len(cutoffs), math.ceil(2 * horizon / int(np.diff(cutoffs).min())))
-    return confidence_set(dict(zip([one.name for one in (run, *twins)], losses, strict=True)), block=block)
+    models = {one.name: errors[one.name].of(one.model) for one in (run, *twins)}
+    found, why = confidence_of_models(models, horizon=errors[run.name].scored.horizon)
+    if why and "horizons" not in why:  # the sentence says how little the windows cover
+        notes.append(why)
+    return found
 
 
 def _answer(

@@ -7,7 +7,7 @@ them for whichever mode is on, so a figure need not be drawn again when the mode
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import plotly.graph_objects as go
@@ -57,6 +57,15 @@ def looks(names: Iterable[str], own: str) -> dict[str, Look]:
         turn = place % len(OTHERS)
         found[name] = Look(OTHERS[turn], _DASHES[turn], _SYMBOLS[turn], 1.6)
     return found
+
+
+def looks_of_runs(names: Sequence[str]) -> dict[str, Look]:
+    """How to draw runs beside each other, none of which stands out: each by colour and by dash."""
+    dashes = ("solid", *_DASHES)
+    return {
+        name: Look(RUNS[place % len(RUNS)], dashes[place % len(dashes)], "circle", 2.0)
+        for place, name in enumerate(names)
+    }
 
 
 def tint(colour: str, opacity: float) -> str:
