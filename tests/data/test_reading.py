@@ -141,20 +141,19 @@ def test_what_is_no_number_is_refused(csv, cell):
     [
         (
             "ds,a,b,c\n2021-02-23,1,2,3\n2021-02-24,1940,2940\n2021-02-25,4,5,6\n",
-            r"line 3: 3 cells, but the header names 4 \('2021-02-24,1940,2940'\); add what is missing, and a comma for",
+            r"1 line has more or fewer cells than the 4 of the first line \(line 3: 3 cells '2021-02-24,1940,2940'\)",
         ),
         (
-            "ds,a,b\n2021-02-23,1,2\n\n2021-02-24,1,2,3\n",
-            r"line 4: 4 cells, but the header names 3 \('2021-02-24,1,2,3'\); remove the extra comma",
+            "ds,a,b\n2021-02-23,1,2\n\n2021-02-24,1,2,3\n2021-02-25,1,2\n",
+            r"\(line 4: 4 cells '2021-02-24,1,2,3'\).*--set ragged=join",
         ),
-        ('ds,a,t\n2021-02-23,1,"x\ny"\n2021-02-24,1\n', "line 4: 2 cells, but the header names 3"),
         (
             "ds,a,b,c\n2021-02-23,1,2\n2021-02-24,3,4\n",
-            r"the first line has 4 cells, but all 2 lines below have 3 \(line 2: '2021-02-23,1,2'\)",
+            r"the first line has 4 cells, but none of the 2 lines below has as many \(line 2 has 3: '2021-02-23,1,2'\)",
         ),
         (
             "ds,a\n2021-02-23,1,2\n2021-02-24,3,4\n",
-            r"the first line has 2 cells, but all 2 lines below have 3 \(line 2: '2021-02-23,1,2'\)",
+            r"the first line has 2 cells, but none of the 2 lines below has as many \(line 2 has 3: '2021-02-23,1,2'\)",
         ),
         (
             "ds,y\n" + "\n".join(f"2020-01-{d:02d},{chr(34) if d in (4, 24) else ''}{d}" for d in range(1, 29)),
@@ -401,4 +400,8 @@ def test_a_damaged_file_is_refused_or_gives_the_same_numbers(csv, seed):
     except TimeLLMError:
         return
     assert isinstance(table, Table)
-    pd.testing.assert_frame_equal(table.values, whole)
+    gone = table.values.isna().any(axis="columns")
+    if gone.any() or len(table.values) < len(whole):  # a line that was left out, which a note names
+        assert any("left out" in note for note in table.notes)
+    kept = table.values[~gone]
+    pd.testing.assert_frame_equal(kept, whole.loc[kept.index], check_freq=False)

@@ -209,7 +209,10 @@ def test_future_index_continues_the_grid(csv, step):
             "date,x\n" + days(9) + "\n2220-01-10,4\n",
             "would need .* rows, but only 10 are there; the widest gap follows 2020-01-09",
         ),
-        ("date,x\n" + days(3) + "\n2020-01-04,4,5\n", "line 5: 3 cells, but the header names 2"),
+        (
+            "date,x\n" + days(3) + "\n2020-01-04,4,5\n" + days(2, first=5),
+            r"1 line has more or fewer cells than the 2 of the first line \(line 5: 3 cells '2020-01-04,4,5'\)",
+        ),
         ('date,x\n2020-01-01,1\n"2020-01-02,2\n', "a quotation mark is never closed"),
         ("date,x\n" + days(3) + "\n\x00\x01,4\n", r"line 5: the character '\\x00' does not belong"),
         (b"PK\x03\x04" + bytes(50), "an Excel workbook or a zip archive"),

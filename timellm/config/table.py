@@ -47,6 +47,14 @@ class DataConfig(Section):
     are read as they show; auto reads the others alike, and asks where no column shows it."""
     header: Literal["auto", "yes", "no"] = "auto"
     """Whether the first line names the columns; auto asks when the names look like data."""
+    delimiter: Literal["auto", "comma", "semicolon", "tab", "bar", "spaces"] = "auto"
+    """What stands between the cells of a line; auto takes the sign under which lines have one width."""
+    ragged: Literal["auto", "leave_out", "pad", "join"] = setting("auto", title="Lines with other cells")
+    """Lines with more or fewer cells than the first: left out, filled up at their end (pad), or also joined where they
+    are too long; auto leaves a few of them out, and asks where there are many."""
+    missing_codes: str = setting("auto", title="Codes for missing values", max_length=200)
+    """Cells that stand for a missing value, such as -9999 or ---, parted by blanks; auto asks where a code stands out,
+    none asks nothing."""
     encoding: str = "auto"
     """Encoding of the text, such as utf-8, cp1252 or koi8-r; auto takes UTF-8 or what is clear, and asks otherwise."""
     frequency: str | None = None

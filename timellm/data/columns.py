@@ -19,6 +19,7 @@ from timellm.config import DataConfig
 from timellm.data.numerals import look_like_numbers
 from timellm.data.records import blocks
 from timellm.data.sheet import Sheet, is_missing, read_sheet
+from timellm.data.timeparts import compose_timestamps
 from timellm.data.timestamps import PLAUSIBLE, looks_like_time, sample_places
 from timellm.errors import DataError
 
@@ -30,6 +31,10 @@ _MOST = 0.8  # of a column's cells, to be taken for timestamps or times of day
 _MOST_TRIED = 100  # columns that begin like timestamps; trying one takes milliseconds
 _MOST_CANDIDATES = 20
 _HALF = 0.5  # for numbers, and for timestamps in a column that is named like one
+
+
+WRITTEN = ("encoding", "header", "delimiter", "ragged", "missing_codes")
+"""Settings of `DataConfig` that say how a file is written, whatever its columns mean."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +60,8 @@ def suggest_columns(config: DataConfig) -> ColumnRoles:
     Raises:
         DataError: the file cannot be read as a table at all.
     """
-    reading = DataConfig(path=config.path, encoding=config.encoding, header=config.header)
-    return find_roles(read_sheet(reading), reading)
+    reading = DataConfig(path=config.path, **{name: getattr(config, name) for name in WRITTEN})
+    return find_roles(compose_timestamps(read_sheet(reading), reading), reading)
 
 
 def find_roles(sheet: Sheet, config: DataConfig) -> ColumnRoles:

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from timellm.data.missing_codes import ask_about_text
 from timellm.data.numerals import GRAMMAR, Sign, cast_numbers, is_infinite, look_like_numbers, plain_numbers
 from timellm.data.records import blocks, excerpt
 from timellm.data.sheet import Sheet, is_missing
@@ -205,7 +206,12 @@ def _few(notes: list[str]) -> list[str]:
 
 def _refuse(sheet: Sheet, column: str, row: int, sign: Sign) -> None:
     cell = sheet.texts[column][row].as_py()
-    where = f"column '{column}', line {sheet.line(sheet.records[row])}: '{excerpt(cell)}'"
+    place = f"column '{column}', line {sheet.line(sheet.records[row])}"
+    where = f"{place}: '{excerpt(cell)}'"
     cure = "replace it, or leave the cell empty if the value is missing"
+    times = pc.sum(pc.equal(sheet.texts[column], cell)).as_py()
+    question = ask_about_text(cell, times, where=f"{sheet.name}, {place}", setting=sheet.missing_codes)
+    if question is not None and not is_infinite(cell):
+        raise question
     infinite = is_infinite(cell) or look_like_numbers(pa.array([cell], pa.large_string()))[0]
     raise DataError(f"{where} is not a {'finite number' if infinite else 'number'}; {cure}")

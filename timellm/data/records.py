@@ -1,13 +1,12 @@
-"""Text as records of cells: the delimiter, how many cells a record has, and on which line of the file it starts.
+"""Text as records of cells, and on which line of the file each record starts.
 
-Inputs: decoded text. Outputs: `Records`. A record that is longer or shorter than the first one is refused, because
-nothing says which of its cells is the odd one.
+Inputs: the text of a table and its delimiter. Outputs: `Records`, and the lines that have more or fewer cells than the
+first one: what becomes of these is settled by `timellm.data.ragged`.
 """
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -21,10 +20,22 @@ from timellm.errors import DataError
 # The comma last: in a line such as 20200131;1,5 it may be a decimal one.
 DELIMITERS = {";": "semicolon", "\t": "tab", "|": "bar", ",": "comma"}
 _END = "\x1e"  # a last line of one cell: it is missed where a quotation mark is never closed
-_HEAD_LINES = 60
 _HEAD_CHARACTERS = 1 << 20
 _SHOWN = 60
+_MOST_ODD = 100_000
 _BLOCK_CELLS = 4_000_000
+
+
+@dataclass(frozen=True)
+class OddLine:
+    """A record with more or fewer cells than the first one."""
+
+    place: int
+    """How many records stand before it."""
+    line: int
+    """Line of the file, counted from 1, on which it starts."""
+    text: str
+    cells: int
 
 
 @dataclass(frozen=True)
@@ -33,6 +44,8 @@ class Records:
 
     columns: list[pa.Array]
     lines: np.ndarray
+    odd: tuple[OddLine, ...] = ()
+    """Records that are not in the columns."""
 
 
 def blocks(columns: Sequence[pa.Array]) -> Iterator[tuple[slice, pa.Array]]:
@@ -49,50 +62,32 @@ def excerpt(text: str) -> str:
     return flat if len(flat) <= _SHOWN else f"{flat[:_SHOWN]}…"
 
 
-def find_delimiter(body: str, name: str) -> str:
-    """The delimiter under which most of the first records are as wide as the first, and that one is widest.
-
-    Raises:
-        DataError: there is one column only.
-    """
-    head = "\n".join(body[:_HEAD_CHARACTERS].split("\n", _HEAD_LINES)[:_HEAD_LINES])
-    ranked = []
-    for delimiter in DELIMITERS:
-        bare = re.sub(rf'(^|[{re.escape(delimiter)}\n])"[^"]*(?:"|$)', r"\1", head) if '"' in head else head
-        widths = [record.count(delimiter) + 1 for record in bare.split("\n") if record.strip()]
-        if widths and widths[0] > 1:
-            agree = sum(width == widths[0] for width in widths) / len(widths)
-            ranked.append((agree, widths[0], delimiter))
-    if not ranked:
-        raise DataError(
-            f"{name} has one column ('{excerpt(body.splitlines()[0].strip())}'); a table needs a timestamp column and "
-            "at least one column of numbers, separated by commas, semicolons or tabs"
-        )
-    return max(ranked, key=lambda item: item[:2])[2]
-
-
 def split_records(body: str, delimiter: str, *, name: str, first_line: int) -> Records:
     """Split text, whose lines end in a newline character, into records; blank lines are left out.
 
     Raises:
-        DataError: a record has more or fewer cells than the first, or a quotation mark is never closed.
+        DataError: no record below the first one is as wide as it, or a quotation mark is never closed.
     """
     # Spreadsheets leave lines of nothing but delimiters below a table.
     if any(f"\n{mark}" in body for mark in (" ", "\t", delimiter)):
         body = re.sub(rf"(?m)^[ \t{re.escape(delimiter)}]+$", "", body)
     odd = _Odd()
     cells = _parse(f"{body}\n{_END}", delimiter, name, odd)
-    lines = _start_lines(cells, first_line, body)
-    if odd.number is not None or not odd.ended:
-        _refuse(odd, cells, lines, delimiter, name)
+    lines, odd_lines = _start_lines(cells, odd, first_line, body)
+    _check(odd, cells, (lines, odd_lines), name)
     columns, lines = _stripped(cells), lines[:-1]
     blank = pc.equal(columns[0], "").to_numpy(zero_copy_only=False)
     for at in np.flatnonzero(blank):
         blank[at] = not any(column[int(at)].as_py() for column in columns)
+    before = np.concatenate([[0], np.cumsum(~blank)])
     if blank.any():
         kept = pa.array(~blank)
         columns, lines = [column.filter(kept) for column in columns], lines[~blank]
-    return Records(columns, lines)
+    found = tuple(
+        OddLine(int(before[number - 1 - place]), int(line), text, width)
+        for place, ((number, text, width), line) in enumerate(zip(odd.rows, odd_lines, strict=True))
+    )
+    return Records(columns, lines, found)
 
 
 def _stripped(cells: pa.Table) -> list[pa.Array]:
@@ -110,20 +105,17 @@ class _Odd:
     """The records whose number of cells is not the first one's."""
 
     def __init__(self) -> None:
-        self.number: int | None = None  # of the first such record, 1-based
-        self.text, self.found, self.expected = "", 0, 0
-        self.counts: Counter[int] = Counter()
+        self.rows: list[tuple[int, str, int]] = []  # number among all records (from 1), text, cells
+        self.expected = 0
         self.ended = False
 
     def __call__(self, row: pa.csv.InvalidRow) -> str:
         if row.text == _END:
             self.ended = True
             return "skip"
-        if self.number is None:
-            self.number, self.text = row.number, row.text
-            self.found, self.expected = row.actual_columns, row.expected_columns
-        self.counts[row.actual_columns] += 1
-        return "skip"
+        self.expected = row.expected_columns
+        self.rows.append((row.number, row.text, row.actual_columns))
+        return "error" if len(self.rows) > _MOST_ODD else "skip"
 
 
 def _parse(text: str, delimiter: str, name: str, odd: _Odd) -> pa.Table:
@@ -144,48 +136,54 @@ def _parse(text: str, delimiter: str, name: str, odd: _Odd) -> pa.Table:
             ),
         )
     except pa.ArrowException as error:
+        if len(odd.rows) > _MOST_ODD:
+            _, text, width = odd.rows[0]
+            raise DataError(
+                f"{name}: more than {_MOST_ODD:,} lines have another number of cells than the {odd.expected} of the "
+                f"first one (one of them, with {width}: '{excerpt(text)}'); save the table as CSV again"
+            ) from None
         reason = " ".join(str(error).split())[:200]
         raise DataError(f"{name} cannot be split into columns ({reason}); save it as CSV again") from None
 
 
-def _start_lines(cells: pa.Table, first_line: int, body: str) -> np.ndarray:
-    """Line on which each record starts, and the line after the last one; quoted cells may span several lines."""
-    lines = first_line + np.arange(cells.num_rows + 1)
-    if cells.num_rows > body.count("\n"):
-        return lines
-    spanned = np.zeros(cells.num_rows, dtype=np.int64)
-    for column in cells.columns:
-        spanned += pc.count_substring(column, "\n").to_numpy()
-    lines[1:] += np.cumsum(spanned)
-    return lines
+def _start_lines(cells: pa.Table, odd: _Odd, first_line: int, body: str) -> tuple[np.ndarray, np.ndarray]:
+    """Line on which each regular record starts, with the line after the last one; and on which each odd one does.
+
+    Quoted cells may span several lines.
+    """
+    total = cells.num_rows + len(odd.rows)
+    spanned = np.zeros(total, dtype=np.int64)
+    places = np.array([number - 1 for number, _, _ in odd.rows], np.int64)
+    regular = np.delete(np.arange(total), places)
+    if total <= body.count("\n"):
+        for column in cells.columns:
+            spanned[regular] += pc.count_substring(column, "\n").to_numpy()
+        spanned[places] = [text.count("\n") for _, text, _ in odd.rows]
+    starts = first_line + np.arange(total + 1)
+    starts[1:] += np.cumsum(spanned)
+    return np.append(starts[regular], starts[-1]), starts[places]
 
 
-def _refuse(odd: _Odd, cells: pa.Table, lines: np.ndarray, delimiter: str, name: str) -> None:
-    if odd.number is None or _END in odd.text:
+def _check(odd: _Odd, cells: pa.Table, lines: tuple[np.ndarray, np.ndarray], name: str) -> None:
+    """Refuse what no choice can mend: an open quotation mark, and a first line that no other is as wide as."""
+    regular, odd_lines = lines
+    if not odd.ended:
+        line = _unclosed(odd, cells, regular, odd_lines)
+        raise DataError(f"{name}, line {line}: a quotation mark is never closed; close or remove it")
+    if odd.rows and pc.sum(pc.not_equal(cells.column(0), "")).as_py() == 1:
+        _, text, width = odd.rows[0]
         raise DataError(
-            f"{name}, line {_unclosed(odd, cells, lines)}: a quotation mark is never closed; close or remove it"
+            f"{name}: the first line has {odd.expected} cells, but none of the {len(odd.rows):,} lines below has as "
+            f"many (line {odd_lines[0]} has {width}: '{excerpt(text)}'); give every column one name, and every row "
+            "one cell a column"
         )
-    line = int(lines[odd.number - 1])  # all records before the first odd one are regular
-    rows = sum(odd.counts.values())
-    if rows > 1 and len(odd.counts) == 1 and pc.sum(pc.not_equal(cells.column(0), "")).as_py() == 1:
-        raise DataError(
-            f"{name}: the first line has {odd.expected} cells, but all {rows:,} lines below have {odd.found} "
-            f"(line {line}: '{excerpt(odd.text)}'); give every column one name and every row one cell a column"
-        )
-    cure = (
-        f"remove the extra {DELIMITERS[delimiter]} or put the cell in quotes"
-        if odd.found > odd.expected
-        else f"add what is missing, and a {DELIMITERS[delimiter]} for each empty cell, also at the end of the line"
-    )
-    raise DataError(
-        f"{name}, line {line}: {odd.found} cells, but the header names {odd.expected} ('{excerpt(odd.text)}'); {cure}"
-    )
 
 
-def _unclosed(odd: _Odd, cells: pa.Table, lines: np.ndarray) -> int:
+def _unclosed(odd: _Odd, cells: pa.Table, lines: np.ndarray, odd_lines: np.ndarray) -> int:
     """Line of the quotation mark that has swallowed the end of the text."""
-    if odd.number is not None:
-        return int(lines[odd.number - 1]) + odd.text[: odd.text.rindex('"')].count("\n")
+    if odd.rows and _END in odd.rows[-1][1]:
+        text = odd.rows[-1][1]
+        return int(odd_lines[-1]) + text[: text.rindex('"')].count("\n")
     line = int(lines[-2])
     for column in cells.columns:
         text = column[-1].as_py()

@@ -20,7 +20,10 @@ import pyarrow.compute as pc
 from timellm.config import DataConfig
 from timellm.data.encodings import decode
 from timellm.data.header import column_names
-from timellm.data.records import blocks, find_delimiter, split_records
+from timellm.data.missing_codes import AUTO, without_codes
+from timellm.data.ragged import settle_odd_lines
+from timellm.data.records import blocks, split_records
+from timellm.data.region import find_region
 from timellm.data.uploads import table_title
 from timellm.errors import DataError, QuestionError
 
@@ -47,6 +50,7 @@ class Sheet:
     first: tuple[str, ...]  # the first record as it stands, whether it is a header or not
     has_header: bool
     doubt: QuestionError | None = None  # to be raised if text beyond ASCII is needed
+    missing_codes: str = AUTO  # the setting of that name
 
     def __len__(self) -> int:
         return len(self.records)
@@ -92,19 +96,20 @@ def read_sheet(config: DataConfig) -> Sheet:
     text = decoded.text
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    body = text.lstrip("\n \ufeff")
-    if not body:
+    text = text.lstrip("\ufeff")
+    if not text.strip():
         raise DataError(f"{name} is empty; choose a file with a header and rows of data")
-    first_line = text[: len(text) - len(body)].count("\n") + 1
-    control = _CONTROL.search(body)
+    control = _CONTROL.search(text)
     if control:
-        line = first_line + body.count("\n", 0, control.start())
+        line = 1 + text.count("\n", 0, control.start())
         raise DataError(
             f"{name}, line {line}: the character {control.group()!r} does not belong in a text table; "
             "save the table as CSV in UTF-8"
         )
-    delimiter = find_delimiter(body, name)
-    records = split_records(body, delimiter, name=name, first_line=first_line)
+    region = find_region(text, name=name, delimiter=config.delimiter)
+    delimiter, first_line = region.delimiter, region.first_line
+    records = split_records(region.body, delimiter, name=name, first_line=first_line)
+    records, ragged_notes = settle_odd_lines(records, delimiter, name=name, ragged=config.ragged)
     first = tuple(column[0].as_py() for column in records.columns)
     has_header = config.header != "no"
     names = column_names(first, name=name, line=first_line, setting=config.header)
@@ -117,9 +122,13 @@ def read_sheet(config: DataConfig) -> Sheet:
     if not rows:
         raise DataError(f"{name} has a header but no rows; add data below the header")
     texts = {column: cells.slice(int(has_header)) for column, cells in columns.items()}
+    texts = without_codes(texts, config.missing_codes)
     kept = tuple(text for column, text in zip(names, first, strict=True) if column in columns)
     numbers = np.arange(int(has_header), len(records.lines))
-    return Sheet(texts, numbers, name, delimiter, decoded.notes, records.lines, kept, has_header, decoded.doubt)
+    notes = (*decoded.notes, *region.notes, *ragged_notes)
+    return Sheet(
+        texts, numbers, name, delimiter, notes, records.lines, kept, has_header, decoded.doubt, config.missing_codes
+    )
 
 
 def check_cells_stay_on_their_line(sheet: Sheet, needed: Iterable[str], time_column: str) -> None:

@@ -23,9 +23,11 @@ from timellm.data.gaps import Missing
 from timellm.data.header import check_header
 from timellm.data.known import Known
 from timellm.data.known_reading import KnownSource, TableRows, check_roles, read_known
+from timellm.data.missing_codes import ask_about_numbers
 from timellm.data.numerals import Sign
 from timellm.data.sheet import Sheet, check_cells_stay_on_their_line, read_sheet
 from timellm.data.timeline import infer_frequency, parse_frequency, regular_grid
+from timellm.data.timeparts import compose_timestamps
 from timellm.data.timestamps import parse_timestamps
 from timellm.errors import DataError
 
@@ -102,7 +104,7 @@ def load_table(config: DataConfig) -> Table:
         DataError: the file cannot be used; names column, line (1-based, the header is line 1) and remedy.
         ConfigError: the frequency has no meaning.
     """
-    sheet = read_sheet(config)
+    sheet = compose_timestamps(read_sheet(config), config)
     roles = find_roles(sheet, config)
     check_roles(config, roles)
     _ask(sheet, roles, config)
@@ -138,6 +140,8 @@ def load_table(config: DataConfig) -> Table:
     columns = (roles.value_column,) if roles.value_column else names
     decimals = find_decimals(sheet, columns, others=roles.value_candidates, setting=config.decimal)
     values = _place(sheet, roles, entries, grid, decimals.signs)
+    if (question := ask_about_numbers(values, config.missing_codes)) is not None:
+        raise question
     _check_magnitude(values, roles)
     known: Known | None = None
     known_notes: tuple[str, ...] = ()

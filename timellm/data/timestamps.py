@@ -14,6 +14,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
+from timellm.data.month_names import STARTS, in_english
 from timellm.data.records import excerpt
 from timellm.data.timeline import fill_share
 from timellm.errors import DataError
@@ -22,11 +23,29 @@ from timellm.errors import DataError
 _DATES = (
     *(f"%d{mark}%m{mark}{year}" for mark in "/.-" for year in ("%Y", "%y")),
     *(f"%m{mark}%d{mark}{year}" for mark in "/.-" for year in ("%Y", "%y")),
-    *("%Y.%m.%d", "%y-%m-%d", "%d %b %Y", "%d-%b-%Y", "%d-%b-%y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%b %d %Y"),
+    *(
+        "%Y.%m.%d",
+        "%y-%m-%d",
+        "%d. %b %Y",
+        "%d. %B %Y",
+        "%d %b %Y",
+        "%d-%b-%Y",
+        "%d-%b-%y",
+        "%d %B %Y",
+        "%b %d, %Y",
+        "%B %d, %Y",
+        "%b %d %Y",
+    ),
 )
 _MONTHS = ("%m/%Y", "%m.%Y", "%Y/%m", "%b %Y", "%B %Y", "%b-%Y", "%b-%y", "%Y %b", "%Y-%b")
 _TIMES = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
-_FORMATS = tuple(date + time for date in _DATES for time in _TIMES) + _MONTHS
+_FORMATS = (
+    *(date + time for date in _DATES for time in _TIMES),
+    *_MONTHS,
+    "%Y%m%d:%H%M",
+    "%Y%m%d %H:%M",
+    "%Y%m%d %H%M",
+)
 _COMPACT = {4: "%Y", 6: "%Y%m", 8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S"}
 _EPOCHS = {10: "s", 13: "ms", 16: "us", 19: "ns"}
 _EPOCH_UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
@@ -41,13 +60,20 @@ _ISO = (
     r"(?:(?:T|[ ]+)[0-9]{1,2}(?::?[0-9]{2}(?::?[0-9]{2}(?:[.,][0-9]+)?)?)?)?)?)?$"
 )
 # How every format here begins; what begins otherwise need not be tried.
-_MONTH_NAMES = "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec"
+_MONTH_NAMES = f"jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|{STARTS}"
 PLAUSIBLE = (
-    rf"(?i)^(?:[0-9]{{4}}|[0-9]{{1,2}}(?:[/.-][0-9]{{1,4}}|[ -](?:{_MONTH_NAMES}))"
-    rf"|(?:{_MONTH_NAMES})[a-z]*[ -][0-9])"
+    rf"(?i)^(?:[0-9]{{4}}|[0-9]{{1,2}}(?:[/.-][0-9]{{1,4}}|\.? ?[ -]?(?:{_MONTH_NAMES}))"
+    rf"|(?:{_MONTH_NAMES})[^0-9 -]*[ -][0-9])"
 )
+_INTERVAL = (
+    r"^([0-9]{1,4}[-/.][^-–]{4,}[0-9])(?: - | – | to | bis )[0-9]{1,4}[-/.].*[0-9]$"
+    r"|^([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][^/]*[0-9Z])/[0-9]{4}-.*$"
+)
+_MIDNIGHT = r"([T ])24(:?00(?::?00(?:[.,]0+)?)?)$"
+_SERIAL = r"[2-7][0-9]{4}(?:\.[0-9]+)?"  # days since 1899-12-30, as spreadsheets count them: 1954 to 2119
 _MOST_MINUTES = 14 * 60  # Line Islands; to the west, it is 12 hours
 _SAMPLE = 300
+_MOST_CELLS = 0.8
 
 
 @dataclass(frozen=True)
@@ -70,6 +96,7 @@ def looks_like_time(cells: pd.Series, *, least: float = 0.8) -> bool:
     """Whether at least this share of cells (a sample without missing ones) are timestamps written one way."""
     if cells.empty or cells.str.contains(PLAUSIBLE).mean() < least:
         return False
+    cells = _plain(cells)[0]
     return any(reading.values.notna().mean() >= least for reading in _readings(cells))
 
 
@@ -89,6 +116,7 @@ def parse_timestamps(cells: pd.Series, *, column: str, line: Callable[[int], int
         raise DataError(
             f"column '{column}', line {line(empty.idxmax())}: the timestamp is missing; fill it in or remove the line"
         )
+    written, (cells, later, notes) = cells, _plain(cells)
     hopeful = {
         reading.label
         for reading in _readings(cells.iloc[sample_places(np.arange(len(cells)))])
@@ -98,7 +126,7 @@ def parse_timestamps(cells: pd.Series, *, column: str, line: Callable[[int], int
     best = max((int(reading.values.notna().sum()) for reading in readings), default=0)
     if not best:
         raise DataError(
-            f"column '{column}', line {line(cells.index[0])}: '{excerpt(cells.iloc[0])}' is not a timestamp; "
+            f"column '{column}', line {line(cells.index[0])}: '{excerpt(written.iloc[0])}' is not a timestamp; "
             "choose another timestamp column, or write dates as 2020-01-31 or 2020-01-31 13:00"
         )
     equals = [reading for reading in readings if reading.values.notna().sum() == best]
@@ -107,12 +135,34 @@ def parse_timestamps(cells: pd.Series, *, column: str, line: Callable[[int], int
     if wrong.any():
         record = wrong.idxmax()
         raise DataError(
-            f"column '{column}', line {line(record)}: '{excerpt(cells.loc[record])}' is not a timestamp like the "
-            f"others (such as '{cells.loc[chosen.values.first_valid_index()]}'); correct it or remove the line"
+            f"column '{column}', line {line(record)}: '{excerpt(written.loc[record])}' is not a timestamp like the "
+            f"others (such as '{written.loc[chosen.values.first_valid_index()]}'); correct it or remove the line"
         )
-    if chosen.label != "ISO8601":
-        return chosen
-    return _apply_offsets(cells, chosen, column, line)
+    if chosen.label == "ISO8601":
+        chosen = _apply_offsets(cells, chosen, column, line)
+    values = chosen.values if later is None else chosen.values + pd.to_timedelta(later.astype("int64"), unit="D")
+    return Reading(values, chosen.label, (*notes, *chosen.notes))
+
+
+def _plain(cells: pd.Series) -> tuple[pd.Series, pd.Series | None, tuple[str, ...]]:
+    """Cells without the ends of intervals, with English months, and with 00:00 for 24:00; and which are a day later.
+
+    The sample decides, because most columns have nothing of the kind and replacing is slow.
+    """
+    sample, notes, later = cells.iloc[sample_places(np.arange(len(cells)))], [], None
+    if sample.str.fullmatch(_INTERVAL).mean() > _MOST_CELLS:
+        notes.append(f"Timestamps are intervals, such as '{excerpt(cells.iloc[0])}'; each row stands at its begin.")
+        begins = cells.str.extract(_INTERVAL)
+        cells = begins[0].fillna(begins[1]).fillna(cells)
+    cells = in_english(cells)
+    if cells.str.endswith(("24:00", "24:00:00", "2400")).any():
+        later = cells.str.fullmatch(f".*{_MIDNIGHT}")
+        if later.any():
+            cells = cells.str.replace(_MIDNIGHT, r"\g<1>00\2", regex=True)
+            notes.append("24:00 is read as 00:00 of the next day.")
+        else:
+            later = None
+    return cells, later, tuple(notes)
 
 
 def _readings(cells: pd.Series, labels: set[str] | None = None) -> Iterator[Reading]:
@@ -121,6 +171,11 @@ def _readings(cells: pd.Series, labels: set[str] | None = None) -> Iterator[Read
     def wanted(label: str) -> bool:
         return labels is None or label in labels
 
+    if cells.str.fullmatch(_SERIAL).mean() > _MOST_CELLS and wanted("serial"):
+        days = pd.to_numeric(cells.where(cells.str.fullmatch(_SERIAL)), errors="coerce")
+        stamps = (pd.Timestamp("1899-12-30") + pd.to_timedelta(days, unit="D")).dt.round("s").dt.as_unit("us")
+        yield Reading(stamps, "serial", ("Timestamps are days since 1899-12-30, as spreadsheets count them.",))
+        return
     if cells.str.fullmatch(r"[0-9]+").mean() > 0.5:
         yield from (reading for reading in _digits(cells) if wanted(reading.label))
         return

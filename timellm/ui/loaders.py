@@ -92,7 +92,9 @@ def columns(config: DataConfig) -> ColumnRoles:
     Raises:
         DataError: it cannot be read as a table at all.
     """
-    reading = DataConfig(path=config.path, encoding=config.encoding, header=config.header)
+    from timellm.data.columns import WRITTEN
+
+    reading = DataConfig(path=config.path, **{name: getattr(config, name) for name in WRITTEN})
     return _columns(reading.model_dump_json(), _stamp(Path(config.path)))
 
 

@@ -30,6 +30,21 @@ _SAMPLE = "sample:"
 _WRITTEN: dict[str, tuple[str, dict[str, str]]] = {
     "header": ("First line", {"auto": "detected", "yes": "names the columns", "no": "is data"}),
     "decimal": ("Decimal sign", {"auto": "detected", "point": "point: 1234.5", "comma": "comma: 1234,5"}),
+    "delimiter": (
+        "Delimiter",
+        {
+            "auto": "detected",
+            "comma": "comma",
+            "semicolon": "semicolon",
+            "tab": "tab",
+            "bar": "bar |",
+            "spaces": "spaces",
+        },
+    ),
+    "ragged": (
+        "Lines with other cells",
+        {"auto": "left out if few", "leave_out": "left out", "pad": "filled up", "join": "filled up or joined"},
+    ),
     "encoding": ("Encoding", {"auto": "detected", "utf-8": "Unicode (UTF-8)"} | LEGACY),
 }
 
