@@ -24,7 +24,8 @@ def offer(config: RunConfig, table_id: str, table: Table) -> None:
     if not backbone_ready(config.model.backbone):
         return
     channel = (config.data.channels or table.channels)[0]
-    if not st.toggle("Show the exact prompt of one window", key=keys.setting(table_id, "prompt_preview")):
+    key = keys.setting(table_id, "prompt_preview")
+    if not st.toggle("Show the exact prompt of one window", key=key, persist_state="session"):
         return
     try:
         prompt = _prompt(config, table, _decides(config, table), channel)
