@@ -132,6 +132,7 @@ PRESETS = (
             "statistic_digits": 0,
             "lags": "circular",
             "prompt_calendar": False,
+            "prompt_known": False,
             "holiday_country": "",
             "dated_notes": "",
             "round_patches": True,

@@ -83,8 +83,15 @@ class RunConfig(Section):
         """
         if not isinstance(self.forecaster, TimeLLMConfig):
             raise ConfigError(f"the forecaster is '{self.kind}', which has no language model")
-        lengths = {"context": self.task.context, "horizon": self.task.horizon}
+        lengths = {"context": self.task.context, "horizon": self.task.horizon, "known_names": self.data.known_ahead}
         return ModelConfig(**{name: getattr(self.forecaster, name) for name in TimeLLMConfig.model_fields}, **lengths)
+
+    @property
+    def tells_known(self) -> bool:
+        """Whether a prompt says what columns known ahead do."""
+        forecaster = self.forecaster
+        tells = isinstance(forecaster, TimeLLMConfig) and forecaster.has_prompt and forecaster.prompt_known
+        return tells and bool(self.data.known_ahead)
 
     @property
     def has_linear_map(self) -> bool:

@@ -96,6 +96,9 @@ class TimeLLMConfig(ForecasterConfig):
     dated_notes: str = setting("", max_length=20_000, multiline=True)
     """Let the prompt say what you know of days in context and horizon, one a line, as in: 2016-12-26 Boxing Day. What
     you write of the time after a forecast begins must have been known before."""
+    prompt_known: bool = False
+    """Let the prompt say what columns known ahead do in the horizon, such as: promotion on 3 of 14 steps, 5 of 56
+    before. Their effect is added to forecasts without it, too."""
     round_patches: bool = False
     """Round the normalised window to bfloat16 before it is cut, as the published code does; off, because it only loses
     digits."""
@@ -120,8 +123,9 @@ class TimeLLMConfig(ForecasterConfig):
 
     @property
     def tells_time(self) -> bool:
-        """Whether a prompt says where its window lies in time."""
-        return self.has_prompt and bool(self.prompt_calendar or self.holiday_country or self.dated_notes.strip())
+        """Whether a prompt says where its window lies in time, or what is known ahead of it."""
+        said = self.prompt_calendar or self.prompt_known or self.holiday_country or self.dated_notes.strip()
+        return self.has_prompt and bool(said)
 
     @field_validator("holiday_country")
     @classmethod
@@ -145,6 +149,8 @@ class ModelConfig(TimeLLMConfig):
     """Rows the model sees before it forecasts."""
     horizon: int = setting(96, ge=1, le=10_000)
     """Rows it forecasts."""
+    known_names: tuple[str, ...] = ()
+    """Columns of the table that are known ahead."""
 
     @model_validator(mode="after")
     def _patch_fits_context(self) -> Self:

@@ -70,7 +70,7 @@ class WindowSource:
 
         `told`: their words; `base_BH`: the forecasts [B, H] to which the network adds. Nothing for most networks.
         """
-        found: dict[str, Any] = {"told": self._told.words(origin)} if self._told else {}
+        found: dict[str, Any] = {"told": self._told.words(origin, channel)} if self._told else {}
         if self._base:
             forecast_BH = self._base(WindowIndex(channel, origin, 0)).astype(np.float32)
             found["base_BH"] = torch.as_tensor(forecast_BH, device=self._steps.device)

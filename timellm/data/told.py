@@ -17,6 +17,7 @@ from timellm.config import ModelConfig
 from timellm.data.calendar import Grain, grain_of, row_starts
 from timellm.data.events import events_of
 from timellm.data.table import Table
+from timellm.data.told_known import known_examples, known_words
 
 MOST_AHEAD, MOST_PAST = 3, 2
 """Events told of horizon and context, the nearest ones: each costs tokens in every window."""
@@ -44,25 +45,38 @@ class Told:
         first = pd.DatetimeIndex([event.first for event in self._events]).as_unit("us")
         last = pd.DatetimeIndex([event.last for event in self._events]).as_unit("us")
         self._begin_E, self._end_E = first.to_numpy(), (last + pd.Timedelta(days=1)).to_numpy()
+        self._known = table.known if config.prompt_known else None
         self._row_E = self._starts.searchsorted(first, side="right") - 1
-        self._kept: dict[int, tuple[str, ...]] = {}
+        self._kept: dict[tuple[int, int], tuple[str, ...]] = {}
 
-    def words(self, origins: Iterable[int]) -> list[str]:
-        """The words for windows that begin their forecasts at these rows, each with a blank at its end, or empty."""
-        return ["".join(sentences) for sentences in self.sentences(origins)]
+    def words(self, origins: Iterable[int], channels: Iterable[int] | None = None) -> list[str]:
+        """The words for windows that begin their forecasts at these rows, each with a blank at its end, or empty.
 
-    def sentences(self, origins: Iterable[int]) -> list[tuple[str, ...]]:
-        """As `words`, sentence by sentence: on the calendar, on past events, on those ahead; some may be empty."""
-        return [self._sentences(int(origin)) for origin in origins]
+        `channels` are the windows' own, of which the first is taken when they are not given.
+        """
+        return ["".join(sentences) for sentences in self.sentences(origins, channels)]
 
-    def _sentences(self, origin: int) -> tuple[str, ...]:
-        if origin not in self._kept:
+    def sentences(self, origins: Iterable[int], channels: Iterable[int] | None = None) -> list[tuple[str, ...]]:
+        """As `words`, sentence by sentence: on the calendar, on past events, on those ahead; some may be empty.
+
+        With `prompt_known`, a fourth one on columns known ahead.
+        """
+        if self._known is None or not self._known.by_channel or channels is None:
+            return [self._sentences(int(origin), 0) for origin in origins]
+        return [self._sentences(int(origin), int(one)) for origin, one in zip(origins, channels, strict=True)]
+
+    def _sentences(self, origin: int, channel: int) -> tuple[str, ...]:
+        if (origin, channel) not in self._kept:
             calendar = ""
             if self._config.prompt_calendar:
                 calendar = calendar_words(self._starts[origin], self._grain, quarterly=self._quarterly)
             past, ahead = event_words("Past", self._past(origin)), event_words("Ahead", self._ahead(origin))
-            self._kept[origin] = (calendar, past, ahead)
-        return self._kept[origin]
+            found: tuple[str, ...] = (calendar, past, ahead)
+            if self._known is not None:
+                lengths = {"context": self._config.context, "horizon": self._config.horizon}
+                found = (*found, known_words(self._known, origin=origin, channel=channel, **lengths))
+            self._kept[origin, channel] = found
+        return self._kept[origin, channel]
 
     def _ahead(self, origin: int) -> list[str]:
         """Events that last into the horizon, by the step at which they begin."""
@@ -116,7 +130,15 @@ def example_words(config: ModelConfig, names: Sequence[str]) -> list[str]:
         grains: tuple[Grain, ...] = ("hour", "day", "month")
         calendars += [calendar_words(moment, grain) for moment in moments for grain in grains]
         calendars += [calendar_words(moment, "month", quarterly=True) for moment in moments]
-    return [calendar + events for calendar in calendars for events in _example_events(config, names)]
+    known = [""]
+    if config.prompt_known:
+        known = known_examples(config.known_names, context=config.context, horizon=config.horizon)
+    return [
+        calendar + events + ahead
+        for calendar in calendars
+        for events in _example_events(config, names)
+        for ahead in known
+    ]
 
 
 def _example_events(config: ModelConfig, names: Sequence[str]) -> list[str]:

@@ -215,7 +215,7 @@ def _tokenizer(config: RunConfig) -> PromptTokenizer:
 def facts_of(prepared: PreparedData, model: ModelConfig, index: WindowIndex) -> list[PromptFacts]:
     """What the prompts of windows say."""
     contexts_WT = prepared.source().contexts(index.channel, origin=index.origin)
-    told = Told(prepared.table, model).sentences(index.origin) if model.tells_time else None
+    told = Told(prepared.table, model).sentences(index.origin, index.channel) if model.tells_time else None
     normed_WT, _, _ = instance_norm(contexts_WT, as_published=model.statistic_digits == 0)
     return PromptTemplate(prepared.config.data.description, model).facts(normed_WT, told)
 

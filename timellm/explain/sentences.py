@@ -33,7 +33,7 @@ MOST_SENTENCES = 8
 _STATISTICS = ("minimum", "maximum", "median", "trend", "lags")
 _TITLES = {"task": "Task", "minimum": "Minimum", "maximum": "Maximum", "median": "Median", "trend": "Trend",
            "lags": "Lags"}  # fmt: skip
-_TIMES = ("Calendar", "Past events", "Events ahead")
+_TIMES = ("Calendar", "Past events", "Events ahead", "Known ahead")
 
 Kind = Literal["sentence", "group", "control"]
 OnPart = Callable[[float], None]
@@ -237,7 +237,7 @@ def parts_of(facts: Sequence[PromptFacts], style: str) -> list[Part]:
             heading = (("description", 0),) if sentences == 1 else ()
             parts.append(Part(title, "sentence", (*heading, (name, number))))
         elif name == "time":
-            title = _TIMES[number] if len(facts[0].told) == len(_TIMES) else "Time"
+            title = _TIMES[number] if len(facts[0].told) >= len(_TIMES) - 1 else "Time"
             parts.append(Part(title, "sentence", ((name, number),)))
         elif name in _TITLES:
             parts.append(Part(_TITLES[name], "sentence", ((name, number),)))

@@ -159,7 +159,7 @@ class RunFolder:
             DataError: names column, row and remedy.
         """
         prepared = self.prepared()
-        if prepared.effects is not None:
+        if prepared.effects is not None or prepared.config.tells_known:
             check_known(prepared.table, ahead=prepared.horizon, channels=tuple(range(len(prepared.table.channels))))
 
     def save_effects(self, effects: KnownEffects) -> None:

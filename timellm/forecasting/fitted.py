@@ -116,7 +116,7 @@ class FittedRun:
         Raises:
             DataError: names column, row and remedy.
         """
-        if self.prepared.effects is not None:
+        if self.prepared.effects is not None or self.config.tells_known:
             numbers = tuple(table.channels.index(name) for name in self.table.channels)
             check_known(table, ahead=self.config.task.horizon, channels=numbers)
 

@@ -117,7 +117,7 @@ def prepare(run_dir: str | Path, data: str | Path, out: str | Path, *, device: s
 
     folder = RunFolder(Path(run_dir).resolve())
     config, table = folder.config(), folder.table()
-    if folder.effects() is not None:
+    if folder.effects() is not None or config.tells_known:
         raise DataError(
             f"the run in {folder.path.name} uses columns known ahead, and the files of forecast-many have no place for"
             " them; forecast a table with these columns by 'forecast --data', or train with known_effect=off"

@@ -2,8 +2,8 @@
 
 A forecaster sees the values without the effect of these columns, up to the end of the data. So its own part of the
 forecast does not depend on what the columns say later: another future only exchanges one effect for another, which
-takes milliseconds for every kind of forecaster. Where the run has no forecast, because these values were missing, the
-forecaster works once.
+takes milliseconds for every kind of forecaster. The forecaster itself works where the run has no forecast, because
+these values were missing, and where its prompt says what is known ahead.
 
 Shapes: H horizon, N channels.
 """
@@ -52,7 +52,7 @@ class WhatIf:
 
     def __init__(self, prepared: PreparedData, future: pd.DataFrame, forecast: Callable[[Table], pd.DataFrame]) -> None:
         """`future` is the run's forecast, perhaps of no channel; `forecast` makes one for a table with other values."""
-        assert prepared.table.known is not None and prepared.effects is not None, "the run uses what is known ahead"
+        assert prepared.table.known is not None, "the run has columns known ahead"
         self._prepared, self._known, self._forecast = prepared, prepared.table.known, forecast
         self._future = future[["unique_id", "ds", "yhat"]].reset_index(drop=True)
         self.moments = prepared.table.future_index(prepared.horizon)
@@ -76,6 +76,8 @@ class WhatIf:
         told = replace(table, known=self._known.with_frame(values, channel=self._number(channel)))
         if self._future.empty:
             return Scenario(None, self._forecast(told))
+        if self._prepared.config.tells_known:
+            return Scenario(self._future, self._forecast(told).reset_index(drop=True))
         names = list(self._future["unique_id"].unique())
         before_HN, after_HN = (self._effect(one) for one in (table, told))
         numbers = [table.channels.index(name) for name in names]
@@ -121,7 +123,7 @@ class WhatIf:
 
 def known_of(prepared: PreparedData) -> Known | None:
     """The columns known ahead that a run uses; None where it uses none."""
-    return prepared.table.known if prepared.effects is not None else None
+    return prepared.table.known if prepared.effects is not None or prepared.config.tells_known else None
 
 
 def _of(frame: pd.DataFrame, channel: str) -> pd.Series:
