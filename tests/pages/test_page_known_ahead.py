@@ -147,11 +147,14 @@ def test_run_that_does_not_use_its_columns_says_so(open_page, shop_run):
     assert "Difference" not in metrics(app)
 
 
-def test_scenario_is_what_the_forecaster_would_forecast(shop_run):
-    run = shop_run(layout="long")
+@pytest.mark.parametrize("bounds", [{}, {"lower_bound": 0.0, "closed_weekdays": "sunday"}, {"upper_bound": 300.0}])
+def test_scenario_is_what_the_forecaster_would_forecast(shop_run, bounds):
+    run = shop_run(layout="long", **bounds)
     folder = RunFolder(run.run_dir)
     prepared = folder.prepared()
-    scenarios = WhatIf(prepared, folder.future(), lambda table: pd.DataFrame())
+    fitted = FittedRun.load(run.run_dir)
+    worked: list[pd.DataFrame] = []
+    scenarios = WhatIf(prepared, folder.future(), lambda table: worked.append(fitted.forecast(table)) or worked[-1])
     assert not scenarios.for_all_channels
     values = scenarios.values("bread").assign(promotion="yes", price=2.56)
     scenario = scenarios.scenario(values, "bread")
@@ -159,8 +162,9 @@ def test_scenario_is_what_the_forecaster_would_forecast(shop_run):
     assert (changed - original).abs().max() > 20
     others = scenario.frame()
     assert (others[others["unique_id"] != "bread"]["difference"] == 0).all()
-    fitted = FittedRun.load(run.run_dir)
     number = prepared.table.channels.index("bread")
     told = fitted.table.known.with_frame(values, channel=number)
     forecast = fitted.forecast(replace(fitted.table, known=told))
     np.testing.assert_allclose(forecast["yhat"], scenario.changed["yhat"], atol=1e-6)
+    cut_off = "upper_bound" in bounds and (folder.future()["yhat"] == 300).any()
+    assert len(worked) == int(cut_off), "it works anew only where a value was cut off"

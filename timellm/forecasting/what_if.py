@@ -3,7 +3,8 @@
 A forecaster sees the values without the effect of these columns, up to the end of the data. So its own part of the
 forecast does not depend on what the columns say later: another future only exchanges one effect for another, which
 takes milliseconds for every kind of forecaster. The forecaster itself works where the run has no forecast, because
-these values were missing, and where its prompt says what is known ahead.
+these values were missing; where its prompt says what is known ahead; and where a bound cuts the run's forecast off, so
+that the value below it is not known.
 
 Shapes: H horizon, N channels.
 """
@@ -20,6 +21,8 @@ from timellm.data.effects import moment
 from timellm.data.known import Known
 from timellm.data.prepared import PreparedData
 from timellm.data.table import Table
+from timellm.data.windows import WindowIndex
+from timellm.forecasters.bounds import within_bounds
 
 KNOWN_AHEAD = "Known ahead: "
 """How the note of a run begins that says what was decided about these columns."""
@@ -76,13 +79,16 @@ class WhatIf:
         told = replace(table, known=self._known.with_frame(values, channel=self._number(channel)))
         if self._future.empty:
             return Scenario(None, self._forecast(told))
-        if self._prepared.config.tells_known:
-            return Scenario(self._future, self._forecast(told).reset_index(drop=True))
         names = list(self._future["unique_id"].unique())
-        before_HN, after_HN = (self._effect(one) for one in (table, told))
         numbers = [table.channels.index(name) for name in names]
-        moved = (after_HN - before_HN)[:, numbers].T.ravel()
-        return Scenario(self._future, self._future.assign(yhat=self._future["yhat"] + moved))
+        index = WindowIndex(np.array(numbers, np.int64), np.full(len(numbers), len(table.values), np.int64), 0)
+        original_NH = self._future["yhat"].to_numpy(np.float64).reshape(len(names), -1)
+        if self._prepared.config.tells_known or self._is_cut_off(original_NH, index):
+            return Scenario(self._future, self._forecast(told).reset_index(drop=True))
+        before_HN, after_HN = (self._effect(one) for one in (table, told))
+        moved_NH = original_NH + (after_HN - before_HN)[:, numbers].T
+        changed_NH = within_bounds(moved_NH, self._prepared, index)
+        return Scenario(self._future, self._future.assign(yhat=changed_NH.ravel()))
 
     def missing(self, values: pd.DataFrame) -> str:
         """The first missing value in words, such as "price at 2024-02-01"; empty if there is none."""
@@ -105,6 +111,15 @@ class WhatIf:
             if (given < low).any() or (given > high).any():
                 found.append(f"{name} (trained on {low:.5g} to {high:.5g})")
         return found
+
+    def _is_cut_off(self, original_NH: np.ndarray, index: WindowIndex) -> bool:
+        """Whether a bound may have cut off a value; days that are closed have no other value than zero."""
+        task = self._prepared.config.task
+        bounds = [bound for bound in (task.lower_bound, task.upper_bound) if bound is not None]
+        closed_NH = np.isnan(original_NH)
+        if task.closed_days:  # what no bound but a closed day takes to zero
+            closed_NH |= within_bounds(np.ones_like(original_NH), self._prepared, index) == 0
+        return bool((np.isin(original_NH, bounds) & ~closed_NH).any())
 
     def _effect(self, table: Table) -> np.ndarray:
         prepared = self._prepared
