@@ -5,9 +5,10 @@ import streamlit as st
 from timellm.errors import RunNotFoundError
 from timellm.jobs.local.launcher import supervise
 from timellm.jobs.store.comparison import compare
-from timellm.ui import comparing, runs_board
+from timellm.ui import comparing, reporting, runs_board
 from timellm.ui.errors import explained, nothing_here, without_server_paths
 from timellm.ui.loaders import store
+from timellm.ui.pickers import has_results
 from timellm.ui.words import plain
 
 _TICK_S = 5.0  # every redraw takes from the two cores that train
@@ -52,9 +53,13 @@ def side_by_side() -> None:
     comparing.curves(comparison)
     st.header("Settings", anchor=False)
     comparing.settings(comparison)
-    st.download_button(
-        "Download CSV", comparison.to_csv(), "comparison.csv", "text/csv", icon=":material/download:", on_click="ignore"
-    )
+    with st.container(horizontal=True):
+        st.download_button(
+            "Download CSV", comparison.to_csv(), "comparison.csv", "text/csv", icon=":material/download:",
+            on_click="ignore",
+        )  # fmt: skip
+        if all(has_results(run) for run in comparison.runs):
+            reporting.offer("compare", comparison.runs)
 
 
 side_by_side()

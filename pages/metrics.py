@@ -11,7 +11,7 @@ from timellm.evaluation.mixed import mixed
 from timellm.evaluation.others import with_others
 from timellm.plots.metrics import MOST_CHANNELS, by_channel, by_step
 from timellm.plots.template import looks
-from timellm.ui import backtest, beside, charts, coverage, keys, twins
+from timellm.ui import backtest, beside, charts, coverage, keys, reporting, twins
 from timellm.ui.errors import explained
 from timellm.ui.pickers import pick_results
 from timellm.ui.scoreboard import COLUMNS, boards, columns, said_of_board, show_verdict
@@ -67,6 +67,7 @@ with explained("The metrics of this run cannot be shown"):
             st.dataframe(frame, hide_index=True, column_config=COLUMNS, height=260)
 
 with st.container(horizontal=True):
+    reporting.offer("metrics", [results.run])
     for name, frame in (
         ("leaderboard", scores.overall),
         ("by channel", scores.by_channel),

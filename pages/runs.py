@@ -4,7 +4,7 @@ import streamlit as st
 
 from timellm.jobs.local.launcher import supervise
 from timellm.jobs.store.listing import list_runs
-from timellm.ui import carrying, keys, queue, run_actions
+from timellm.ui import carrying, keys, queue, reporting, run_actions
 from timellm.ui.errors import explained, nothing_here
 from timellm.ui.loaders import store
 from timellm.ui.monitor import file_rows, history_rows, watch
@@ -47,6 +47,7 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
             for page, called in (("forecast", "Forecast"), ("metrics", "Metrics"), ("attention", what_is_inside(run))):
                 if called:
                     st.page_link(f"{page}.py", label=f"**{called}**", query_params={"run": run.id})
+            reporting.offer("runs", [run])
     with st.container(horizontal=True, width="content"):
         run_actions.buttons(run)
         run_actions.more(run)

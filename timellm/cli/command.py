@@ -25,6 +25,7 @@ from timellm.cli import (
     overview,
     prompting,
     receipt,
+    reporting,
     results,
     serving,
     twins,
@@ -175,6 +176,9 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--out", type=Path, metavar="F.csv", help="write all of them there")
     force(one)
     trust(one)
+
+    text = "Write runs as one HTML file that needs no network, or as a Python program that repeats them."
+    reporting.arguments_of(verb("report", reporting.report, text))
 
     one = verb(
         "evaluate", results.evaluate, "Forecast every test window and show the errors of every model and the verdict."

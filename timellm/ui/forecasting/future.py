@@ -7,7 +7,7 @@ import streamlit as st
 from timellm.data.rounding import round_rows, rounded, rounding_note
 from timellm.evaluation.intervals import band_columns
 from timellm.plots.forecast import future_chart
-from timellm.ui import beside, charts, what_if
+from timellm.ui import beside, charts, reporting, what_if
 from timellm.ui.forecasting import downloads
 from timellm.ui.forecasting.chosen import Chosen, with_parts
 from timellm.ui.ledger import keeping
@@ -47,7 +47,9 @@ def show(chosen: Chosen) -> None:
     downloads.offer(
         round_rows(future, chosen.decimals, numbers), f"forecast-{results.run.id}", "Download CSV, all channels"
     )
-    keeping.offer(results)
+    with st.container(horizontal=True):
+        keeping.offer(results)
+        reporting.offer("forecast", [results.run])
     shown = rounded(mine, chosen.shown.decimals).rename("Forecast").rename_axis("Time").reset_index()
     for level in chosen.levels if len(bands.columns) else ():
         for name, word in zip(band_columns(level), ("low", "high"), strict=True):
