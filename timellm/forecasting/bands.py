@@ -27,7 +27,7 @@ from timellm.evaluation.intervals import GRID, Calibration, adapt, at_levels, ba
 from timellm.files.parquetfile import read_parquet, write_parquet
 from timellm.forecasters.bounds import within_bounds
 from timellm.forecasters.contexts import contexts_of
-from timellm.forecasting.calibration_windows import MOST_CUTOFFS, evenly_by_channel
+from timellm.forecasting.calibration_windows import evenly_by_channel, most_cutoffs
 
 if TYPE_CHECKING:
     from timellm.data.prepared import PreparedData
@@ -81,7 +81,7 @@ class Intervals:
         """
         calibration, channel = self.models[self.own], int(index.channel[0])
         horizon = prepared.horizon
-        places = evenly_by_channel(index, most=MOST_CUTOFFS)
+        places = evenly_by_channel(index, most=most_cutoffs(prepared))
         places = places[index.origin[places] < row]
         some = WindowIndex(index.channel[places], index.origin[places], 0)
         actual_WH = prepared.values[some.origin[:, None] + np.arange(horizon), channel]

@@ -29,14 +29,12 @@ from timellm.forecasters.bounds import forecast as bounded_forecast
 from timellm.forecasters.protocol import Forecaster
 from timellm.forecasting.artifacts import TEST_FORECASTS, RunFolder
 from timellm.forecasting.bands import INTERVALS, Intervals, ends, spreads, write_intervals
-from timellm.forecasting.calibration_windows import MOST_CUTOFFS, calibration_windows, evenly_by_channel
+from timellm.forecasting.calibration_windows import calibration_windows, evenly_by_channel, most_cutoffs
 from timellm.forecasting.scoring import ScoredModels, scoring_progress
 from timellm.training.evaluation_batch import EVALUATION_BATCH, evaluated_windows
 from timellm.training.processes import numbers_from_main
 from timellm.training.progress import OnProgress, ShouldStop, ignore_progress, never_stop
 
-_MOST_POINTS = 50_000_000
-"""Points of these test windows in all."""
 _MOST_OWN, _MOST_OTHER = 1_000_000, 250_000
 """Quantiles that are kept of the run's own model, and of each other one: of more, neighbouring steps share theirs."""
 _BLOCK_VALUES = 4_000_000
@@ -111,8 +109,7 @@ class _TestWindows:
 
 
 def _thinned(prepared: PreparedData, index: WindowIndex) -> _TestWindows:
-    points = len(prepared.table.channels) * prepared.horizon
-    places = evenly_by_channel(index, most=int(np.clip(_MOST_POINTS // points, 20, MOST_CUTOFFS)))
+    places = evenly_by_channel(index, most=most_cutoffs(prepared))
     kept = WindowIndex(index.channel[places], index.origin[places], 0)
     return _TestWindows(kept, places, np.empty((len(places), prepared.horizon), np.float32))
 

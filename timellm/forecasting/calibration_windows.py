@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
 MOST_CALIBRATED = 256
 """Validation windows of a channel that quantiles rest on at most: more of them overlap."""
-MOST_CUTOFFS = 400
-"""Test windows of a channel that bands adapt to, and that coverage is measured on, at most."""
+_MOST_CUTOFFS, _FEWEST_CUTOFFS = 400, 20
+"""Test windows of a channel that bands adapt to, and that coverage is measured on."""
+_MOST_WINDOWS, _MOST_POINTS = 20_000, 50_000_000
+"""Of these windows in all, unless a fifth of the test windows are more; and of their points."""
 _FEWEST, _FEWEST_OF_SLOW = 64, 20
 _SHARE = 5
 """One validation window is forecast for so many test windows, so that a slow network is not held up."""
@@ -31,6 +33,18 @@ def calibration_windows(prepared: PreparedData, *, share: float = 1.0) -> Window
     fewest = _FEWEST if share > 0.99 else _FEWEST_OF_SLOW
     places = evenly_by_channel(index, most=min(MOST_CALIBRATED, max(fewest, int(tested / _SHARE))))
     return WindowIndex(index.channel[places], index.origin[places], 0)
+
+
+def most_cutoffs(prepared: PreparedData) -> int:
+    """Test windows of a channel that bands adapt to at most: fewer of each where there are many channels.
+
+    Raises:
+        DataError: there is no test window.
+    """
+    channels = len(prepared.table.channels)
+    windows = max(_MOST_WINDOWS, len(prepared.windows("test")) // _SHARE)
+    most = min(_MOST_CUTOFFS, windows // channels, _MOST_POINTS // (channels * prepared.horizon))
+    return max(_FEWEST_CUTOFFS, most)
 
 
 def evenly_by_channel(index: WindowIndex, *, most: int) -> np.ndarray:
