@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
+import timellm
 from tests.pages.conftest import config_for, fill, hourly_csv
 from timellm.data.uploads import save_upload
 from timellm.forecasting.artifacts import RunFolder
@@ -62,6 +64,24 @@ def test_runs_on_the_same_windows_have_a_leaderboard_and_one_chart(open_page, fi
     assert {"Measured", "Finished run", "Another run"} <= {trace["name"] for trace in chart["data"]}
     app.selectbox(key="metric").select("owa").run()
     assert not app.exception and app.dataframe[0].value.columns[1] == "owa"
+
+
+def test_button_makes_an_ensemble_of_the_runs(open_page, finished, another, store):
+    app = compare(open_page, finished, another)
+    next(one for one in app.button if one.label == "Make it").click().run()
+    assert not app.exception and not app.error
+    (run,) = [one for one in store.runs(10) if one.config.kind == "ensemble"]
+    assert run.state == "queued" and run.name == "Mean of Finished run, Another run"
+    assert [Path(one).name for one in run.config.forecaster.members] == [finished.id, another.id]
+
+
+def test_runs_of_two_kinds_show_settings_that_one_of_them_lacks(open_page, finished, store):
+    run = store.create_run(finished.config.updated(kind="naive"), name="Simple")
+    timellm.fit(run.config, run_dir=run.run_dir)
+    store.finish(run.id, "finished", summary=RunFolder(run.run_dir).summary())
+    app = compare(open_page, finished, run)
+    assert not app.exception
+    assert "Quantization" in app.table[1].value["Setting"].tolist()
 
 
 def test_runs_without_common_windows_have_no_leaderboard(open_page, finished, failed):

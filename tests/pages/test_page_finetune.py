@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from timellm.forecasters.registry import REGISTRY
+from timellm.forecasters.registry import OFFERED
 from timellm.ui import keys
 
 
@@ -160,10 +160,10 @@ def test_missing_holidays_are_told_before_the_start(open_page, table_id, monkeyp
 def test_every_forecaster_can_be_chosen(open_page, table_id, face):
     app = open_page("finetune", table=table_id, face=face)
     assert next(one for one in app.segmented_control if one.label == "Settings").value == face
-    for kind in REGISTRY:
+    for kind in OFFERED:
         app.selectbox(key=f"setting/{table_id}/kind").set_value(kind).run()
         assert not app.exception, kind
-        assert not start_button(app).disabled or REGISTRY[kind].extra, kind
+        assert not start_button(app).disabled or OFFERED[kind].extra, kind
 
 
 def test_exact_prompt_of_one_window_is_shown_with_its_token_count_on_request(open_page, table_id, tiny_backbone):

@@ -16,6 +16,7 @@ from timellm.cli import (
     carrying,
     cluster,
     comparing,
+    ensembling,
     estimate,
     explaining,
     fitting,
@@ -33,7 +34,7 @@ from timellm.cli import (
 from timellm.cli.answer import printable
 from timellm.errors import TimeLLMError
 from timellm.evaluation.metrics import DIMENSIONS, METRICS
-from timellm.forecasters.registry import REGISTRY
+from timellm.forecasters.registry import OFFERED
 from timellm.jobs.store.cause import mendable
 from timellm.workspace import is_main_process
 
@@ -121,7 +122,7 @@ def _parser() -> argparse.ArgumentParser:
             "--known", type=Path, metavar="AHEAD.csv", help="second file with columns known ahead, named in known_ahead"
         )
         one.add_argument(
-            "--model", choices=tuple(REGISTRY), metavar="KIND", help=f"forecaster: {', '.join(REGISTRY)} (time_llm)"
+            "--model", choices=tuple(OFFERED), metavar="KIND", help=f"forecaster: {', '.join(OFFERED)} (time_llm)"
         )
         settings(one)
 
@@ -289,6 +290,11 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--metric", choices=METRICS, default="mae", help="what the leaderboard is ranked by (mae)")
     one.add_argument("--out", type=Path, metavar="F.csv", help="write every measure and setting there")
     force(one)
+
+    one = verb("ensemble", ensembling.ensemble, "Make the mean or the median of finished runs a run of its own.")
+    one.add_argument("runs", nargs="+", metavar="RUN", help="two to eight ids or folders, scored on the same windows")
+    one.add_argument("--run-dir", type=Path, required=True, metavar="DIR", help="new or empty folder for the result")
+    one.add_argument("--how", choices=("mean", "median"), default="mean", help="how forecasts are combined (mean)")
 
     one = verb("export", carrying.export_run, "Write a run of this workspace as one archive, to be imported elsewhere.")
     one.add_argument("run", metavar="RUN", help="its id, as 'runs' shows it")

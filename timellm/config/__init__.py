@@ -6,6 +6,7 @@ from timellm.config.forecasters import (
     BudgetConfig,
     ChronosConfig,
     DLinearConfig,
+    EnsembleConfig,
     ETSConfig,
     FracastConfig,
     NaiveConfig,
@@ -34,7 +35,7 @@ from timellm.config.training import TrainingConfig
 
 __all__ = [
     "KINDS", "WEEKDAYS", "Affects", "AskedFeatures", "AskedMaps", "AutoformerConfig", "BudgetConfig", "ChronosConfig",
-    "DLinearConfig", "DataConfig", "ETSConfig", "ForecasterConfig", "FracastConfig", "KnownEffect",
+    "DLinearConfig", "DataConfig", "ETSConfig", "EnsembleConfig", "ForecasterConfig", "FracastConfig", "KnownEffect",
     "LinearFeatures", "LinearMaps", "LinearPenalty",
     "ModelConfig", "NaiveConfig", "PatchTSTConfig", "Quantization", "RidgeConfig", "RunConfig", "StatisticalConfig",
     "TaskConfig", "ThetaConfig", "TimeLLMConfig", "TimesFMConfig", "TrainingConfig", "field_of", "kind_section",

@@ -176,6 +176,17 @@ class ChronosConfig(BudgetConfig):
     """Model hub id, or a local folder with config.json and the weights."""
 
 
+class EnsembleConfig(ForecasterConfig):
+    """An ensemble of finished runs."""
+
+    kind: Literal["ensemble"] = "ensemble"
+    """The mean or the median of the forecasts of finished runs."""
+    members: tuple[str, ...] = ()
+    """Folders of the runs, two to eight, which were scored on the same windows."""
+    combine: Literal["mean", "median"] = setting("mean", title="Combined by")
+    """How their forecasts are combined, point by point."""
+
+
 AnyForecaster = Annotated[
     TimeLLMConfig
     | NaiveConfig
@@ -187,7 +198,8 @@ AnyForecaster = Annotated[
     | ThetaConfig
     | FracastConfig
     | TimesFMConfig
-    | ChronosConfig,
+    | ChronosConfig
+    | EnsembleConfig,
     Field(discriminator="kind"),
 ]
 KINDS: dict[str, type[ForecasterConfig]] = {

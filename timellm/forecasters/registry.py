@@ -28,7 +28,7 @@ class Kind:
     purpose: str
     """What it is, in a sentence."""
     code: str
-    """`module:class`."""
+    """`module:class`, the module inside `timellm.forecasters`; its whole name for a kind that is made of runs."""
     file: str = "adapter.safetensors"
     """File of a run's folder that holds it; that of the kinds that train is the usual one."""
     quick: bool = False
@@ -39,6 +39,8 @@ class Kind:
     """It has a backbone, which can be quantised and has to be fetched."""
     extra: str | None = None
     """The optional requirement that it needs."""
+    of_runs: bool = False
+    """Made of finished runs rather than fitted to a table: it is offered where runs are compared."""
 
     @property
     def trains(self) -> bool:
@@ -50,7 +52,7 @@ class Kind:
     def load(self) -> type[Forecaster]:
         """Its class."""
         module, name = self.code.split(":")
-        return getattr(import_module(f"timellm.forecasters.{module}"), name)
+        return getattr(import_module(module if self.of_runs else f"timellm.forecasters.{module}"), name)
 
 
 _ALL = (
@@ -135,8 +137,18 @@ _ALL = (
         file="naive.json",
         quick=True,
     ),
+    Kind(
+        "ensemble",
+        "Ensemble",
+        "The mean or the median of the forecasts of finished runs.",
+        "timellm.forecasting.ensemble:Ensemble",
+        file="ensemble.json",
+        of_runs=True,
+    ),
 )
 REGISTRY: dict[str, Kind] = {kind.name: kind for kind in _ALL}
+OFFERED: dict[str, Kind] = {name: kind for name, kind in REGISTRY.items() if not kind.of_runs}
+"""Those that can be fitted to a table."""
 
 
 def kind_of(name: str) -> Kind:

@@ -8,6 +8,7 @@ known_effects.json     what these columns add to the values (timellm.data.effect
 scaler.json            mean and scale by channel
 pinned_forecasts.parquet  how the forecasts of a few validation windows came about (timellm.training.pinned)
 attention_history.parquet  attention at every validation (timellm.forecasters.time_llm.attention_history)
+ensemble.json          the members of an ensemble (timellm.forecasting.ensemble)
 naive.json, ridge.safetensors  the quick forecasters beside the run's own (timellm.forecasting.quick)
 test_forecasts.parquet one row a test window: unique_id, origin, yhat [H]
 window_errors.parquet  errors of every model by window (timellm.evaluation.window_errors)

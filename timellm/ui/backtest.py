@@ -53,8 +53,9 @@ def show(results: Results, metric: str) -> None:
         f" {METRICS[metric].short} {overall[metric]:.4g}, z-scored MAE {overall['mae_scaled']:.4g}."
         " Hour, weekday and month are those of the moment that is forecast."
     )
+    usual = next((name for name in ("hour", "weekday", "month") if name in found.by), "step")
     dimension = st.segmented_control(
-        "By", list(found.by), default=next(iter(found.by)), required=True, format_func=lambda name: DIMENSIONS[name],
+        "By", list(found.by), default=usual, required=True, format_func=lambda name: DIMENSIONS[name],
         **keys.in_address("by", tuple(found.by)),
     )  # fmt: skip
     _draw(found, dimension, metric)

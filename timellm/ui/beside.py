@@ -12,7 +12,7 @@ import streamlit as st
 
 from timellm.errors import TimeLLMError
 from timellm.evaluation.metrics import COMPARED
-from timellm.forecasters.registry import REGISTRY, Kind
+from timellm.forecasters.registry import OFFERED, REGISTRY, Kind
 from timellm.jobs.local.launcher import start_run
 from timellm.jobs.local.twins import TAG as TWINS_TAG
 from timellm.jobs.store.run import Run
@@ -152,7 +152,7 @@ def offer(results: Results, others: tuple[OtherRun, ...], verdict: Verdict) -> N
             _advised(run, others, verdict.rival)
         with st.popover("Compare with …", icon=":material/add_chart:"):
             st.caption("Each becomes a run of its own, on the same table, split, context and horizon.")
-            for kind in REGISTRY.values():
+            for kind in OFFERED.values():
                 if kind.name == run.config.kind:
                     continue
                 busy = kind.name in running

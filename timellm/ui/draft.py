@@ -17,7 +17,7 @@ import annotated_types
 import streamlit as st
 
 from timellm.config import field_of
-from timellm.forecasters.registry import REGISTRY
+from timellm.forecasters.registry import OFFERED
 from timellm.forecasters.time_llm.catalog import find
 from timellm.jobs.cluster.runs import MOST_WORKERS
 from timellm.json_text import read_json
@@ -125,7 +125,7 @@ def _offered(name: str, value: Any, table: Table) -> bool:
     if name == "workers":
         return isinstance(value, int) and 1 <= value <= MOST_WORKERS
     choices: dict[str, tuple] = {
-        "kind": tuple(REGISTRY),
+        "kind": tuple(OFFERED),
         "limit": ("Minutes",),
         "where": ("Cluster",),
         "preset": tuple(one.name for one in PRESETS),

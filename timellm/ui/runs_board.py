@@ -13,11 +13,12 @@ import streamlit as st
 
 from timellm.errors import TimeLLMError
 from timellm.evaluation.metrics import COMPARED, METRICS
+from timellm.jobs.local.launcher import start_run
 from timellm.plots.forecast import backtest_chart
 from timellm.plots.template import looks_of_runs
 from timellm.ui import charts, keys
 from timellm.ui.errors import show_error
-from timellm.ui.loaders import Results
+from timellm.ui.loaders import Results, store
 from timellm.ui.pickers import has_results
 from timellm.ui.scoreboard import columns
 from timellm.ui.words import moment, plain, without_minus_zero
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from timellm.evaluation.significance import Comparison as Tested
     from timellm.jobs.store.comparison import Comparison
     from timellm.jobs.store.run import Run
+
+
+_FAILURE, _MADE = keys.view("compare", "failure"), keys.view("compare", "made")
 
 
 def comparable(comparison: Comparison) -> tuple[list[OtherRun], list[str]]:
@@ -80,7 +84,40 @@ def show(comparison: Comparison) -> None:
         st.caption(plain(said))
     if metric in COMPARED:
         _two(runs, board, ended, metric)
+    _offer_ensemble(runs)
     _overlay(comparison, runs)
+
+
+def _offer_ensemble(runs: Sequence[OtherRun]) -> None:
+    """A button that makes the compared runs one more run."""
+    with st.popover("Make an ensemble …", icon=":material/join:"):
+        st.caption(
+            f"One more run whose forecasts are those of these {len(runs)}, combined point by point. It takes seconds,"
+            " has scores, bands and a forecast to download, and stays when one of them is deleted."
+        )
+        how = st.segmented_control(
+            "Combined by", ["mean", "median"], default="mean", required=True, format_func=str.capitalize,
+            key=keys.view("compare", "how"),
+        )  # fmt: skip
+        st.button(
+            "Make it", type="primary", on_click=_start_ensemble, args=(list(runs), how),
+            key=keys.view("compare", "ensemble"),
+        )  # fmt: skip
+    if failure := st.session_state.pop(_FAILURE, None):
+        show_error("The ensemble was not started", failure)
+    if (made := st.session_state.get(_MADE)) is not None:
+        st.page_link("runs.py", label="To the ensemble", icon=":material/arrow_forward:", query_params={"run": made})
+
+
+def _start_ensemble(runs: list[OtherRun], how: str) -> None:
+    from timellm.forecasting.ensemble import ensemble_config
+
+    try:
+        config = ensemble_config([one.folder for one in runs], how=how)
+        name = f"{how.capitalize()} of {', '.join(one.name for one in runs)}"
+        st.session_state[_MADE] = start_run(config, name=name, store=store()).id
+    except TimeLLMError as error:
+        st.session_state[_FAILURE] = str(error)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Ranking the runs …")

@@ -143,8 +143,8 @@ def _limits(name: str, kind: str) -> dict[str, Any]:
 def shown(name: str, value: Any) -> str:
     """A setting's value as text."""
     if name == "quantization":
-        return QUANTIZATION[value]
-    if name in ("path", "backbone") and value:
+        return QUANTIZATION.get(value, "–")  # a kind without a language model has none
+    if name in ("path", "backbone", "members") and value:
         return shown_value(name, value)
     if value is None or value in ((), [], ""):
         return "not set"

@@ -11,7 +11,7 @@ from timellm.config import RunConfig, TaskConfig, TimeLLMConfig, sections
 from timellm.data.season import step_name
 from timellm.data.told import Told
 from timellm.errors import TimeLLMError
-from timellm.forecasters.registry import REGISTRY
+from timellm.forecasters.registry import OFFERED, REGISTRY
 from timellm.forecasters.time_llm.catalog import CatalogueEntry, catalogue, find
 from timellm.forecasters.time_llm.remote_code import CONSENT, needs_consent
 from timellm.jobs.local.launcher import start_run
@@ -77,8 +77,8 @@ def with_what(form: Form, *, advanced: bool) -> dict[str, Any]:
     key = keys.setting(form.table_id, "kind")
     kind = st.selectbox(
         "Forecaster",
-        list(REGISTRY),
-        index=0 if key in st.session_state else list(REGISTRY).index(form.defaults.kind),
+        list(OFFERED),
+        index=0 if key in st.session_state else list(OFFERED).index(form.defaults.kind),
         format_func=lambda name: REGISTRY[name].title,
         key=key,
         persist_state="session",

@@ -175,6 +175,8 @@ def _values(name: str, trees: Sequence[dict]) -> str:
 
 def shown_value(name: str, value: Any) -> str:
     """A setting as text; of a table or a backbone's folder the name alone, since the path is the server's affair."""
+    if name == "members" and value:  # run folders
+        return ", ".join(Path(one).name for one in value)
     if name == "path" and value:
         return table_title(Path(value))
     if name == "backbone" and value and Path(value).is_absolute():
