@@ -176,7 +176,7 @@ def test_exact_prompt_of_one_window_is_shown_with_its_token_count_on_request(ope
     app.toggle(key=shows).set_value(True).run()
     assert not app.exception
     (said,) = [caption.value for caption in app.caption if "tokens**" in caption.value]
-    assert said.startswith("load, the window to ")
+    assert said.startswith("load, the last window of the test part")
     drawn = "".join(block.proto.body for block in app.get("html"))
     assert "Plant" in re.sub("<[^>]+>", "", drawn)  # the description
     app.number_input(key=f"setting/{table_id}/context").set_value(500).run()

@@ -7,7 +7,7 @@ import pytest
 
 from timellm.config import DataConfig
 from timellm.data.table import load_table
-from timellm.data.uploads import table_path
+from timellm.data.uploads import save_upload, table_path
 
 DAYS = [f"2020-{month:02d}-{day:02d}" for month, last in ((1, 31), (2, 9)) for day in range(1, last + 1)]
 
@@ -103,3 +103,17 @@ def test_file_that_is_no_table_is_refused_once_and_its_encoding_can_be_corrected
     next(button for button in wrong.button if button.label == "Apply").click().run()
     assert not wrong.error
     assert json.loads(unquote(wrong.query_params["roles"])) == {"description": "Load.", "encoding": "koi8-r"}
+
+
+def test_first_lines_of_the_file_stand_beside_the_question_and_a_second_code_can_be_answered(open_page, home):
+    rows = [f"2020-01-{n:02d},{'---' if n in (2, 3, 4) else '-999' if n in (6, 7, 8) else n}" for n in range(1, 31)]
+    name = save_upload("codes.csv", content=("Office of codes\nday,a\n" + "\n".join(rows)).encode()).name
+    app = open_page("data", table=name)
+    for code in ("---", "--- -999"):
+        assert not app.exception
+        assert app.code[0].value.startswith("Office of codes\nday,a\n2020-01-01,1\n")
+        (radio,) = app.radio
+        radio.set_value(code).run()
+    assert not app.exception
+    assert not app.radio
+    assert any("Line 1 stands above the table" in text.value for text in app.markdown)

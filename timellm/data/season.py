@@ -16,6 +16,7 @@ from timellm.data.table import Table
 from timellm.errors import ConfigError, DataError
 
 _LONGEST_CONTEXT = 336  # two weeks of hours; more costs time with every step
+_MOST_ROWS = 288  # of a horizon: a day of 5-minute rows
 _SHORTEST_CONTEXT = 16  # one default patch
 _STEP_NAMES = {"D": "day", "B": "business day", "W": "week", "M": "month", "Q": "quarter", "Y": "year"}
 _TICK_NAMES = {"h": "hour", "min": "minute", "s": "second", "ms": "millisecond", "us": "microsecond"}
@@ -112,8 +113,12 @@ def _usual_horizon(frequency: str) -> int:
     kind, count = _kind(frequency)
     if kind == "tick":
         rows = pd.Timedelta(hours=96) / pd.Timedelta(to_offset(frequency))
-        return math.ceil(rows) if rows <= 96 else 2 * max(season_length(frequency), 1)
-    usual = {"D": 30, "B": 20, "W": 10, "M": 6, "Q": 4, "Y": 3}.get(kind, 2)
+        season = max(season_length(frequency), 1)
+        # Never more than the context: a day of 5-minute rows, where two days would be longer than what is seen.
+        return (
+            math.ceil(rows) if rows <= 96 else 2 * season if 2 * season <= _LONGEST_CONTEXT else min(season, _MOST_ROWS)
+        )
+    usual = {"D": 30, "B": 20, "W": 10, "M": 12, "Q": 4, "Y": 3}.get(kind, 2)
     return max(usual // count, 1)
 
 

@@ -18,7 +18,7 @@ from timellm.data.prepared import PreparedData
 from timellm.data.table import Table
 from timellm.data.told import Told
 from timellm.data.windows import WindowIndex
-from timellm.errors import BackboneError, ConfigError
+from timellm.errors import BackboneError, ConfigError, DataError
 from timellm.explain.attention import context_of
 from timellm.forecasters.time_llm.patching import instance_norm
 from timellm.forecasters.time_llm.prompt import PromptTemplate, shared_start
@@ -191,6 +191,19 @@ class PromptReader:
         origin = table.values.index.get_loc(context.index[-1]) + 1
         index = WindowIndex(np.array([table.channels.index(channel)]), np.array([origin]), 0)
         return self.with_tokens(facts_of(self.prepared, self.config.model, index)[0])
+
+    def of_last_window(self, channel: str) -> WindowPrompt:
+        """The prompt of the last window of `channel` in the test part.
+
+        Raises:
+            DataError: there is no such window without missing values.
+        """
+        index, number = self.prepared.windows("test"), self.prepared.table.channels.index(channel)
+        mine = np.flatnonzero(index.channel == number)
+        if not len(mine):
+            raise DataError(f"channel '{channel}' has no test window without missing values; choose another channel")
+        last = index.part(int(mine[-1]), int(mine[-1]) + 1)
+        return self.with_tokens(facts_of(self.prepared, self.config.model, last)[0])
 
     def with_tokens(self, facts: PromptFacts) -> WindowPrompt:
         """A prompt that says these facts."""

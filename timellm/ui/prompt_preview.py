@@ -12,7 +12,7 @@ from timellm.plots.template import ACCENT, OTHERS
 from timellm.ui import keys
 from timellm.ui.loaders import backbone_ready
 from timellm.ui.seeing.prompt_tokens import count_words, tokens_html
-from timellm.ui.words import moment, plain
+from timellm.ui.words import plain
 
 if TYPE_CHECKING:
     from timellm.data.table import Table
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def offer(config: RunConfig, table_id: str, table: Table) -> None:
-    """A switch that shows the prompt of the first channel's last window; it is off, because libraries take seconds."""
+    """A switch that shows the prompt of the first channel's last test window; off, because libraries take seconds."""
     if not backbone_ready(config.model.backbone):
         return
     channel = (config.data.channels or table.channels)[0]
@@ -32,7 +32,7 @@ def offer(config: RunConfig, table_id: str, table: Table) -> None:
     except TimeLLMError as error:
         st.caption(f":material/block: {plain(str(error))}.")
         return
-    st.caption(f"{plain(channel)}, the window to {moment(table.values.index[-1])}. {count_words(prompt)}")
+    st.caption(f"{plain(channel)}, the last window of the test part. {count_words(prompt)}")
     shared, own = prompt.tokens[: prompt.shared], prompt.tokens[prompt.shared :]
     st.html(tokens_html(shared, colour=ACCENT, first=1))
     st.html(tokens_html(own, colour=OTHERS[0], first=prompt.shared + 1))
@@ -49,4 +49,4 @@ def _decides(config: RunConfig, table: Table) -> str:
 def _prompt(_config: RunConfig, _table: Table, key: str, channel: str) -> WindowPrompt:
     from timellm.explain.prompt import PromptReader
 
-    return PromptReader.planned(_config, _table).of(channel)
+    return PromptReader.planned(_config, _table).of_last_window(channel)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from timellm.errors import QuestionError
-from timellm.ui import keys
+from timellm.ui import keys, raw_preview, tables
 from timellm.ui.words import plain
 
 
@@ -26,7 +26,8 @@ def asked(table_id: str) -> Iterator[None]:
 
 
 def _ask(table_id: str, question: QuestionError) -> None:
-    key = keys.view("data", f"answer/{table_id}/{question.setting}")
+    before = keys.roles().get(question.setting)  # a second question on one setting offers other answers
+    key = keys.view("data", f"answer/{table_id}/{question.setting}" + (f"/{before}" if before else ""))
     choices = {choice.value: choice for choice in question.choices}
 
     def answer() -> None:
@@ -45,6 +46,7 @@ def _ask(table_id: str, question: QuestionError) -> None:
             key=key,
             on_change=answer,
         )
+    raw_preview.show(tables.config(table_id), expanded=True)
 
 
 def _sentence(label: str) -> str:

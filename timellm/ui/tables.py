@@ -15,7 +15,7 @@ from timellm.data.samples import find_sample, samples
 from timellm.data.season import suggest_description, suggest_lengths
 from timellm.data.uploads import save_upload, table_path, uploads
 from timellm.errors import DataError, TimeLLMError
-from timellm.ui import keys, known_ahead
+from timellm.ui import keys, known_ahead, raw_preview
 from timellm.ui.errors import show_error
 from timellm.ui.loaders import columns
 from timellm.ui.settings import Form
@@ -156,6 +156,7 @@ def roles_form(table_id: str) -> None:
         found = columns(config(table_id))
     except DataError:  # whoever has read the table shows why
         found = None
+    raw_preview.show(config(table_id), expanded=found is None)
     with st.form(f"roles/{table_id}", border=False):
         settings = _roles(table_id, found) if found else {}
         settings |= known_ahead.roles(table_id, found) if found else {}
