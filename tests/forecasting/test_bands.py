@@ -18,8 +18,11 @@ from timellm.errors import CheckpointError, ConfigError
 from timellm.evaluation.coverage import COVERAGE
 from timellm.evaluation.intervals import band_columns
 from timellm.files.parquetfile import read_parquet, write_parquet
+from timellm.forecasters.protocol import ignore_batch
 from timellm.forecasting.artifacts import RunFolder
 from timellm.forecasting.bands import INTERVALS
+from timellm.forecasting.calibration import measure_bands
+from timellm.forecasting.scoring import ScoredModels, score_test_part
 from timellm.pipeline import evaluate
 
 SETTINGS = {"kind": "ridge", "context": 48, "horizon": 12, "split": "200/100/100"}
@@ -144,3 +147,31 @@ def test_command_writes_bands_and_says_what_was_achieved(folder, tmp_path, capsy
     for levels, reason in (("80,high", "'high' in --levels is no level"), ("5", "a band of 5 % cannot be drawn")):
         assert main(["forecast", str(folder.path), "--levels", levels, "--out", str(tmp_path / "g.csv")]) == 2
         assert reason in capsys.readouterr().err
+
+
+class Slow:
+    """Has time for every tenth test window alone, and forecasts the last value."""
+
+    name = "Slow"
+
+    def __init__(self, prepared):
+        self._begin, self.asked = prepared.split.validation_end, 0
+
+    def predict(self, prepared, index, *, on_batch=ignore_batch):
+        forecast_WH = np.repeat(prepared.values[index.origin - 1, index.channel][:, None], prepared.horizon, axis=1)
+        tested = index.origin >= self._begin
+        self.asked += int((~tested).sum())
+        forecast_WH[tested & (index.origin % 10 != 0)] = np.nan
+        return forecast_WH
+
+
+def test_forecaster_without_time_for_all_windows_is_asked_for_few_more(folder):
+    prepared = folder.prepared()
+    slow = Slow(prepared)
+    score_test_part(ScoredModels(slow, {}), prepared, folder)
+    assert measure_bands(ScoredModels(slow, {}), prepared, folder) is not None
+    calibration = folder.intervals().models["Slow"]
+    assert slow.asked == 20 == calibration.windows_N[0], "of all channels together"
+    np.testing.assert_array_equal(calibration.quantile_NSG[0], calibration.quantile_NSG[1])
+    assert np.isfinite(calibration.half_width(np.array([0, 1]), (80, 95), horizon=12)).all()
+    assert folder.coverage().achieved(80) > 0.3

@@ -85,7 +85,7 @@ class Measured:
     cutoffs: int
     """Test windows of a channel that were looked at, at most."""
     calibrated_on: int
-    """Validation windows of a channel that quantiles rest on, at most."""
+    """Validation windows that a channel's quantiles rest on, at most; those of all channels where few were forecast."""
     independent: float
     """Validation windows of a channel that do not overlap."""
     error_ratio: float | None

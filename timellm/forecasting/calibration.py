@@ -29,7 +29,7 @@ from timellm.forecasters.bounds import forecast as bounded_forecast
 from timellm.forecasters.protocol import Forecaster
 from timellm.forecasting.artifacts import TEST_FORECASTS, RunFolder
 from timellm.forecasting.bands import INTERVALS, Intervals, ends, spreads, write_intervals
-from timellm.forecasting.calibration_windows import calibration_windows, evenly_by_channel, most_cutoffs
+from timellm.forecasting.calibration_windows import calibration_windows, evenly_by_channel, is_slow, most_cutoffs
 from timellm.forecasting.scoring import ScoredModels, scoring_progress
 from timellm.training.evaluation_batch import EVALUATION_BATCH, evaluated_windows
 from timellm.training.processes import numbers_from_main
@@ -76,7 +76,7 @@ def measure_bands(
         if not main:
             collections.deque(blocks, maxlen=0)
             return None
-        found = _calibrated(models, prepared, blocks)
+        found = _calibrated(models, prepared, blocks, together=is_slow(share))
     except _StoppedError:
         return None
     sums, adapted_NSG, medians = _measured(models, prepared, test, found)
@@ -84,7 +84,7 @@ def measure_bands(
     found[own] = replace(found[own], adapted_NSG=adapted_NSG)
     write_intervals(folder.path / INTERVALS, Intervals(found, own, prepared.table.channels))
     frames = [one.rows(model, method, prepared.table.channels) for (model, method), one in sums.items()]
-    card = CoverageCard.of(frames, _facts(prepared, index, test, own=own, medians=medians))
+    card = CoverageCard.of(frames, _facts(prepared, found[own], test, own=own, medians=medians))
     card.write(folder.path / COVERAGE)
     return card
 
@@ -157,8 +157,13 @@ def _own_blocks(
 
 
 def _calibrated(
-    models: ScoredModels, prepared: PreparedData, blocks: Iterator[tuple[WindowIndex, np.ndarray]]
+    models: ScoredModels,
+    prepared: PreparedData,
+    blocks: Iterator[tuple[WindowIndex, np.ndarray]],
+    *,
+    together: bool,
 ) -> dict[str, Calibration]:
+    """Quantiles of every model, of each channel or of all channels `together`."""
     channels, horizon = len(prepared.table.channels), prepared.horizon
     actual = sliding_window_view(prepared.values, horizon, axis=0)
     found: dict[str, Calibration] = {}
@@ -167,6 +172,7 @@ def _calibrated(
         first_S = step_groups(horizon, most)
         quantile_NSG = np.full((channels, len(first_S), len(GRID)), np.nan, np.float32)
         found[name] = Calibration(np.zeros(channels, np.int64), first_S, quantile_NSG)
+    scores: dict[str, list[np.ndarray]] = {name: [] for name in found}
     for part, own_WH in blocks:
         forecasts = {models.own.name: own_WH}
         forecasts |= {name: bounded_forecast(row, prepared, part) for name, row in models.others.items()}
@@ -174,9 +180,15 @@ def _calibrated(
         for name, forecast_WH in forecasts.items():
             score_WH = np.abs(actual_WH - forecast_WH) / spread_W1
             one = found[name]
+            if together:
+                scores[name].append(score_WH)
+                continue
             for channel in np.unique(part.channel):
                 mine = part.channel == channel
                 one.windows_N[channel], one.quantile_NSG[channel] = calibrate(score_WH[mine], one.first_S)
+    for name, parts in scores.items() if together else ():
+        one = found[name]
+        one.windows_N[:], one.quantile_NSG[:] = calibrate(np.concatenate(parts), one.first_S)
     return found
 
 
@@ -282,7 +294,7 @@ def _too_few(calibration: Calibration, channel: int) -> list[int]:
 
 
 def _facts(
-    prepared: PreparedData, index: WindowIndex, test: _TestWindows, *, own: str, medians: list[tuple[float, float]]
+    prepared: PreparedData, used: Calibration, test: _TestWindows, *, own: str, medians: list[tuple[float, float]]
 ) -> Measured:
     validation = prepared.windows("validation")
     span = int(validation.origin.max() - validation.origin.min()) + prepared.horizon
@@ -290,7 +302,7 @@ def _facts(
     return Measured(
         own=own,
         cutoffs=int(np.bincount(test.index.channel).max()),
-        calibrated_on=int(np.bincount(index.channel).max()),
+        calibrated_on=int(used.windows_N.max()),
         independent=span / prepared.horizon,
         error_ratio=float(np.exp(np.mean(np.log(ratios)))) if ratios else None,
     )

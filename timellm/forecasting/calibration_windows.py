@@ -17,22 +17,31 @@ _MOST_CUTOFFS, _FEWEST_CUTOFFS = 400, 20
 """Test windows of a channel that bands adapt to, and that coverage is measured on."""
 _MOST_WINDOWS, _MOST_POINTS = 20_000, 50_000_000
 """Of these windows in all, unless a fifth of the test windows are more; and of their points."""
-_FEWEST, _FEWEST_OF_SLOW = 64, 20
+_FEWEST = 64
+FEWEST_OF_SLOW = 20
+"""Of a forecaster that had no time for all test windows: of all channels together, which then share quantiles."""
 _SHARE = 5
 """One validation window is forecast for so many test windows, so that a slow network is not held up."""
 
 
 def calibration_windows(prepared: PreparedData, *, share: float = 1.0) -> WindowIndex:
-    """Validation windows of every channel; fewer where a forecaster had time for a share of the test windows alone.
+    """Validation windows of every channel; of all together where a forecaster had time for a share of the test alone.
 
     Raises:
         DataError: there is no validation or test window.
     """
     index = prepared.windows("validation")
-    tested = len(prepared.windows("test")) * share / len(prepared.table.channels)
-    fewest = _FEWEST if share > 0.99 else _FEWEST_OF_SLOW
-    places = evenly_by_channel(index, most=min(MOST_CALIBRATED, max(fewest, int(tested / _SHARE))))
+    tested = len(prepared.windows("test")) * share
+    if is_slow(share):
+        return index.evenly(max(FEWEST_OF_SLOW, int(tested / _SHARE)))
+    most = int(tested / _SHARE / len(prepared.table.channels))
+    places = evenly_by_channel(index, most=min(MOST_CALIBRATED, max(_FEWEST, most)))
     return WindowIndex(index.channel[places], index.origin[places], 0)
+
+
+def is_slow(share: float) -> bool:
+    """Whether a forecaster left out test windows for want of time, having forecast a share of them."""
+    return share < 0.99
 
 
 def most_cutoffs(prepared: PreparedData) -> int:

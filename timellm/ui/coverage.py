@@ -46,7 +46,7 @@ def show(results: Results) -> None:
     st.dataframe(_board(card), hide_index=True, column_config=_COLUMNS, alt="Promised and achieved coverage")
     measured = card.measured
     st.caption(
-        f"Bands rest on at most {measured.calibrated_on:,} validation windows of each channel, which overlap and on "
+        f"Bands rest on at most {measured.calibrated_on:,} validation windows for each channel, which overlap and on "
         f"which the model was chosen, too. They were held against at most {measured.cutoffs:,} test windows of each."
     )
     left, right = st.columns(2)
