@@ -84,9 +84,13 @@ def keep_forecast(arguments: argparse.Namespace, newer: Any) -> Answer:
     Raises:
         TimeLLMError: the run has none, or it cannot be kept.
     """
+    from timellm.jobs.local.reported import run_at
+    from timellm.jobs.store.run_store import Store
     from timellm.ledger.keeping import keep
 
-    kept = keep(arguments.run_dir, by=arguments.by or who(), note=arguments.note, newer=newer)
+    run = run_at(arguments.run_dir, Store.open())
+    said = {"by": arguments.by or who(), "note": arguments.note, "run_name": run.name if run else ""}
+    kept = keep(arguments.run_dir, **said, newer=newer)
     entry = kept.entry
     words = "is kept as" if kept.new else "was kept before, as"
     text = f"the forecast from {entry.cutoff} to {entry.end} {words} {entry.id}"
@@ -128,6 +132,7 @@ def _score(arguments: argparse.Namespace) -> Answer:
     from timellm.ledger.arriving import bring, inbox, tables_in
     from timellm.ledger.folder import Ledger
     from timellm.ledger.listing import rows
+    from timellm.ledger.words import revised_words, values
 
     found = Ledger.open()
     if arguments.data is None:
@@ -147,8 +152,8 @@ def _score(arguments: argparse.Namespace) -> Answer:
         if one.refused:
             lines.append(f"{one.entry_id}: {one.file} does not belong to it: {one.refused}")
         else:
-            revised = f"; {one.revised:,} values that the forecast saw were revised since" if one.revised else ""
-            lines.append(f"{one.entry_id}: {one.new:,} new actual values from {one.file}{revised}")
+            revised = f"; {revised_words(one.revised)}" if one.revised else ""
+            lines.append(f"{one.entry_id}: {values(one.new, 'new actual value')} from {one.file}{revised}")
     data = {"outcomes": [vars(one) for one in outcomes], "forecasts": [_facts(row) for row in scored]}
     warnings = [line for row in scored if row.score for line in _warnings(row.score)]
     return Answer(data, "\n".join([*lines, "", _table(scored), *(["", *warnings] if warnings else [])]))
@@ -156,16 +161,17 @@ def _score(arguments: argparse.Namespace) -> Answer:
 
 def _warnings(found: EntryScore) -> list[str]:
     from timellm.ledger.listing import refit_command
+    from timellm.ledger.words import actuals_words, revised_words
 
     lines = []
     if found.revised:
         first = found.revised[0]
         lines.append(
-            f"{found.entry.id}: {len(found.revised):,} values that the forecast saw were revised since, such as"
+            f"{found.entry.id}: {revised_words(len(found.revised))}, such as"
             f" {first.channel} at {first.moment}, from {first.seen} to {first.now}; the score does not use them"
         )
     if found.revised_actuals:
-        lines.append(f"{found.entry.id}: {found.revised_actuals:,} actual values were revised; the newest are scored")
+        lines.append(f"{found.entry.id}: {actuals_words(found.revised_actuals)}")
     if found.below_promise:
         judged = found.overall.judged
         lines.append(
@@ -182,6 +188,7 @@ def _adjust(arguments: argparse.Namespace) -> Answer:
     from timellm.ledger.adjusting import adjust
     from timellm.ledger.folder import Ledger
     from timellm.ledger.points import current, points
+    from timellm.ledger.words import values
 
     found = Ledger.open()
     entry = found.entry(found.find(arguments.entry))
@@ -205,7 +212,7 @@ def _adjust(arguments: argparse.Namespace) -> Answer:
         value = now + arguments.add if arguments.add is not None else now * arguments.times
     wanted = pd.DataFrame({"unique_id": channel, "ds": rows["ds"], "value": value})
     made = adjust(found, entry, wanted, by=arguments.by, reason=arguments.reason).adjustment
-    text = f"{entry.id}: {len(made.changes):,} values of {channel} adjusted by {made.by}: {made.reason}"
+    text = f"{entry.id}: {values(len(made.changes))} of {channel} adjusted by {made.by}: {made.reason}"
     return Answer({"entry": entry.id, **made.to_dict()}, text)
 
 
@@ -225,7 +232,7 @@ def _moment(text: str | None, otherwise: Any) -> Any:
 def _show(arguments: argparse.Namespace) -> Answer:
     from timellm.ledger.folder import Ledger
     from timellm.ledger.scoring import score
-    from timellm.ledger.words import adjustment_sentence, promise_sentence
+    from timellm.ledger.words import adjustment_sentence, promise_sentence, values
 
     ledger_ = Ledger.open()
     found = score(ledger_, ledger_.find(arguments.entry))
@@ -242,7 +249,7 @@ def _show(arguments: argparse.Namespace) -> Answer:
     ]
     lines += ["", promise_sentence(found), *_warnings(found)]
     for one in adjustments:
-        lines.append(f"{one.at:%Y-%m-%d %H:%M} UTC {one.by} adjusted {len(one.changes):,} values: {one.reason}")
+        lines.append(f"{one.at:%Y-%m-%d %H:%M} UTC {one.by} adjusted {values(len(one.changes))}: {one.reason}")
     if found.overall.adjusted is not None:
         lines.append(adjustment_sentence(found))
     data = {**entry.to_dict(), **_facts_of(found), "adjustments": [one.to_dict() for one in adjustments]}

@@ -10,11 +10,9 @@ from timellm.cli.answer import Answer, columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from timellm.evaluation.twins import TwinsReport
     from timellm.jobs.local.twins import Placed
-    from timellm.jobs.store.run_store import Store
 
 _LOOK_EVERY_S = 1.0
 
@@ -26,11 +24,13 @@ def twins(arguments: argparse.Namespace) -> Answer:
         TimeLLMError: the run can have no twins, its table is gone, or a result is damaged.
     """
     from timellm.jobs.local.launcher import supervise
+    from timellm.jobs.local.reported import run_at
     from timellm.jobs.local.twins import Original, find_twins, progress_words, report, start_twins
     from timellm.jobs.store.run_store import Store
 
     store = Store.open()
-    original = Original.of(arguments.run_dir, name=_name(arguments.run_dir, store))
+    run = run_at(arguments.run_dir, store)
+    original = Original.of(arguments.run_dir, name=run.name if run else "")
     supervise(store)
     placed = start_twins(original, store, again=arguments.again)
     while arguments.wait and not _all_ended(placed):
@@ -49,17 +49,6 @@ def twins(arguments: argparse.Namespace) -> Answer:
     if found is None:
         return Answer(data, "\n".join([*lines, "", _table_of_runs(placed)]))
     return Answer(data, "\n".join([*lines, "", *_shown(found, finished=_all_ended(placed))]))
-
-
-def _name(run_dir: Path, store: Store) -> str:
-    """What the run is called in this workspace; empty for a folder that is not of a run there."""
-    from timellm.errors import RunNotFoundError
-
-    try:
-        run = store.get(run_dir.resolve().name)
-    except RunNotFoundError:
-        return ""
-    return run.name if run.run_dir.resolve() == run_dir.resolve() else ""
 
 
 def _facts(one: Placed) -> dict[str, Any]:

@@ -52,6 +52,22 @@ def adjustment_sentence(found: EntryScore) -> str:
     return f"The adjustments made it {word} by {abs(adjusted.change):.0%}: {numbers}."
 
 
+def values(count: int, what: str = "value") -> str:
+    """So many values, in words."""
+    return f"{count:,} {what}{'s' * (count != 1)}"
+
+
+def revised_words(count: int) -> str:
+    """How many values of the context are other ones today."""
+    return f"{values(count)} that the forecast saw {'was' if count == 1 else 'were'} revised since"
+
+
+def actuals_words(count: int) -> str:
+    """How many actual values are other ones today than those that came first."""
+    verb = "is another one than that which" if count == 1 else "are other ones than those which"
+    return f"{values(count, 'actual value')} {verb} came first; the newest is scored"
+
+
 RULE = (
     "The error of a kept forecast is set beside the errors of the run's test windows at the same steps of the same"
     f" channels. It is called too large when 95 in 100 of them are smaller; with fewer than {FEWEST} windows nothing is"

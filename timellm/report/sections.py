@@ -161,6 +161,7 @@ def data(run: Reported, *, name: str) -> list[Html]:
     begins = (0, sizes[0], sizes[0] + sizes[1])
     split = [(part, index[begin]) for part, begin in zip(("train", "validation", "test"), begins, strict=True)]
     missing = int(values.isna().to_numpy().sum())
+    gaps = f"{missing:,} {'value is' if missing == 1 else 'values are'} missing"
     rows = [
         [
             str(channel),
@@ -175,7 +176,7 @@ def data(run: Reported, *, name: str) -> list[Html]:
         heading("Data", new_page=True),
         paragraph(
             f"{table_title(Path(config.data.path))}: {len(values):,} rows of {len(values.columns):,} channels, one"
-            f" every {found.frequency}, from {moment(index[0])} to {moment(index[-1])}. {missing:,} values are missing."
+            f" every {found.frequency}, from {moment(index[0])} to {moment(index[-1])}. {gaps}."
         ),
         paragraph(description) if description else Html(""),
         heading("What was found in it", 3),

@@ -25,11 +25,8 @@ def reported(run_dir: Path, store: Store) -> Reported:
         JobError: the store cannot be read.
         CheckpointError: a result of a twin is damaged.
     """
-    try:
-        run = store.get(run_dir.resolve().name)
-    except RunNotFoundError:
-        return Reported.of(run_dir)
-    if run.run_dir.resolve() != run_dir.resolve():
+    run = run_at(run_dir, store)
+    if run is None:
         return Reported.of(run_dir)
     known = Known(
         name=run.name,
@@ -42,6 +39,19 @@ def reported(run_dir: Path, store: Store) -> Reported:
         twins=_twins(run, store),
     )
     return Reported.of(run_dir, known)
+
+
+def run_at(run_dir: Path, store: Store) -> Run | None:
+    """The run of this workspace whose folder it is; None for a folder from elsewhere.
+
+    Raises:
+        JobError: the store cannot be read.
+    """
+    try:
+        run = store.get(run_dir.resolve().name)
+    except RunNotFoundError:
+        return None
+    return run if run.run_dir.resolve() == run_dir.resolve() else None
 
 
 def _twins(run: Run, store: Store) -> TwinsReport | None:

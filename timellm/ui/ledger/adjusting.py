@@ -10,6 +10,7 @@ from timellm.errors import TimeLLMError
 from timellm.ledger.adjusting import adjust
 from timellm.ledger.entry import Adjustment, Entry
 from timellm.ledger.folder import Ledger
+from timellm.ledger.words import values
 from timellm.ui import keys
 from timellm.ui.errors import show_error
 from timellm.ui.ledger import who
@@ -63,6 +64,7 @@ def _form(ledger: Ledger, entry: Entry, rows: pd.DataFrame, seen: tuple[str, ...
         drop=True
     )
     channel = str(rows["unique_id"].iloc[0])
+    daily = bool((rows["ds"] == rows["ds"].dt.normalize()).all())
     # Each save begins a new grid, whose edits are none.
     version = st.session_state.get(_VERSION, 0)
     edited = st.data_editor(
@@ -70,7 +72,7 @@ def _form(ledger: Ledger, entry: Entry, rows: pd.DataFrame, seen: tuple[str, ...
         key=keys.view("ledger", f"values/{entry.id}/{channel}/{version}/{len(seen)}"),
         placeholder="",
         column_config={
-            "Time": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm"),
+            "Time": st.column_config.DatetimeColumn(format="YYYY-MM-DD" if daily else "YYYY-MM-DD HH:mm"),
             "Model": st.column_config.NumberColumn(format="%.5g"),
             "Adjusted": st.column_config.NumberColumn(format="%.5g", help="What you put in its place."),
         },
@@ -97,7 +99,7 @@ def _save(ledger: Ledger, entry: Entry, wanted: pd.DataFrame, words: tuple[str, 
     except TimeLLMError as error:
         st.session_state[_FAILURE] = str(error)
         return
-    done = f"{len(made.adjustment.changes):,} values were adjusted."
+    done = f"{values(len(made.adjustment.changes))} adjusted."
     if made.met:
         done += f" {' and '.join(made.met)} had changed some of them since you opened this page; yours hold now."
     st.session_state[_DONE] = done

@@ -13,6 +13,7 @@ from timellm.data.uploads import save_upload, table_title
 from timellm.errors import LedgerError, TimeLLMError
 from timellm.ledger.arriving import INBOX, Outcome, bring, inbox
 from timellm.ledger.folder import Ledger
+from timellm.ledger.words import revised_words, values
 from timellm.ui import keys
 from timellm.ui.errors import show_error, without_server_paths
 from timellm.ui.ledger import who
@@ -141,8 +142,8 @@ def _say(outcomes: tuple[Outcome, ...]) -> None:
     if fits:
         new, revised = sum(one.new for one in fits), sum(one.revised for one in fits)
         st.success(
-            f"{new:,} new actual values for {len(fits):,} kept forecast{'s' * (len(fits) != 1)}."
-            + (f" {revised:,} values that they had seen were revised since." if revised else ""),
+            f"{values(new, 'new actual value')} for {values(len(fits), 'kept forecast')}."
+            + (f" {revised_words(revised)}." if revised else ""),
             icon=":material/check_circle:",
         )
     refused = [one for one in outcomes if one.refused]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +12,7 @@ from timellm.errors import RunNotFoundError, TimeLLMError
 from timellm.jobs.local.launcher import start_run
 from timellm.ledger.folder import Ledger
 from timellm.ledger.scoring import EntryScore
-from timellm.ledger.words import adjustment_sentence, channels_sentence, promise_sentence
+from timellm.ledger.words import actuals_words, adjustment_sentence, channels_sentence, promise_sentence, revised_words
 from timellm.ui import keys
 from timellm.ui.errors import show_error, without_server_paths
 from timellm.ui.loaders import store
@@ -77,7 +78,7 @@ def channel_frame(found: EntryScore) -> pd.DataFrame:
         {
             "Channel": one.channel, "Known": f"{one.known:,} of {one.of:,}", "mae": one.mae,
             "promised": one.judged.promised, "limit": one.judged.limit, "skill": one.skill, "mase": one.mase,
-            **{f"In {level:g} %": share for level, share in one.coverage.items()},
+            **{f"In {level:g} %": "" if math.isnan(share) else f"{share:.0%}" for level, share in one.coverage.items()},
             "Judgement": _judgement(one.judged.above, one.judged.reason),
         }
         for one in found.channels
@@ -150,13 +151,10 @@ def _start(found: EntryScore) -> None:
 
 def _revised(found: EntryScore) -> None:
     if found.revised_actuals:
-        st.markdown(
-            f":material/info: {found.revised_actuals:,} actual values are other ones than those that came first. The"
-            " newest are scored."
-        )
+        st.markdown(f":material/info: {actuals_words(found.revised_actuals)}.")
     if not found.revised:
         return
-    with st.expander(f"{len(found.revised):,} values that it saw were revised since", icon=":material/history:"):
+    with st.expander(revised_words(len(found.revised)).capitalize(), icon=":material/history:"):
         st.caption("The score does not use them: forecast and seasonal naive were made from what was seen.")
         rows = [
             {"Channel": one.channel, "Time": one.moment, "Seen": one.seen, "Now": one.now}
