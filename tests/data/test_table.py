@@ -215,7 +215,7 @@ def test_future_index_continues_the_grid(csv, step):
         ),
         ('date,x\n2020-01-01,1\n"2020-01-02,2\n', "a quotation mark is never closed"),
         ("date,x\n" + days(3) + "\n\x00\x01,4\n", r"line 5: the character '\\x00' does not belong"),
-        (b"PK\x03\x04" + bytes(50), "an Excel workbook or a zip archive"),
+        (b"PK\x03\x04" + bytes(50), "sales.csv is a damaged or encrypted zip archive"),
         (b"date,x\n2020-01-01,\x81\n", "no column besides 'date' holds numbers"),
         (bytes(range(256)) * 4, r"sales.csv, line 1: the character '\\x00' does not belong"),
     ],

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from timellm.forecasting.artifacts import RunFolder
     from timellm.ledger.keeping import Newer
 
-READING = ("decimal", "encoding", "header", "delimiter", "ragged", "missing_codes")
+READING = ("decimal", "encoding", "header", "delimiter", "ragged", "missing_codes", "sheet")
 """Settings that say how a file is read; a newer file may need others than the run's own."""
 
 

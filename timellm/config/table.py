@@ -55,6 +55,8 @@ class DataConfig(Section):
     missing_codes: str = setting("auto", title="Codes for missing values", max_length=200)
     """Cells that stand for a missing value, such as -9999 or ---, parted by blanks; auto asks where a code stands out,
     none asks nothing."""
+    sheet: str | None = None
+    """Sheet of a workbook, or file of a zip archive; asked for where there are several with a table."""
     encoding: str = "auto"
     """Encoding of the text, such as utf-8, cp1252 or koi8-r; auto takes UTF-8 or what is clear, and asks otherwise."""
     frequency: str | None = None

@@ -33,7 +33,7 @@ _MOST_CANDIDATES = 20
 _HALF = 0.5  # for numbers, and for timestamps in a column that is named like one
 
 
-WRITTEN = ("encoding", "header", "delimiter", "ragged", "missing_codes")
+WRITTEN = ("encoding", "header", "delimiter", "ragged", "missing_codes", "sheet")
 """Settings of `DataConfig` that say how a file is written, whatever its columns mean."""
 
 

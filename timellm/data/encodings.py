@@ -33,10 +33,8 @@ LEGACY = {
     "cp850": "Western European (DOS, code page 850)",
 }
 _CONTAINERS = {
-    b"PK\x03\x04": "an Excel workbook or a zip archive",
-    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
-    b"\x1f\x8b": "a gzip archive",
-    b"PAR1": "a Parquet file",
+    b"PK\x03\x04": "a zip archive or workbook within another one",
+    b"\x1f\x8b": "a gzip file within another one",
     b"SQLite format 3": "a SQLite database",
     b"%PDF": "a PDF document",
     b"\x89PNG": "a picture",

@@ -10,6 +10,7 @@ import stat
 from pathlib import Path
 
 from timellm.config import DataConfig
+from timellm.data.containers import CONTAINERS
 from timellm.data.encodings import decode
 from timellm.errors import DataError
 
@@ -31,6 +32,8 @@ def raw_lines(config: DataConfig, count: int = 20) -> str:
             raw = file.read(_MOST_BYTES)
     except OSError as error:
         raise DataError(f"{path} cannot be read ({error.strerror}); choose the table again") from None
+    if raw.startswith(CONTAINERS):
+        raise DataError(f"{path.name} is not a plain text file, so it has no lines to show")
     end = max(raw.rfind(b"\n"), raw.rfind(b"\r")) + 1
     if len(raw) == _MOST_BYTES and end:
         raw = raw[:end]  # not within a letter of several bytes

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from timellm.config import DataConfig
+from timellm.data.containers import unpack
 from timellm.data.encodings import decode
 from timellm.data.header import column_names
 from timellm.data.missing_codes import AUTO, without_codes
@@ -85,14 +86,15 @@ def is_missing(cells: pa.Array) -> pa.Array:
 
 
 def read_sheet(config: DataConfig) -> Sheet:
-    """Read a comma-, semicolon-, tab- or bar-separated text file.
+    """Read a text table, also one in a gzip or zip file, a workbook, or a Parquet file.
 
     Raises:
         DataError: the file is absent, empty, binary or has no rows, or its header or a row is malformed.
     """
     path = Path(config.path)
     name = f"{table_title(path)}{path.suffix}"
-    decoded = decode(_read_bytes(path), name=name, encoding=config.encoding)
+    raw = unpack(_read_bytes(path), name=name, sheet=config.sheet)
+    decoded = decode(raw, name=name, encoding=config.encoding)
     text = decoded.text
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 _UPLOAD, _PICK, _FAILURE = (keys.view("data", name) for name in ("upload", "pick", "failure"))
 _SAMPLE = "sample:"
+_ENDINGS = ["csv", "txt", "tsv", "dat", "tab", "rdb", "gz", "zip", "xlsx", "xls", "xlsb", "ods", "parquet"]
 # How the file is written: setting -> label, and words for its values.
 _WRITTEN: dict[str, tuple[str, dict[str, str]]] = {
     "header": ("First line", {"auto": "detected", "yes": "names the columns", "no": "is data"}),
@@ -49,6 +50,12 @@ _WRITTEN: dict[str, tuple[str, dict[str, str]]] = {
 }
 
 
+_WRITTEN_OUT = {
+    "missing_codes": ("Codes for missing values", "asked; or write -9999 ---"),
+    "sheet": ("Sheet, or file in a zip", "the only one"),
+}
+
+
 def titles() -> dict[str, str]:
     """Every table that is here: id -> title; own files newest first, then samples."""
     own = {upload.id: upload.name for upload in uploads()}
@@ -65,7 +72,7 @@ def source() -> str | None:
     known = titles()
     current = keys.chosen("table")
     left, right = st.columns(2)
-    left.file_uploader("Your own table (CSV)", type=["csv", "txt", "tsv"], key=_UPLOAD, on_change=_bring)
+    left.file_uploader("Your own table (CSV, Excel, Parquet)", type=_ENDINGS, key=_UPLOAD, on_change=_bring)
     st.session_state[_PICK] = current if current in known else None  # the URL decides
     right.selectbox(
         "Or a table that is here",
@@ -163,6 +170,10 @@ def roles_form(table_id: str) -> None:
         with st.container(horizontal=True):
             for setting, (label, words) in _WRITTEN.items():
                 settings[setting] = _written(table_id, setting, label, words)
+            for setting, (label, example) in _WRITTEN_OUT.items():
+                settings[setting] = st.text_input(
+                    label, keys.roles().get(setting) or "", placeholder=example, key=keys.setting(table_id, setting)
+                ).strip()
         if st.form_submit_button("Apply", icon=":material/check:"):
             kept = {name: value for name, value in keys.roles().items() if name not in settings}
             keys.choose_roles(kept | {name: value for name, value in settings.items() if value})
