@@ -18,8 +18,10 @@ from timellm.config import RunConfig
 from timellm.data.table import read_table
 from timellm.errors import CheckpointError, DataError
 from timellm.forecasting.artifacts import RunFolder
+from timellm.forecasting.ensemble import ensemble_config
 from timellm.forecasting.fitted import FittedRun
 from timellm.forecasting.many import forecast_many
+from timellm.forecasting.what_if import WhatIf
 from timellm.jobs.archive.importing import import_run
 from timellm.jobs.archive.writing import write_archive
 from timellm.jobs.store.run_store import Store
@@ -186,3 +188,16 @@ def test_language_model_sees_what_is_left_and_adds_the_effect(shop, tiny_backbon
     expected = (changed - effects.of(table, ahead=7, missing="skip"))[500:]
     np.testing.assert_allclose(moved, expected.T.ravel(), atol=1e-3)
     assert np.abs(expected).max() > 5
+
+
+def test_ensemble_forecasts_what_its_members_would_with_other_values(folder, shop, tmp_path):
+    straight = {"known_effect": "straight", "kind": "ridge"}
+    other = timellm.fit(RunConfig.create(shop, **KNOWN, **straight), run_dir=tmp_path / "other")
+    timellm.fit(ensemble_config([folder.path, other.run_dir]), run_dir=tmp_path / "both")
+    both, members = FittedRun.load(tmp_path / "both"), [FittedRun.load(one) for one in (folder.path, other.run_dir)]
+    ahead = both.table.known.frame(both.table.future_index(7)).assign(promotion="yes", price=2.56)
+    expected = np.mean([one.forecast(known=ahead)["yhat"] for one in members], axis=0)
+    np.testing.assert_allclose(both.forecast(known=ahead)["yhat"], expected)
+    run = RunFolder(tmp_path / "both")
+    scenario = WhatIf(run.prepared(), run.future(), both.forecast).scenario(ahead, "bread")
+    np.testing.assert_allclose(scenario.changed["yhat"], expected)

@@ -65,7 +65,8 @@ class KeptForecasts:
 
     def find(self, prepared: PreparedData, index: WindowIndex) -> tuple[np.ndarray, np.ndarray]:
         """Which windows are kept [W], and the rows of their forecasts; none of another table."""
-        if not len(self.place) or not _same_table(self.prepared, prepared):
+        same = _same_table(self.prepared, prepared) and _same_known(self.prepared, prepared)
+        if not len(self.place) or not same:
             return np.zeros(len(index), bool), np.zeros(len(index), np.int64)
         wanted = _places(prepared, index)
         rows = np.minimum(np.searchsorted(self.place, wanted), len(self.place) - 1)
@@ -191,7 +192,8 @@ class _FittedMember:
     def of(self, prepared: PreparedData, index: WindowIndex) -> np.ndarray:
         """Its forecasts [W, H] of windows of the ensemble's own table, or of a newer one."""
         own = self.run.prepared
-        mine = own if _same_table(own, prepared) else own.continued(prepared.table)
+        same = _same_table(own, prepared) and (own.table.known is None or _same_known(own, prepared))
+        mine = own if same else own.continued(prepared.table)
         return self.run.forecaster.predict(mine, index)
 
 
@@ -285,4 +287,17 @@ def _same_table(one: PreparedData, other: PreparedData) -> bool:
         mine.channels == theirs.channels
         and mine.values.index.equals(theirs.values.index)
         and np.array_equal(mine.values.to_numpy(), theirs.values.to_numpy(), equal_nan=True)
+    )
+
+
+def _same_known(one: PreparedData, other: PreparedData) -> bool:
+    """Whether two tables say the same of what is known ahead."""
+    mine, theirs = one.table.known, other.table.known
+    if mine is None or theirs is None:
+        return mine is theirs
+    return (
+        mine.names == theirs.names
+        and mine.categories == theirs.categories
+        and mine.index.equals(theirs.index)
+        and np.array_equal(mine.values_SNK, theirs.values_SNK, equal_nan=True)
     )

@@ -2,9 +2,9 @@
 
 A forecaster sees the values without the effect of these columns, up to the end of the data. So its own part of the
 forecast does not depend on what the columns say later: another future only exchanges one effect for another, which
-takes milliseconds for every kind of forecaster. The forecaster itself works where the run has no forecast, because
-these values were missing; where its prompt says what is known ahead; and where a bound cuts the run's forecast off, so
-that the value below it is not known.
+takes milliseconds for every kind of forecaster. The forecaster itself works in four cases: the run has no forecast,
+because these values were missing; its prompt says what is known ahead; it is made of other runs; or a bound cuts its
+forecast off, so that the value below it is not known.
 
 Shapes: H horizon, N channels.
 """
@@ -23,6 +23,7 @@ from timellm.data.prepared import PreparedData
 from timellm.data.table import Table
 from timellm.data.windows import WindowIndex
 from timellm.forecasters.bounds import within_bounds
+from timellm.forecasters.registry import kind_of
 
 KNOWN_AHEAD = "Known ahead: "
 """How the note of a run begins that says what was decided about these columns."""
@@ -83,7 +84,8 @@ class WhatIf:
         numbers = [table.channels.index(name) for name in names]
         index = WindowIndex(np.array(numbers, np.int64), np.full(len(numbers), len(table.values), np.int64), 0)
         original_NH = self._future["yhat"].to_numpy(np.float64).reshape(len(names), -1)
-        if self._prepared.config.tells_known or self._is_cut_off(original_NH, index):
+        config = self._prepared.config
+        if config.tells_known or kind_of(config.kind).of_runs or self._is_cut_off(original_NH, index):
             return Scenario(self._future, self._forecast(told).reset_index(drop=True))
         before_HN, after_HN = (self._effect(one) for one in (table, told))
         moved_NH = original_NH + (after_HN - before_HN)[:, numbers].T
