@@ -147,7 +147,9 @@ def test_comparison_has_one_leaderboard_and_the_settings_that_differ(evil_run, n
     found = Elements(content)
     said = " ".join(found.texts)
     assert "Comparison of 2 runs" in said and "All on the same" in said and EVIL not in content
-    assert "Settings in which they differ" in said and "ridge" in said
+    differ = said.split("Settings in which they differ")[1].split("Data")[0]
+    assert "ridge" in differ and "naive" in differ
+    assert "Linear maps" not in differ, "a naive has no such setting, and the ridge has its default"
     assert len(found.ids) == len(set(found.ids)) and len(content.encode()) < 3_000_000
 
 

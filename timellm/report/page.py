@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from timellm import __version__
+from timellm.config import RunConfig
 from timellm.config import setting_label as label
 from timellm.errors import ConfigError
 from timellm.evaluation.leaderboard import leaderboard
@@ -139,12 +140,16 @@ def _side_by_side(runs: list[Reported], names: list[str]) -> list[Html]:
 
 
 def _differences(runs: list[Reported], names: list[str]) -> list[Html]:
+    """Settings in which the runs differ; of one that a single run has, only what is not its default."""
     trees = [run.config.settings() for run in runs]
+    usuals = [RunConfig.create(run.config.data.path, kind=run.config.kind).settings() for run in runs]
     every = dict.fromkeys(name for tree in trees for name in tree if name != "description")
     rows = []
     for name in every:
         values = [sections.setting_text(name, tree[name]) if name in tree else "" for tree in trees]
-        if len(set(values)) > 1:
+        shared = sum(name in tree for tree in trees) > 1
+        changed = any(name in tree and tree[name] != usual.get(name) for tree, usual in zip(trees, usuals, strict=True))
+        if len(set(values)) > 1 and (shared or changed):
             kind = next(run.config.kind for run, tree in zip(runs, trees, strict=True) if name in tree)
             rows.append([label(name, kind), *values])
     parts = [heading("Settings in which they differ")]
