@@ -143,7 +143,7 @@ def _check(folder: Path) -> None:
         DICTIONARY: run.dictionary, START: lambda: read_tensors(folder / START, remedy="export the run again"),
         LINEAR_PATH: lambda: linear_path(folder) if (folder / CONFIG).is_file() else None,
         WINDOW_ERRORS: lambda: read_window_errors(folder / WINDOW_ERRORS, "mae"), COMPARISONS: run.comparisons,
-        INTERVALS: run.intervals, COVERAGE: run.coverage,
+        INTERVALS: lambda: run.intervals() if (folder / CONFIG).is_file() else None, COVERAGE: run.coverage,
         PINNED: lambda: PinnedForecasts.read(folder), ATTENTION_HISTORY: lambda: AttentionHistory.read(folder),
         BASELINES: lambda: read_baselines(folder),
         STATE: lambda: read_tensors(folder / STATE, remedy="export the run again"),
