@@ -309,11 +309,17 @@ def _whole(text: str, first: _Line, mark: str, comment: str) -> Region:
 
 def _cut(text: str, top: _Top, first: _Line, ending: tuple[str, str, int]) -> Region:
     mark, comment, end = ending
+    header = top.header
+    if header is not None and header.text == top.text and first.begin == header.begin + len(header.text) + 1:
+        body, mark = _readable(text[header.begin : end], mark, comment)  # a large text is not copied where it is whole
+        return Region(mark, body, header.number + 1, ())
     body, mark = _readable(text[first.begin : end], mark, comment)
-    if top.header is None:
+    if header is None:
         return Region(mark, body, first.number + 1, ())
-    header = "\t".join(top.text.split()) if mark == "\t" and '"' not in top.text and "\t" not in top.text else top.text
-    return Region(mark, header + "\n" * (first.number - top.header.number) + body, top.header.number + 1, ())
+    named = top.text
+    if mark == "\t" and ending[0] == SPACES and '"' not in named:
+        named = "\t".join(named.split())
+    return Region(mark, named + "\n" * (first.number - header.number) + body, header.number + 1, ())
 
 
 def _readable(body: str, mark: str, comment: str) -> tuple[str, str]:

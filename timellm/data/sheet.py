@@ -93,13 +93,13 @@ def read_sheet(config: DataConfig) -> Sheet:
     """
     path = Path(config.path)
     name = f"{table_title(path)}{path.suffix}"
-    raw = unpack(_read_bytes(path), name=name, sheet=config.sheet)
-    decoded = decode(raw, name=name, encoding=config.encoding)
+    # No name for the bytes: they are as large as the table, and needed no more once they are text.
+    decoded = decode(unpack(_read_bytes(path), name=name, sheet=config.sheet), name=name, encoding=config.encoding)
     text = decoded.text
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     text = text.lstrip("\ufeff")
-    if not text.strip():
+    if not text or text.isspace():
         raise DataError(f"{name} is empty; choose a file with a header and rows of data")
     control = _CONTROL.search(text)
     if control:
