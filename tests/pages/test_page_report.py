@@ -7,11 +7,16 @@ import pytest
 from timellm.forecasting.artifacts import RunFolder
 
 
-@pytest.mark.parametrize("page", ["forecast", "metrics", "runs"])
-def test_report_is_made_on_a_page_of_results(open_page, finished, page):
+@pytest.mark.parametrize("page", ["forecast", "metrics"])
+def test_report_is_offered_on_a_page_of_results(open_page, finished, page):
     app = open_page(page, run=finished.id)
+    assert not app.exception and app.button(key=f"{page}/make-report").label == "Make the report"
+
+
+def test_report_is_made_when_it_is_asked_for(open_page, finished):
+    app = open_page("runs", run=finished.id)
     assert not app.exception and not [one for one in app.get("download_button") if "report" in one.label]
-    app.button(key=f"{page}/make-report").click().run()
+    app.button(key="runs/make-report").click().run()
     assert not app.exception and not app.error
     _, html, script = app.session_state["report/made"]
     assert RunFolder(finished.run_dir).verdict("mae").sentence()[:40] in html and "Attention</h2>" in html
