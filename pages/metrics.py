@@ -11,7 +11,7 @@ from timellm.evaluation.mixed import mixed
 from timellm.evaluation.others import with_others
 from timellm.plots.metrics import MOST_CHANNELS, by_channel, by_step
 from timellm.plots.template import looks
-from timellm.ui import backtest, beside, charts, coverage, keys, reporting, twins
+from timellm.ui import backtest, beside, charts, coverage, folds, keys, reporting, twins
 from timellm.ui.errors import explained
 from timellm.ui.pickers import pick_results
 from timellm.ui.scoreboard import COLUMNS, boards, columns, said_of_board, show_verdict
@@ -61,6 +61,7 @@ with explained("The metrics of this run cannot be shown"):
     if len(drawn) < len(scores.models):
         st.caption("The best models are drawn; the table has all of them.")
     backtest.show(results, metric)
+    folds.show(results, metric)
     with st.expander("Tables of all models", icon=":material/table_rows:"):
         for name, frame in (("channel", scores.by_channel), ("step", scores.by_step)):
             st.markdown(f"**By {name}**")

@@ -6,6 +6,7 @@ import argparse
 from typing import TYPE_CHECKING
 
 from timellm.cli.answer import Answer, columns
+from timellm.cli.folding import retrained
 from timellm.cli.results import opened
 from timellm.evaluation.metrics import METRICS
 
@@ -22,6 +23,8 @@ def backtest(arguments: argparse.Namespace) -> Answer:
         CheckpointError: the run folder is incomplete or damaged.
         ConfigError: the run has no such dimension.
     """
+    if arguments.retrain is not None:
+        return retrained(arguments)
     from timellm.forecasting.backtest import Cutoffs, check_metric
     from timellm.forecasting.backtest import backtest as of_folder
 

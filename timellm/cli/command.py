@@ -203,6 +203,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--metric", choices=METRICS, default="mae", help="what windows are ranked by (mae)")
     one.add_argument("--worst", type=_whole(1, 1000), default=5, metavar="N", help="worst and best windows to name (5)")
+    one.add_argument("--retrain", type=_whole(2, 24), metavar="N", help="train the run again at each of N folds")
+    one.add_argument(
+        "--window", choices=("expanding", "sliding"), default="expanding",
+        help="with --retrain: learn from all rows before a fold, or from as many as the run (expanding)",
+    )  # fmt: skip
+    one.add_argument(
+        "--again", action="store_true", help="with --retrain: start folds again that failed or were stopped"
+    )
+    one.add_argument("--wait", action="store_true", help="with --retrain: until they have finished")
 
     one = verb("attention", explaining.attention, "Draw which text prototypes each patch of a window attends to.")
     one.add_argument("run_dir", type=Path, metavar="DIR")

@@ -86,6 +86,8 @@ class TaskConfig(Section):
     """Rows it forecasts."""
     split: str = setting("70%/10%/20%", title="Train / validation / test")
     """Train/validation/test in time order, as shares ("70%/10%/20%") or as rows ("8640/2880/2880")."""
+    training_rows: int | None = setting(None, affects="weights", title="Training rows at most", ge=1)
+    """Only so many rows before the validation part are learned from, a sliding window; all of them when not given."""
     missing: Literal["skip", "interpolate"] = setting("skip", title="Missing values")
     """skip: windows that touch a missing value are left out; interpolate: gaps in a context are filled from its own
     past, and windows that miss a value to forecast are left out."""

@@ -47,8 +47,8 @@ class PreparedData:
             DataError: a channel has no value in the training rows.
         """
         values = table.measured(config.task.missing)
-        split = Split.from_rows(config.task.split_rows(len(values)))
-        scaler = scaler or Scaler.fit(values[: split.train_end], channels=table.channels)
+        split = Split.from_rows(config.task.split_rows(len(values)), training_rows=config.task.training_rows)
+        scaler = scaler or Scaler.fit(values[split.train_begin : split.train_end], channels=table.channels)
         return cls(table, config, values, split, scaler, effects)
 
     def continued(self, table: Table) -> Self:
@@ -83,7 +83,7 @@ class PreparedData:
     @property
     def training_values(self) -> np.ndarray:
         """Training rows [R, N] in original units, NaN where missing."""
-        return self.values[: self.split.train_end]
+        return self.values[self.split.train_begin : self.split.train_end]
 
     @property
     def changed_rules(self) -> str:

@@ -129,7 +129,8 @@ class _Task:
 
     @classmethod
     def of(cls, config: RunConfig, rows: int) -> _Task:
-        return cls(config, Split.from_rows(config.task.split_rows(rows)))
+        task = config.task
+        return cls(config, Split.from_rows(task.split_rows(rows), training_rows=task.training_rows))
 
     def changed(self, settings: dict[str, Any]) -> _Task:
         return _Task(self.config.updated(**settings), self.split)
@@ -183,7 +184,7 @@ class _Tally:
     def _add(self, first: int, values_RN: np.ndarray) -> None:
         task = self.task
         reach = Reach.of(values_RN, task.config.task.missing)
-        known = np.isfinite(values_RN[: task.split.train_end]).any(axis=0)
+        known = np.isfinite(values_RN[task.split.train_begin : task.split.train_end]).any(axis=0)
         self.without_training_value[first : first + len(known)] = ~known
         for part in PARTS:
             begin, end = task.origins(part)

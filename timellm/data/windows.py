@@ -26,17 +26,19 @@ class Split:
     train_end: int
     validation_end: int
     test_end: int
+    train_begin: int = 0
 
     @classmethod
-    def from_rows(cls, rows: tuple[int, int, int]) -> Self:
-        """Boundaries for (train, validation, test) row counts."""
+    def from_rows(cls, rows: tuple[int, int, int], *, training_rows: int | None = None) -> Self:
+        """Boundaries for (train, validation, test) row counts; of the first, only the last `training_rows` are used."""
         train, validation, test = rows
-        return cls(train, train + validation, train + validation + test)
+        begin = 0 if training_rows is None else max(0, train - training_rows)
+        return cls(train, train + validation, train + validation + test, begin)
 
     def bounds(self, part: Part) -> tuple[int, int]:
         """First row and end row (exclusive) of a part."""
         return {
-            "training": (0, self.train_end),
+            "training": (self.train_begin, self.train_end),
             "validation": (self.train_end, self.validation_end),
             "test": (self.validation_end, self.test_end),
         }[part]

@@ -37,10 +37,14 @@ class Naive2:
     additive_N: np.ndarray
 
     @classmethod
-    def fit(cls, training_RN: np.ndarray, *, season: int) -> Self:
-        """Decompose each channel's training rows, NaN where a value is missing; `season` is in rows."""
+    def fit(cls, training_RN: np.ndarray, *, season: int, begin: int = 0) -> Self:
+        """Decompose each channel's training rows, NaN where a value is missing; `season` is in rows.
+
+        `begin` is the row of the table at which they begin.
+        """
         found = [_decomposed(values_R, season) for values_R in training_RN.T]
-        return cls(np.stack([factors_S for factors_S, _ in found]), np.array([additive for _, additive in found]))
+        factors_NS = np.stack([np.roll(factors_S, begin % season) for factors_S, _ in found])
+        return cls(factors_NS, np.array([additive for _, additive in found]))
 
     def predict(self, prepared: PreparedData, index: WindowIndex) -> np.ndarray:
         """Forecasts [W, H] of the windows in `index`, float64; nothing at or after an origin is looked at."""

@@ -80,7 +80,7 @@ def score_test_part(
     reference = Reference.of(prepared, season=season)
     scored = ScoredWindows.of(prepared, index, season=season, season_name=season_name(prepared.table.frequency))
     accumulator = ScoreAccumulator(reference, scored, models.own.name)
-    naive2 = Naive2.fit(prepared.training_values, season=season)
+    naive2 = Naive2.fit(prepared.training_values, season=season, begin=prepared.split.train_begin)
     actual = sliding_window_view(prepared.table.values.to_numpy(np.float64), prepared.horizon, axis=0)
     started = time.monotonic()
     ahead = evaluated_windows(len(calibration_windows(prepared))) + evaluated_windows(len(prepared.table.channels))

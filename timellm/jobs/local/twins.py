@@ -12,19 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import sqlalchemy as sa
-
 from timellm.config import RunConfig
 from timellm.errors import CheckpointError, ConfigError, DataError
 from timellm.evaluation.scores import Scores
 from timellm.evaluation.twins import Scored, TwinsReport, judge_twins
 from timellm.files.sealed import read_sealed_json
 from timellm.forecasters.time_llm.twins import TWINS, Twin, twin_configs
-from timellm.jobs.local.actions import TAG_LETTERS, label
-from timellm.jobs.local.launcher import start_again, start_run
-from timellm.jobs.store.run import ODD_LETTERS, TRAINING_STATE, Run, one_line, run_of
+from timellm.jobs.local.actions import TAG_LETTERS
+from timellm.jobs.local.group import Planned, find_group, progress_of_group, start_group
+from timellm.jobs.store.run import ODD_LETTERS, TRAINING_STATE, Run, one_line
 from timellm.jobs.store.run_store import Store
-from timellm.jobs.store.schema import runs
 
 TAG = "twins of "
 """Begins the tag of a group of twins; the name of the run's folder follows, which is its id in a workspace."""
@@ -90,16 +87,9 @@ def find_twins(original: Original, store: Store) -> tuple[Placed, ...]:
         ConfigError: the run can have no twins.
         JobError: the store cannot be read.
     """
-    wanted = original.twin_configs()
-    query = sa.select(runs).where(runs.c.tags.contains(original.tag, autoescape=True))
-    with store.database.reading() as connection:
-        rows = connection.execute(query.order_by(runs.c.created.desc(), runs.c.id.desc())).mappings().all()
-    tagged = [run for row in rows if original.tag in (run := run_of(row, store.place.checkpoints)).tags]
-    return tuple(
-        Placed(twin, next((run for run in tagged if _is(run, wanted[twin.name])), None))
-        for twin in TWINS
-        if twin.name in wanted
-    )
+    planned = _planned(original)
+    found = find_group(original.tag, [one for _, one in planned], store)
+    return tuple(Placed(twin, run) for (twin, _), run in zip(planned, found, strict=True))
 
 
 def start_twins(original: Original, store: Store, *, again: bool = False) -> tuple[Placed, ...]:
@@ -110,16 +100,10 @@ def start_twins(original: Original, store: Store, *, again: bool = False) -> tup
         DataError: its table is gone.
         JobError: the runner's process cannot be made.
     """
-    placed, configs = find_twins(original, store), original.twin_configs()
     table = Path(original.config.data.path)
-    if any(one.run is None for one in placed) and not table.is_file():
+    if any(one.run is None for one in find_twins(original, store)) and not table.is_file():
         raise DataError(f"the run's table {table} is no longer there, and its twins are trained on it; put it back")
-    for one in placed:
-        if one.run is None:
-            run = start_run(configs[one.twin.name], name=f"{one.twin.title}: {original.name}", store=store)
-            label(store, run.id, tags=[original.tag], note=one.twin.purpose)
-        elif again and one.run.state in ("failed", "stopped"):
-            start_again(one.run.id, store=store)
+    start_group(original.tag, [one for _, one in _planned(original)], store, again=again)
     return find_twins(original, store)
 
 
@@ -144,14 +128,16 @@ def report(original: Original, placed: Sequence[Placed]) -> TwinsReport | None:
 
 def progress_words(placed: Sequence[Placed]) -> str:
     """How many of the twins have finished, and what became of the others, in a sentence; empty if none was started."""
-    states = [one.run.state for one in placed if one.run is not None]
-    if not states:
-        return ""
-    parts = [f"{states.count('finished')} of {len(placed)} twins have finished"]
-    words = {"running": "at work", "queued": "waiting", "failed": "failed", "stopped": "stopped"}
-    parts += [f"{states.count(state)} {word}" for state, word in words.items() if state in states]
-    parts += [f"{len(placed) - len(states)} not started"] if len(states) < len(placed) else []
-    return ", ".join(parts) + "."
+    return progress_of_group([one.run for one in placed], "twins")
+
+
+def _planned(original: Original) -> list[tuple[Twin, Planned]]:
+    configs = original.twin_configs()
+    return [
+        (twin, Planned(f"{twin.title}: {original.name}", twin.purpose, configs[twin.name]))
+        for twin in TWINS
+        if twin.name in configs
+    ]
 
 
 def _scored(name: str, title: str, folder: Path, summary: Mapping[str, Any], *, language_model: bool) -> Scored:
@@ -171,11 +157,3 @@ def _sealed(path: Path) -> dict[str, Any]:
         return dict(read_sealed_json(path))
     except (OSError, ValueError, TypeError) as error:
         raise CheckpointError(f"{path} cannot be read ({error}); start the run again") from error
-
-
-def _is(run: Run, config: RunConfig) -> bool:
-    """Whether a run learns the same from the same windows."""
-    try:
-        return run.config.kind == config.kind and not run.config.changes(config, "windows", "weights")
-    except ConfigError:  # of another version; it cannot be one of today's twins
-        return False
