@@ -139,7 +139,7 @@ def test_inspect_shows_a_table_that_is_too_short_and_says_so(tmp_path, capsys):
     (tmp_path / "short.csv").write_text("ds,y\n" + "".join(f"2024-01-{day:02d},{day}\n" for day in range(1, 11)))
     assert main(["inspect", str(tmp_path / "short.csv"), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["suggested"] == {"context": None, "horizon": None}
+    assert (found["suggested"]["context"], found["suggested"]["horizon"]) == (None, None)
     assert "too short to learn from" in found["notes"][-1]
 
 

@@ -76,3 +76,8 @@ class LostError(JobError):
 
 class StoreError(JobError):
     """The store of runs cannot be used at the moment: locked, on a full disk, or its server is not to be reached."""
+
+
+def one_line(error: Exception) -> str:
+    """What an error of a library says, on one line."""
+    return " ".join(str(error).split())

@@ -19,6 +19,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from timellm.errors import Choice, DataError, QuestionError
+from timellm.files.parquetfooter import declared_values
 
 MOST_BYTES = 2**30
 """Of a table when it is unpacked."""
@@ -124,7 +125,7 @@ def _parquet(raw: bytes, name: str) -> bytes:
         file = pq.ParquetFile(pa.BufferReader(raw))
         facts = file.metadata
         declared = sum(facts.row_group(number).total_byte_size for number in range(facts.num_row_groups))
-        if declared > MOST_BYTES or facts.num_rows * max(len(file.schema_arrow.names), 1) > _MOST_CELLS:
+        if declared > MOST_BYTES or declared_values(raw) > _MOST_CELLS:
             raise _too_large(name)
         flat = [one.name for one in file.schema_arrow if not pa.types.is_nested(one.type)]
         table = file.read(columns=flat)

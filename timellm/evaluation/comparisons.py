@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from timellm.errors import CheckpointError
+from timellm.errors import CheckpointError, one_line
 from timellm.evaluation.metrics import COMPARED
 from timellm.evaluation.significance import Comparison, compare
 from timellm.evaluation.window_errors import read_window_errors
@@ -65,9 +65,9 @@ def read_comparisons(path: Path) -> tuple[Comparison, ...]:
         if version == VERSION:
             return tuple(Comparison.from_dict(row) for row in tree["rows"])
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read ({error}); evaluate the run again") from error
+        raise CheckpointError(f"{path} cannot be read ({one_line(error)}); evaluate the run again") from error
     except (ValueError, LookupError, TypeError) as error:
-        raise CheckpointError(f"{path} is damaged ({error}); evaluate the run again") from error
+        raise CheckpointError(f"{path} is damaged ({one_line(error)}); evaluate the run again") from error
     raise CheckpointError(
         f"{path} is of version {version}, and this program reads up to {VERSION}; install a newer one"
     )

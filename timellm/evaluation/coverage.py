@@ -22,7 +22,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from timellm.errors import CheckpointError, ConfigError
+from timellm.errors import CheckpointError, ConfigError, one_line
 from timellm.evaluation.probabilistic import covered, width, winkler
 from timellm.files.parquetfile import read_parquet, write_parquet
 
@@ -198,9 +198,9 @@ class CoverageCard:
             rows = rows.astype({"level": "int64", "points": "int64", **numbers})
             return cls(rows, _measured(facts))
         except OSError as error:
-            raise CheckpointError(f"{path} cannot be read ({error}); evaluate the run again") from error
+            raise CheckpointError(f"{path} cannot be read ({one_line(error)}); evaluate the run again") from error
         except (ValueError, LookupError, TypeError, AttributeError, pa.ArrowException) as error:
-            raise CheckpointError(f"{path} is damaged ({error}); evaluate the run again") from error
+            raise CheckpointError(f"{path} is damaged ({one_line(error)}); evaluate the run again") from error
 
 
 def _measured(facts: Mapping[str, Any]) -> Measured:

@@ -25,7 +25,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from timellm.errors import CheckpointError, ConfigError
+from timellm.errors import CheckpointError, ConfigError, one_line
 from timellm.evaluation.accumulator import ForecastBatch, WindowSums
 from timellm.evaluation.metrics import DIVIDED, METRICS
 from timellm.evaluation.windows import Reference, ScoredWindows
@@ -161,9 +161,9 @@ def read_window_errors(path: Path, metric: str) -> WindowErrors:
         names = rows["model"].unique().to_pylist()
         models = {name: _errors(rows.filter(pc.equal(rows["model"], name)), name, metric, facts) for name in names}
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read ({error}); evaluate the run again") from error
+        raise CheckpointError(f"{path} cannot be read ({one_line(error)}); evaluate the run again") from error
     except (ValueError, LookupError, TypeError, AttributeError, pa.ArrowException) as error:
-        raise CheckpointError(f"{path} is damaged ({error}); evaluate the run again") from error
+        raise CheckpointError(f"{path} is damaged ({one_line(error)}); evaluate the run again") from error
     return WindowErrors(metric, scored, models)
 
 

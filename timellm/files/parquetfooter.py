@@ -10,6 +10,8 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+from timellm.errors import one_line
+
 _ROW_GROUPS, _COLUMNS, _META_DATA, _NUM_VALUES = 4, 1, 3, 5
 _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _STRUCT = 1, 2, 3, 7, 8, 9, 10, 12
 _INTEGERS = (4, 5, 6)
@@ -30,7 +32,7 @@ def declared_values(data: bytes) -> int:
         chunks = [chunk for group in footer[_ROW_GROUPS] for chunk in group[_COLUMNS]]
         return sum(max(0, chunk[_META_DATA][_NUM_VALUES]) for chunk in chunks)
     except (LookupError, TypeError, struct.error) as error:
-        raise ValueError(f"its footer is damaged ({error})") from None
+        raise ValueError(f"its footer is damaged ({one_line(error)})") from None
 
 
 def _struct(data: bytes, at: int, depth: int) -> tuple[dict[int, Any], int]:

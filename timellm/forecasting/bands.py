@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from timellm.data.windows import WindowIndex
-from timellm.errors import CheckpointError
+from timellm.errors import CheckpointError, one_line
 from timellm.evaluation.intervals import GRID, Calibration, adapt, at_levels, band_columns, window_spread
 from timellm.files.parquetfile import read_parquet, write_parquet
 from timellm.forecasters.bounds import within_bounds
@@ -176,9 +176,9 @@ def read_intervals(path: Path, *, horizon: int) -> Intervals | None:
             raise ValueError("it lacks the run's own model, or has too many")
         models = {name: _calibration(rows.filter(pc.equal(rows["model"], name)), channels, horizon) for name in names}
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read ({error}); evaluate the run again") from error
+        raise CheckpointError(f"{path} cannot be read ({one_line(error)}); evaluate the run again") from error
     except (ValueError, LookupError, TypeError, AttributeError, pa.ArrowException) as error:
-        raise CheckpointError(f"{path} is damaged ({error}); evaluate the run again") from error
+        raise CheckpointError(f"{path} is damaged ({one_line(error)}); evaluate the run again") from error
     return Intervals(models, own, channels)
 
 
