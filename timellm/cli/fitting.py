@@ -112,8 +112,9 @@ def _configuration(arguments: argparse.Namespace) -> RunConfig:
     if arguments.model and arguments.model != config.kind:
         config = config.updated(kind=arguments.model)
     settings = dict(parse_setting(text, config.kind) for text in arguments.settings)
-    if arguments.known is not None:
-        settings["known_file"] = str(arguments.known)
+    known = getattr(arguments, "known", None)  # the verb receipt fits nothing, and has no such option
+    if known is not None:
+        settings["known_file"] = str(known)
     if settings.get("known_file"):
         settings["known_file"] = str(Path(settings["known_file"]).resolve())
     given |= settings.keys()

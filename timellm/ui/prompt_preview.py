@@ -11,7 +11,6 @@ from timellm.errors import TimeLLMError
 from timellm.plots.template import ACCENT, OTHERS
 from timellm.ui import keys
 from timellm.ui.loaders import backbone_ready
-from timellm.ui.seeing.prompt_tokens import count_words, tokens_html
 from timellm.ui.words import plain
 
 if TYPE_CHECKING:
@@ -27,6 +26,8 @@ def offer(config: RunConfig, table_id: str, table: Table) -> None:
     key = keys.setting(table_id, "prompt_preview")
     if not st.toggle("Show the exact prompt of one window", key=key, persist_state="session"):
         return
+    from timellm.ui.seeing.prompt_tokens import count_words, tokens_html  # it loads torch
+
     try:
         prompt = _prompt(config, table, _decides(config, table), channel)
     except TimeLLMError as error:
