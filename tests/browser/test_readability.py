@@ -89,7 +89,7 @@ def test_no_legend_lies_on_its_chart_on_a_phone(browser: Browser, server, pages)
         page = watched.open(pages[name])
         page.wait_for_selector(".js-plotly-plot .legend")
         page.wait_for_timeout(1500)
-        assert page.locator(".js-plotly-plot .legend").count() >= (2 if name == "metrics" else 1)
+        assert page.locator(".js-plotly-plot .legend").count() == (4 if name == "metrics" else 1)
         assert page.evaluate(_LEGENDS_ON_CHARTS) == 0, name
     context.close()
 
