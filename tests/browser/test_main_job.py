@@ -129,8 +129,10 @@ def watch_until_the_end(page: Page) -> list[int]:
 
 
 def check_forecast(forecast: pd.DataFrame) -> None:
-    """Every channel, the whole horizon, right after the data, in original units."""
-    assert forecast.columns.tolist() == ["unique_id", "ds", "yhat"]
+    """Every channel, the whole horizon, right after the data, in original units, inside its bands."""
+    bands = ["yhat-lo-95", "yhat-lo-80", "yhat-hi-80", "yhat-hi-95"]
+    assert sorted(forecast.columns) == sorted(["unique_id", "ds", "yhat", *bands])
+    assert (np.diff(forecast[bands], axis=1) >= 0).all()  # the wider band holds the narrower one
     assert forecast.groupby("unique_id").size().to_dict() == dict.fromkeys(CHANNELS, HORIZON)
     ahead = pd.date_range("2024-01-21", periods=HORIZON, freq="h")
     for name, rows in forecast.groupby("unique_id"):
