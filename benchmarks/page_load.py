@@ -52,11 +52,11 @@ def prepare(home: Path, runs: int) -> None:
     from timellm.jobs.store.run_store import Store
     from timellm.jobs.worker import work
     from timellm.pipeline import fit
-    from timellm.workspace import samples_folder
+    from timellm.data.samples import find_sample
 
     store, real = Store.open(), []
     for name, count in _SAMPLES.items():
-        table = samples_folder() / f"{name}.csv"
+        table = find_sample(name).path
         config = RunConfig.create(table, steps=4, layers=1, context=96, horizon=24, validations=2, batch_size=8)
         for number in range(count):
             run = store.create_run(config, name=f"{name}, run {number}")
