@@ -1,8 +1,8 @@
 """How long a change on the Attention page takes in the browser: `python -m benchmarks.attention_change`.
 
-A run with 64 patches, 1,000 prototypes and 8 heads is made on the pedestrians (a few steps; its accuracy does not matter
-here). A headless Chromium opens its heatmap, moves one widget at a time by the keyboard, and counts from the key until
-the page's rerun has ended and the next picture is due. Prints a Markdown table of milliseconds: median and largest of
+A run with 64 patches, 1,000 prototypes and 8 heads is made on the pedestrians; its few steps do not matter here. A
+headless Chromium opens its heatmap, moves one widget at a time by the keyboard, and counts from the key until the
+page's rerun has ended and the next picture is due. Prints a Markdown table of milliseconds: median and largest of
 `--each` changes, the first of each kind left out. The machine should be quiet. Loopback only.
 """
 
@@ -27,12 +27,16 @@ _SETTINGS = {
 _WATCH = """() => {
     const app = document.querySelector('[data-testid=stApp]');
     window.began = null; window.took = null;
-    addEventListener('keydown', () => { window.began = performance.now(); window.took = null; window.ran = false; }, true);
+    addEventListener('keydown', () => {
+        window.began = performance.now(); window.took = null; window.ran = false;
+    }, true);
     new MutationObserver(() => {
         const state = app.getAttribute('data-test-script-state');
         if (state === 'running') window.ran = true;
         if (state === 'notRunning' && window.ran && window.began !== null)
-            requestAnimationFrame(() => requestAnimationFrame(() => { window.took = performance.now() - window.began; }));
+            requestAnimationFrame(() => requestAnimationFrame(() => {
+                window.took = performance.now() - window.began;
+            }));
     }).observe(app, {attributes: true, attributeFilter: ['data-test-script-state']});
 }"""
 
@@ -41,10 +45,10 @@ def make_run(home: Path) -> str:
     """Fit the run to look at in a workspace; its id."""
     os.environ["TIMELLM_HOME"] = str(home)
     from timellm.config import RunConfig
+    from timellm.data.samples import find_sample
     from timellm.jobs.store.run_store import Store
     from timellm.jobs.worker import work
     from timellm.pipeline import fit
-    from timellm.data.samples import find_sample
 
     store = Store.open()
     config = RunConfig.create(find_sample("melbourne-pedestrians").path, **_SETTINGS)

@@ -49,10 +49,10 @@ def prepare(home: Path, runs: int) -> None:
     """Fill a workspace: runs with results on the samples, and `runs` rows in all; takes a minute or two."""
     os.environ["TIMELLM_HOME"] = str(home)
     from timellm.config import RunConfig
+    from timellm.data.samples import find_sample
     from timellm.jobs.store.run_store import Store
     from timellm.jobs.worker import work
     from timellm.pipeline import fit
-    from timellm.data.samples import find_sample
 
     store, real = Store.open(), []
     for name, count in _SAMPLES.items():
