@@ -84,8 +84,16 @@ def test_pairs_name_the_most_attended_and_draw_all():
     second[0] = 0.5
     picture = PairsPicture(("load", "price"), tuple(f"{i}: word, other" for i in range(10)), first, second)
     (points,) = pairs_chart(picture).data
-    assert len(points.x) == 10 and points.text[0] == "0: word" and points.text[1] == ""
-    assert sum(bool(text) for text in points.text) == 6
+    named = np.flatnonzero([bool(text) for text in points.text])
+    assert len(points.x) == 10 and points.text[0] == "0: word" and {0, 9} <= set(named)
+    alone = named[1:]  # all at one height: their names would lie over each other if they were nearer
+    assert len(alone) >= 2 and (np.diff(first[alone]) >= 0.3 * first.max() - 1e-9).all()
+
+
+def test_pairs_name_no_more_than_six():
+    spread = np.linspace(0, 1, 20)
+    (points,) = pairs_chart(PairsPicture(("load", "price"), ("1: word",) * 20, spread, spread)).data
+    assert [bool(text) for text in points.text].count(True) == 6 and points.text[19]
 
 
 def test_weights_are_drawn_by_row_and_step_around_zero():

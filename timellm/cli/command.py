@@ -12,6 +12,7 @@ from typing import NoReturn
 
 from timellm.cli import (
     anomalies,
+    attending,
     backtesting,
     carrying,
     cluster,
@@ -213,15 +214,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.add_argument("--wait", action="store_true", help="with --retrain: until they have finished")
 
-    one = verb("attention", explaining.attention, "Draw which text prototypes each patch of a window attends to.")
+    one = verb("attention", attending.attention, "Draw which text prototypes patches attend to: one of five views.")
     one.add_argument("run_dir", type=Path, metavar="DIR")
     one.add_argument(
-        "--out",
-        type=Path,
-        required=True,
-        metavar="F.png",
-        help="a picture (.png, .svg, .pdf), a page to explore it (.html), or all numbers (.csv, .parquet)",
-    )
+        "--view", choices=attending.VIEWS, default="heatmap",
+        help="heatmap of a window (when not given); heads side by side; when: patches of an hour, day, month or shape "
+        "against all; beside: another channel or run; over training",
+    )  # fmt: skip
+    one.add_argument("--when", metavar="WHAT", help="hours as 22-5, weekend, March, peak, rise, flat ...")
+    one.add_argument("--beside", metavar="CHANNEL|DIR", help="the other channel, or the folder of the other run")
+    one.add_argument(
+        "--out", type=Path, required=True, metavar="F.png",
+        help="a picture (.png, .svg, .pdf), all numbers (.csv, .parquet), or of the heatmap a page (.html)",
+    )  # fmt: skip
     force(one)
     one.add_argument("--channel", help="the first one when not given")
     one.add_argument(

@@ -9,6 +9,7 @@ Shapes: V, U prototypes, M matched ones.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,6 +63,24 @@ class Pairs:
         """Whether neither the overlap nor the correlation is more than chance."""
         many = self.shared > self.shared_by_chance + 2 * np.sqrt(self.shared_by_chance)
         return not many and not self.correlation > 2 / np.sqrt(len(self.first_M))
+
+    def sentence(self) -> str:
+        """How alike the two are, and how far the comparison carries."""
+        alike = "no correlation is defined"
+        if not math.isnan(self.correlation):
+            alike = f"the correlation is {self.correlation:.2f}"
+        text = (
+            f"Of the {self.counted} prototypes that each attends most, {self.shared} are the same (by chance it would"
+            f" be {self.shared_by_chance:.1f}); {alike} over {len(self.labels):,} prototypes."
+        )
+        if self.nothing_in_common:
+            text += " They have no more in common than by chance: which words are attended says nothing about the data."
+        if not self.by_name:
+            return text
+        return (
+            f"{text} The runs began with different prototypes, so these are matched by their nearest word, and"
+            f" {self.left_out:,} names of the first have no partner: read this with care."
+        )
 
 
 def same_prototypes(first: ModelConfig, second: ModelConfig, *, seeds: tuple[int, int]) -> bool:

@@ -67,6 +67,20 @@ class Differences:
         """Prototypes, those that surely differ first, and the largest differences first among them and the others."""
         return np.lexsort((-np.abs(self.difference_V), ~self.sure_V))
 
+    def sentence(self, period: PeriodAttention, condition: Condition) -> str:
+        """How many patches were compared, and whether anything surely differs."""
+        text = f"Of {self.of:,} patches in {period.windows_read}, {self.patches:,} {condition.words}."
+        text += f" Windows overlap: independent blocks of {period.prepared.context:,} rows: {self.blocks:,}"
+        if self.too_few:
+            return f"{text}, too few to call any difference sure (that takes {FEWEST_BLOCKS}): no intervals are shown."
+        if not (sure := int(self.sure_V.sum())):
+            return f"{text}. Nothing differs surely: all of these differences may be chance."
+        best = int(self.order()[0])
+        return (
+            f"{text}. {sure:,} of {len(self.sure_V):,} prototypes surely differ, most of all number "
+            f"{period.labels[best]}: {self.mean_V[best]:.2%} of the attention here, {self.all_V[best]:.2%} on average."
+        )
+
     def frame(self, labels: tuple[str, ...]) -> pd.DataFrame:
         """A row for each prototype, in `order`; shares of attention."""
         columns = {

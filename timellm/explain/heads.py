@@ -7,13 +7,17 @@ Shapes: W windows, h heads, P patches, V prototypes.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 import pandas as pd
 
-from timellm.explain.profiles import effective_number
+from timellm.explain.profiles import EVEN, effective_number
+
+_SAME, _OTHER = 0.9, 0.3
+"""Mean cosine of two heads: above the first they attend to nearly the same prototypes, below the second to others."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +57,22 @@ class Heads:
         """Mean cosine of two different heads; NaN if there is only one."""
         above = np.triu_indices(len(self.alike_hh), 1)
         return float(self.alike_hh[above].mean()) if len(above[0]) else float("nan")
+
+    def sentence(self, where: str) -> str:
+        """How narrowly heads attend and how alike they are; `where` names the windows."""
+        prototypes, least, most = self.weights_hPV.shape[2], self.effective_h.min(), self.effective_h.max()
+        begin = where[0].upper() + where[1:]
+        text = f"{begin}: heads attend to {least:,.0f} to {most:,.0f} of {prototypes:,} prototypes at a patch"
+        if math.isnan(self.mean_alike):
+            return f"{text}. There is only one head."
+        text += f"; their attention has a mean cosine of {self.mean_alike:.2f}."
+        if least > EVEN * prototypes:
+            return f"{text} Attention is practically even in every head, so all heads look alike."
+        if self.mean_alike > _SAME:
+            return f"{text} The heads attend to nearly the same prototypes."
+        if self.mean_alike < _OTHER:
+            return f"{text} The heads attend to different prototypes."
+        return text
 
 
 def alike(weights_WhPV: np.ndarray) -> np.ndarray:

@@ -99,6 +99,11 @@ class PeriodAttention:
         return self.heads.weights_hPV.mean(axis=(0, 1))
 
     @property
+    def windows_read(self) -> str:
+        """How many windows were read, of how many."""
+        return f"{len(self.index):,} of {self.windows:,} windows of the test period"
+
+    @property
     def labels(self) -> tuple[str, ...]:
         """Number (from 1) and nearest words of each prototype."""
         return labels(self.reader.words)

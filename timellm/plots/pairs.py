@@ -16,6 +16,8 @@ from timellm.plots.series import shorten
 from timellm.plots.template import ACCENT, HISTORY, empty
 
 _NAMED = 6
+_ROOM = (0.3, 0.07)
+"""What a name takes of the axes, to the right and upwards, on a phone."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,20 @@ class PairsPicture:
 
     @property
     def named(self) -> np.ndarray:
-        """Positions of the points that are named: those attended most by either."""
-        return np.argsort(-np.maximum(self.first, self.second), kind="stable")[:_NAMED]
+        """Positions of the points that are named: those attended most by either whose names do not meet."""
+        largest_M = np.maximum(self.first, self.second)
+        room = [share * axis.max() for share, axis in zip(_ROOM, (self.first, self.second), strict=True)]
+        chosen: list[int] = []
+        for at in np.argsort(-largest_M, kind="stable"):
+            if all(
+                abs(self.first[at] - self.first[other]) >= room[0]
+                or abs(self.second[at] - self.second[other]) >= room[1]
+                for other in chosen
+            ):
+                chosen.append(int(at))
+            if len(chosen) == _NAMED:
+                break
+        return np.array(chosen)
 
 
 def pairs_chart(picture: PairsPicture) -> go.Figure:

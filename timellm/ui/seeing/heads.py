@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 import streamlit as st
 
 from timellm.explain.heads import Heads
-from timellm.explain.profiles import EVEN
 from timellm.plots.heads import HeadsPicture, alike_chart, effective_chart, heads_chart, heads_figure
 from timellm.ui import charts, keys
 from timellm.ui.seeing import downloads, reading
 from timellm.ui.seeing.chosen import Chosen
-from timellm.ui.seeing.said import counted
-from timellm.ui.words import moment
+from timellm.ui.words import moment, plain
 
 _OVER = ("This window", "Test period")
-_SHOWN, _SAME, _OTHER = 12, 0.9, 0.3
+_SHOWN = 12
 
 
 def show(chosen: Chosen) -> None:
@@ -31,12 +27,12 @@ def show(chosen: Chosen) -> None:
     else:
         period = reading.period(chosen.results, chosen.channel)
         heads = period.heads
-        where = f"mean of {len(period.index):,} of {counted(period.windows, 'window')} of the test period"
+        where = f"mean of {period.windows_read}"
     labels, top = reading.labels_of(chosen.results), heads.top(_SHOWN)
     picture = HeadsPicture(
         heads.weights_hPV[:, :, top], tuple(labels[i] for i in top), heads.effective_hP, heads.alike_hh
     )
-    st.markdown(_numbers(heads, where))
+    st.markdown(plain(heads.sentence(where)))
     st.subheader("What each head attends to", anchor=False)
     st.caption(
         f"One small heatmap for each head, all on one scale: patches from left to right, and the {len(top)} prototypes "
@@ -63,21 +59,3 @@ def show(chosen: Chosen) -> None:
         lambda: heads_figure(picture, title=f"{chosen.channel}, {where}"),
         lambda: heads.frame(labels),
     )
-
-
-def _numbers(heads: Heads, where: str) -> str:
-    prototypes, least, most = heads.weights_hPV.shape[2], heads.effective_h.min(), heads.effective_h.max()
-    begin = where[0].upper() + where[1:]
-    text = f"{begin}: heads attend to {least:,.0f} to {most:,.0f} of {prototypes:,} prototypes at a patch"
-    if math.isnan(heads.mean_alike):
-        return f"{text}. There is only one head."
-    text += f"; their attention has a mean cosine of {heads.mean_alike:.2f}."
-    if least > EVEN * prototypes:
-        return (
-            f"{text} Attention is practically even in every head, so all heads look alike and there is little to see."
-        )
-    if heads.mean_alike > _SAME:
-        return f"{text} The heads attend to nearly the same prototypes."
-    if heads.mean_alike < _OTHER:
-        return f"{text} The heads attend to different prototypes."
-    return text

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import pandas as pd
 import streamlit as st
 
+from timellm.explain.over_training import history_frame, history_sentence
 from timellm.plots.attention_history import HistoryPicture, history_chart, history_figure
 from timellm.ui import charts
 from timellm.ui.seeing import downloads, reading
 from timellm.ui.seeing.chosen import Chosen
-from timellm.ui.seeing.said import counted
+from timellm.ui.words import plain
 
 _SHOWN = 8
 
@@ -35,14 +35,7 @@ def show(chosen: Chosen) -> None:
     shares = HistoryPicture(
         found.step_K, found.attention_KV[:, top], tuple(words[i] for i in top), kept, "attention", ".2%"
     )
-    begin, end = found.effective_Kh.mean(axis=1)[[0, -1]]
-    first, final = found.top_share_Kh.mean(axis=1)[[0, -1]]
-    st.markdown(
-        f"From step {found.step_K[0]:,} to step {found.step_K[-1]:,}, a patch's attention went from {begin:,.0f} to "
-        f"{end:,.0f} of {prototypes:,} prototypes, mean of heads, and the ten most attended from {first:.1%} to "
-        f"{final:.1%} of it. Seen at {counted(len(found.step_K), 'validation')} on the same "
-        f"{counted(found.windows, 'pinned window')}; the run keeps step {kept:,}."
-    )
+    st.markdown(plain(history_sentence(found, prototypes=prototypes, kept=kept)))
     st.subheader("How narrowly heads attend", anchor=False)
     st.caption("A line that falls: training made the head attend to fewer prototypes at a patch.")
     charts.draw(history_chart, narrow, alt="Number of prototypes attended to at each validation, by head")
@@ -56,14 +49,5 @@ def show(chosen: Chosen) -> None:
     downloads.offer(
         f"over-training-{chosen.results.run.id}",
         lambda: history_figure((narrow, shares), title=f"{chosen.results.run.name}: attention over training"),
-        lambda: _frame(narrow, shares),
+        lambda: history_frame(found, [words[i] for i in top], top),
     )
-
-
-def _frame(narrow: HistoryPicture, shares: HistoryPicture) -> pd.DataFrame:
-    index = pd.Index(narrow.step, name="step")
-    heads = pd.DataFrame(
-        narrow.lines, columns=[f"prototypes of {label.lower()}" for label in narrow.labels], index=index
-    )
-    prototypes = pd.DataFrame(shares.lines, columns=[f"attention to {label}" for label in shares.labels], index=index)
-    return heads.join(prototypes)

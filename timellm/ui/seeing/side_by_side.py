@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 import pandas as pd
 import streamlit as st
 
-from timellm.explain.comparison import Pairs
 from timellm.plots.pairs import PairsPicture, pairs_chart, pairs_figure
 from timellm.ui import charts, keys
 from timellm.ui.errors import explained
@@ -15,6 +12,7 @@ from timellm.ui.loaders import Results, store
 from timellm.ui.pickers import has_attention, has_results
 from timellm.ui.seeing import downloads, reading
 from timellm.ui.seeing.chosen import Chosen
+from timellm.ui.words import plain
 
 _CHANNEL, _RUN = "Another channel", "Another run"
 _MOST_RUNS = 200
@@ -32,7 +30,7 @@ def show(chosen: Chosen) -> None:
     results, channel, names = other
     with explained("These two cannot be compared"):
         pairs = reading.pairs(chosen.results, chosen.channel, other=results, channel_of_other=channel)
-    st.markdown(_numbers(pairs))
+    st.markdown(plain(pairs.sentence()))
     if results.adds_nothing() and results.run.id != chosen.results.run.id:
         st.info("The other run keeps step 0: its language model adds nothing to its forecast.", icon=":material/info:")
     picture = PairsPicture(names, pairs.labels, pairs.first_M, pairs.second_M)
@@ -75,22 +73,3 @@ def _choose(chosen: Chosen) -> tuple[Results, str, tuple[str, str]] | None:
     channels = results.table().channels
     channel = chosen.channel if chosen.channel in channels else channels[0]
     return results, channel, (f"{own.name}: {chosen.channel}", f"{results.run.name} ({picked[-5:]}): {channel}")
-
-
-def _numbers(pairs: Pairs) -> str:
-    correlation = (
-        "no correlation is defined" if math.isnan(pairs.correlation) else f"the correlation is {pairs.correlation:.2f}"
-    )
-    chance = f"{pairs.shared_by_chance:.1f}"
-    text = (
-        f"Of the {pairs.counted} prototypes that each attends most, {pairs.shared} are the same (by chance it would be "
-        f"{chance}); {correlation} over {len(pairs.labels):,} prototypes."
-    )
-    if pairs.nothing_in_common:
-        text += " **They have no more in common than by chance**: do not read the data out of which words are attended."
-    if not pairs.by_name:
-        return text
-    return (
-        f"{text} The runs began with different prototypes, so these are matched by their nearest word, and "
-        f"{pairs.left_out:,} names of the first have no partner: read this with care."
-    )

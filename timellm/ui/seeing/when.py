@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from timellm.explain.condition_names import SEVERAL_DAYS
 from timellm.explain.conditions import (
     DAYS,
     PATTERNS,
@@ -17,7 +18,6 @@ from timellm.explain.conditions import (
     calendar_parts,
     months_in,
 )
-from timellm.explain.differences import FEWEST_BLOCKS, Differences
 from timellm.explain.period import PeriodAttention
 from timellm.plots.differences import DifferencesPicture, differences_chart, differences_figure
 from timellm.plots.marked_patch import marked_patch_chart
@@ -26,11 +26,9 @@ from timellm.ui import charts, keys
 from timellm.ui.errors import explained
 from timellm.ui.seeing import downloads, reading
 from timellm.ui.seeing.chosen import Chosen
-from timellm.ui.seeing.said import counted, named
-from timellm.ui.words import moment
+from timellm.ui.words import moment, plain
 
 _LIKE = "Like one patch"
-_WEEKEND, _WORKING = "Weekend", "Monday to Friday"
 _LIMITS = (0.6, 0.7, 0.8, 0.9, 0.95)
 _SHOWN = 20
 _BRUSHED = keys.view("attention", "brushed")
@@ -47,7 +45,7 @@ def show(chosen: Chosen) -> None:
     condition = _choose(chosen, period)
     with explained("There is nothing to compare"):
         found = reading.differences(chosen.results, chosen.channel, condition)
-    st.markdown(_numbers(period, condition, found))
+    st.markdown(plain(found.sentence(period, condition)))
     order = found.order()
     top = order[:_SHOWN]
     labels = period.labels
@@ -77,9 +75,9 @@ def _choose(chosen: Chosen, period: PeriodAttention) -> Condition:
             case "Hours":
                 return _hours()
             case "Days of the week":
-                days = (_WEEKEND, _WORKING, *DAYS)
+                days = (*SEVERAL_DAYS, *DAYS)
                 named_day = st.selectbox("Days", days, **keys.in_address("days", days))
-                return Days({_WEEKEND: DAYS[5:], _WORKING: DAYS[:5]}.get(named_day, (named_day,)))
+                return Days(SEVERAL_DAYS.get(named_day, (named_day,)))
             case "Month":
                 months = months_in(period)
                 return Month(st.selectbox("Month", months, **keys.in_address("month", months)))
@@ -126,25 +124,3 @@ def _take_brushed(period: PeriodAttention, context: pd.Series) -> None:
     if boxes:
         begin, end = (pd.Timestamp(moment) for moment in boxes[-1]["x"])
         st.session_state["patch"] = period.nearest_patch(context.index, begin, end)
-
-
-def _numbers(period: PeriodAttention, condition: Condition, found: Differences) -> str:
-    read = f"{len(period.index):,} of the {counted(period.windows, 'window')}"
-    text = f"Of {found.of:,} patches in {read} of the test period, {found.patches:,} {condition.words}"
-    blocks = (
-        f"Windows overlap: they make {counted(found.blocks, 'independent block')} of {period.prepared.context:,} rows"
-    )
-    if found.too_few:
-        return (
-            f"{text}. {blocks}, **too few to call any difference sure** (that takes {FEWEST_BLOCKS}), so no intervals "
-            "are drawn."
-        )
-    sure = int(found.sure_V.sum())
-    if not sure:
-        return f"{text}. {blocks}. **Nothing differs surely**: all of these differences may be chance."
-    best = int(found.order()[0])
-    return (
-        f"{text}. {blocks}. **{sure:,} of {len(found.sure_V):,} prototypes surely differ**, most of all "
-        f"{named(period.labels[best])}: {found.mean_V[best]:.2%} of the attention here, {found.all_V[best]:.2%} on "
-        "average."
-    )
