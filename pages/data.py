@@ -3,9 +3,9 @@
 import streamlit as st
 
 from timellm.data.season import step_name
-from timellm.errors import TimeLLMError
+from timellm.errors import RepairableError, TimeLLMError
 from timellm.plots.series import MOST_SMALL, all_channels, gaps, one_channel, thinning_note
-from timellm.ui import charts, keys, loaders, questions, tables
+from timellm.ui import charts, keys, loaders, questions, repairing, tables
 from timellm.ui.errors import explained, show_error
 from timellm.ui.uploaded import uploaded_tables
 from timellm.ui.words import moment, plain
@@ -26,7 +26,12 @@ try:
     with questions.asked(table_id):
         table = loaders.table(config)
 except TimeLLMError as error:
-    show_error("This table cannot be used as it is", str(error))
+    offers = error.repairs if isinstance(error, RepairableError) else ()
+    show_error("This table cannot be used as it is", error.found if isinstance(error, RepairableError) else str(error))
+    if offers or repairing.has_repairs():
+        st.header("Repair it", anchor=False)
+        with questions.asked(table_id):
+            repairing.panel(table_id, offers)
     st.header("Correct how it is read", anchor=False)
     tables.roles_form(table_id)
     st.stop()
@@ -46,8 +51,8 @@ with st.grid("auto", min_column_width=150):
     st.metric("To", moment(table.values.index[-1]))
     st.metric("Missing", f"{missing / table.values.size:.2%}" if missing else "none", help=f"{missing:,} values.")
 
-chart, quality, columns, description = st.tabs(
-    ["Chart", "Quality", "Columns", "Description"], **keys.in_address("part")
+chart, quality, repair, columns, description = st.tabs(
+    ["Chart", "Quality", "Repair", "Columns", "Description"], **keys.in_address("part")
 )
 with chart:
     channel = st.selectbox("Channel", table.channels, **keys.in_address("channel", table.channels))
@@ -71,8 +76,10 @@ with quality:
     if missing:
         st.caption(
             "Missing values are never filled silently: windows that touch one are left out, unless you choose to fill "
-            "them on the set-up page."
+            "them on the set-up page or under Repair."
         )
+with repair, explained("The table cannot be repaired"), questions.asked(table_id):
+    repairing.panel(table_id)
 with columns, explained("The columns cannot be read"):
     tables.roles_form(table_id)
 with description, explained("A description cannot be suggested"):

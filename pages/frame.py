@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from timellm.ui import keys, style
+from timellm.ui import corrections, keys, style
 from timellm.ui.address import explained_address
 from timellm.ui.garbage import libraries
 
@@ -29,6 +29,7 @@ page = st.navigation(
 )
 style.readable()
 keys.restore()
+corrections.restore()
 libraries.set_aside()  # what earlier pages have imported
 with explained_address():
     page.run()

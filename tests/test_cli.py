@@ -143,6 +143,17 @@ def test_inspect_shows_a_table_that_is_too_short_and_says_so(tmp_path, capsys):
     assert "too short to learn from" in found["notes"][-1]
 
 
+def test_inspect_repairs_and_says_what_it_changed(table, capsys):
+    steps = ["--repair", "clip::55:load", "--repair", "resample:3h:mean", "--repair", "fill:previous"]
+    assert main(["inspect", str(table), "--json", *steps]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["rows"], found["frequency"]) == (300, "3h")
+    assert [one["step"] for one in found["repairs"]] == ["clip::55:load", "resample:3h:mean", "fill:previous"]
+    assert found["repairs"][0]["changed"].keys() == {"load"}
+    assert main(["inspect", str(table), "--repair", "resample:3h"]) == 2
+    assert "write for example resample:1h:mean" in capsys.readouterr().err
+
+
 def test_runs_lists_what_the_store_holds_and_notices_the_lost(tmp_path, capsys):
     from timellm.jobs.store.process import ProcessIdentity
 

@@ -46,6 +46,20 @@ def _question(found: str, setting: str, choices: tuple[Choice, ...]) -> Question
     return QuestionError(found, setting=setting, choices=choices)
 
 
+class RepairableError(DataError):
+    """The table cannot be used as it is, and each of some repairs would make it usable."""
+
+    def __init__(self, found: str, repairs: Iterable[str]):
+        """`found` says what is wrong and where; `repairs` are steps of the setting `repair`, the likeliest first."""
+        self.found, self.repairs = found, tuple(repairs)
+        ways = " or ".join(f"repair={step}" for step in self.repairs)
+        super().__init__(f"{found}; or mend it with {ways}" if ways else found)
+
+    def __reduce__(self) -> tuple[type[RepairableError], tuple[str, tuple[str, ...]]]:
+        # An exception is copied from its message alone, which is not what this one is made from.
+        return RepairableError, (self.found, self.repairs)
+
+
 class ConfigError(TimeLLMError):
     """A setting has no meaning, or two settings contradict each other."""
 

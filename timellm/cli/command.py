@@ -126,6 +126,17 @@ def _parser() -> argparse.ArgumentParser:
             "--model", choices=tuple(OFFERED), metavar="KIND", help=f"forecaster: {', '.join(OFFERED)} (time_llm)"
         )
         settings(one)
+        repair(one)
+
+    def repair(one: argparse._ActionsContainer) -> None:
+        one.add_argument(
+            "--repair",
+            action="append",
+            default=[],
+            metavar="STEP",
+            help="repair the table, such as resample:1h:mean, duplicates:mean, clip:0:100, fill:previous or "
+            "timezone:Europe/Berlin; give it again for the next step",
+        )
 
     def force(one: argparse.ArgumentParser) -> None:
         one.add_argument("--force", action="store_true", help="replace the file if it is there already")
@@ -140,6 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     one = verb("inspect", overview.inspect, "Say what a CSV file holds and how it would be read.")
     one.add_argument("table", type=Path, metavar="DATA.csv")
     settings(one)
+    repair(one)
 
     one = verb("fit", fitting.fit, "Fine-tune on a CSV file, here and now. Ctrl-C stops and keeps the best checkpoint.")
     one.add_argument("table", type=Path, metavar="DATA.csv")

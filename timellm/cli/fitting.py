@@ -10,7 +10,7 @@ import threading
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from timellm.cli.answer import Answer, columns
 from timellm.cli.bar import Bar
@@ -115,6 +115,7 @@ def _configuration(arguments: argparse.Namespace) -> RunConfig:
     known = getattr(arguments, "known", None)  # the verb receipt fits nothing, and has no such option
     if known is not None:
         settings["known_file"] = str(known)
+    settings |= repair_of(arguments)
     if settings.get("known_file"):
         settings["known_file"] = str(Path(settings["known_file"]).resolve())
     given |= settings.keys()
@@ -132,6 +133,12 @@ def _configuration(arguments: argparse.Namespace) -> RunConfig:
     if isinstance(config.forecaster, TimeLLMConfig) and config.forecaster.trust_remote_code:
         _tell(f"warning: Python code that ships with {config.forecaster.backbone} will run with all your rights")
     return config
+
+
+def repair_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The setting that `--repair`, given once for each step, makes; nothing where it is not given."""
+    steps = getattr(arguments, "repair", None)  # the verb receipt has no such option
+    return {"repair": tuple(steps)} if steps else {}
 
 
 def _check_trust(config: RunConfig, *, said: bool) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from timellm.cli.answer import Answer, columns
+from timellm.cli.fitting import repair_of
 
 
 def inspect(arguments: argparse.Namespace) -> Answer:
@@ -19,7 +20,8 @@ def inspect(arguments: argparse.Namespace) -> Answer:
     from timellm.data.table import load_table
     from timellm.errors import DataError
 
-    config = RunConfig.create(arguments.table, **dict(map(parse_setting, arguments.settings)))
+    settings = dict(map(parse_setting, arguments.settings)) | repair_of(arguments)
+    config = RunConfig.create(arguments.table, **settings)
     table = load_table(config.data)
     values, notes = table.values, list(table.notes)
     context: int | None
@@ -50,6 +52,7 @@ def inspect(arguments: argparse.Namespace) -> Answer:
             **{k: v for one in suggested for k, v in one.settings.items()},
         },
         "notes": notes,
+        "repairs": [report.to_dict() for report in table.repairs],
     }
     lines = [
         f"{len(values):,} rows of {len(rows)} channels, one every {table.frequency}, "

@@ -16,6 +16,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from timellm.config.forecasters import KINDS, AnyForecaster
+from timellm.config.repair import filling
 from timellm.config.section import Affects, Section, affected_by
 from timellm.config.settings import kind_section, section_of
 from timellm.config.table import DataConfig, TaskConfig
@@ -68,6 +69,19 @@ class RunConfig(Section):
         if isinstance(self.forecaster, TimeLLMConfig):
             _ = self.model  # checks the lengths against each other
         return self
+
+    @model_validator(mode="after")
+    def _gaps_are_treated_in_one_way(self) -> Self:
+        if self.task.missing == "interpolate" and self.missing != "interpolate":
+            raise ConfigError(
+                "setting 'missing' is 'interpolate', and 'repair' fills gaps in another way; leave one of them out"
+            )
+        return self
+
+    @property
+    def missing(self) -> str:
+        """How gaps of a context are treated, as timellm.data.gaps knows it: the fill step decides before `missing`."""
+        return filling(self.data.repair) or self.task.missing
 
     @property
     def kind(self) -> str:

@@ -6,6 +6,7 @@ from typing import Literal, Self
 
 from pydantic import field_validator, model_validator
 
+from timellm.config.repair import checked
 from timellm.config.section import Section, setting
 from timellm.errors import ConfigError
 
@@ -61,8 +62,17 @@ class DataConfig(Section):
     """Encoding of the text, such as utf-8, cp1252 or koi8-r; auto takes UTF-8 or what is clear, and asks otherwise."""
     frequency: str | None = None
     """Step between rows as a pandas offset alias (h, 15min, D, MS ...); found from the timestamps when not given."""
+    repair: tuple[str, ...] = setting((), title="Repair")
+    """Repairs made after reading, in this order, and made again on new data: timezone:ZONE:utc or :standard (from the
+    local clock), drop:channel:NAME, drop:rows:BEGIN/END, duplicates:mean (sum, last, first), resample:STEP:mean (sum,
+    last, max, min), clip:LOW:HIGH or clip:LOW:HIGH:CHANNEL, fill:previous (linear, seasonal:ROWS, none)."""
     description: str = setting("", affects="weights", max_length=4000)
     """What the data is, in a sentence or two; becomes the first part of the prompt."""
+
+    @field_validator("repair")
+    @classmethod
+    def _repairs_are_known(cls, steps: tuple[str, ...]) -> tuple[str, ...]:
+        return checked(steps)
 
     @field_validator("encoding")
     @classmethod

@@ -1,11 +1,14 @@
 """Gaps in a table: how far a window can reach at each origin, and what a window's own past puts into them.
 
-With `missing=skip` a window that touches a missing value is left out. With `missing=interpolate` the gaps of a context
-are filled by what was known before its origin, the row of its first forecast step:
+With `missing=skip` a window that touches a missing value is left out. Otherwise the gaps of a context are filled by
+what was known before its origin, the row of its first forecast step:
 
-- a gap with known values on both sides before the origin is filled linearly; the left one may lie before the context;
-- a gap that reaches the origin is filled with the last known value, because its right end is not known yet;
-- a context before which nothing is known, or that holds no known value, is left out.
+- `interpolate`: a gap with known values on both sides before the origin is filled linearly; the left one may lie before
+  the context. One that reaches the origin repeats the last known value, because its right end is not known yet. So this
+  differs from window to window, and is never done on the table as a whole;
+- `previous`: the last known value;
+- `seasonal:24`: the value 24 rows before, or 48, 72 ... where that one is missing, too;
+- a context with a row that cannot be filled so, or that holds no known value, is left out.
 
 A target is never filled: a window whose target misses a value is left out either way.
 
@@ -16,11 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 import numpy as np
 
-Missing = Literal["skip", "interpolate"]
+Missing = str
+"""skip, interpolate, previous or seasonal:ROWS."""
 
 _BLOCK_VALUES = 4_000_000
 
@@ -39,7 +43,8 @@ class Reach:
     @classmethod
     def of(cls, values_RN: np.ndarray, missing: Missing) -> Self:
         """Reach of every origin of a table with NaN where a value is missing."""
-        known_NR = ~np.isnan(np.ascontiguousarray(values_RN.T))
+        values_NR = np.ascontiguousarray(values_RN.T)
+        known_NR = ~np.isnan(values_NR)
         channels, rows = known_NR.shape
         row = np.arange(rows, dtype=np.int32)
         origin = np.arange(rows + 1, dtype=np.int32)
@@ -48,8 +53,11 @@ class Reach:
         if missing == "skip":
             back = origin - 1 - _latest(~known_NR)
             return cls(back, np.broadcast_to(np.int32(0), back.shape), ahead)
+        since = origin - 1 - _latest(known_NR)
+        if season := season_of(missing):
+            return cls(origin - 1 - _latest(np.isnan(_seasonal(values_NR, season))), since, ahead)
         first = np.where(known_NR.any(axis=1), known_NR.argmax(axis=1), rows).astype(np.int32)
-        return cls(np.maximum(origin - first[:, None], 0), origin - 1 - _latest(known_NR), ahead)
+        return cls(np.maximum(origin - first[:, None], 0), since, ahead)
 
     def usable(self, context: int, *, horizon: int, begin: int, end: int) -> tuple[np.ndarray, np.ndarray]:
         """Whether context and target are usable, bool [N, W] each, for the origins `begin` to `end` (exclusive)."""
@@ -77,7 +85,12 @@ class Past:
         gap_NR = np.isnan(values_NR)
         if missing == "skip" or not gap_NR.any():
             return cls(values_NR, None)
+        if season := season_of(missing):
+            return cls(_seasonal(values_NR, season), None)
         last_NR = _latest(~gap_NR)[:, 1:]
+        if missing == "previous":
+            row_NR = np.maximum(last_NR, 0)  # row 0 is missing where nothing is known yet
+            return cls(np.take_along_axis(values_NR, row_NR, axis=1), None)
         following_NR = _following(~gap_NR)
         channel, row = np.nonzero(gap_NR & (last_NR >= 0) & (following_NR < len(values_RN)))
         left, right = last_NR[channel, row], following_NR[channel, row]
@@ -111,11 +124,40 @@ def last_context(values_R: np.ndarray, *, rows: int, missing: Missing) -> np.nda
     return Past.of(values_R1, missing).before(np.array([end]), channel=np.array([0]), rows_WK=rows_1T)[0]
 
 
+def filled_at_the_end(values_RN: np.ndarray, missing: Missing) -> np.ndarray:
+    """The table [R, N] as a window that ends with it sees it; NaN stays where nothing can be filled."""
+    past = Past.of(values_RN, missing)
+    rows = np.broadcast_to(np.arange(len(values_RN)), past.values_NR.shape)
+    if past.last_NR is not None and len(values_RN):
+        rows = rows.clip(max=past.last_NR[:, -1:])
+    return np.take_along_axis(past.values_NR, rows, axis=1).T
+
+
+def season_of(missing: Missing) -> int:
+    """Rows of the season by which gaps are filled; 0 where they are treated in another way."""
+    how, _, rows = missing.partition(":")
+    return int(rows) if how == "seasonal" else 0
+
+
 def blocks(values_RN: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
     """A few channels of a table at a time, with the number of the first: what is counted of them stays small."""
     size = max(1, _BLOCK_VALUES // max(1, len(values_RN)))
     for begin in range(0, values_RN.shape[1], size):
         yield begin, values_RN[:, begin : begin + size]
+
+
+def _seasonal(values_NR: np.ndarray, season: int) -> np.ndarray:
+    """Values with each missing one replaced by the latest known one a whole number of seasons before."""
+    channels, rows = values_NR.shape
+    if season >= rows:
+        return values_NR
+    seasons = -(-rows // season)
+    padded = np.full((channels, seasons * season), np.nan)
+    padded[:, :rows] = values_NR
+    by_season = padded.reshape(channels, seasons, season)
+    place = np.where(np.isnan(by_season), 0, np.arange(seasons)[:, None])
+    latest = np.maximum.accumulate(place, axis=1)  # season 0 is missing where none is known yet
+    return np.take_along_axis(by_season, latest, axis=1).reshape(channels, -1)[:, :rows]
 
 
 def _latest(which_NR: np.ndarray) -> np.ndarray:

@@ -18,9 +18,11 @@ import numpy as np
 import pandas as pd
 
 from timellm.config import DataConfig
+from timellm.config.repair import steps_of
 from timellm.data.columns import ColumnRoles, find_roles, stamp_cells, unknown_name
 from timellm.data.decimals import find_decimals, parse_numbers
 from timellm.data.known import MOST_CATEGORIES, Known
+from timellm.data.repair.clock import moved_clock
 from timellm.data.sheet import MISSING, Sheet, read_sheet
 from timellm.data.timeline import regular_grid
 from timellm.data.timestamps import parse_timestamps
@@ -157,7 +159,8 @@ def _second_file(config: DataConfig, rows: TableRows) -> KnownSource:
     series = None
     if rows.by_channel and config.id_column in sheet.texts:
         series = np.asarray(pd.Categorical(sheet.column(str(config.id_column)), categories=rows.channels).codes)
-    found = KnownSource(sheet, frozenset(roles.numeric), pd.DatetimeIndex(times.values), series)
+    moments = _on_the_table_s_clock(pd.DatetimeIndex(times.values), times.utc, sheet, config)
+    found = KnownSource(sheet, frozenset(roles.numeric), moments, series)
     again = pd.DataFrame({"time": found.times, "series": 0 if series is None else series}).duplicated().to_numpy()
     again = again & (True if series is None else series >= 0)
     if again.any():
@@ -167,6 +170,17 @@ def _second_file(config: DataConfig, rows: TableRows) -> KnownSource:
             " time; keep one of the rows" + (", or name the series ID in 'id_column'" if rows.by_channel else "")
         )
     return found
+
+
+def _on_the_table_s_clock(times: pd.DatetimeIndex, utc: bool, sheet: Sheet, config: DataConfig) -> pd.DatetimeIndex:
+    """The moments of a second file on the clock to which the table is repaired."""
+    for step in steps_of(config.repair):
+        if step.kind == "timezone":
+            times = moved_clock(
+                times, step, utc=utc, place=lambda at: f"{sheet.name}, line {sheet.line(sheet.records[at])}"
+            )
+            utc = True
+    return times
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class PreparedData:
             ConfigError: the split needs more rows than there are.
             DataError: a channel has no value in the training rows.
         """
-        values = table.measured(config.task.missing)
+        values = table.measured(config.missing)
         split = Split.from_rows(config.task.split_rows(len(values)), training_rows=config.task.training_rows)
         scaler = scaler or Scaler.fit(values[split.train_begin : split.train_end], channels=table.channels)
         return cls(table, config, values, split, scaler, effects)
@@ -63,7 +63,7 @@ class PreparedData:
             order = [table.channels.index(name) for name in self.table.channels]
             known = known.like(self.table.known).of_channels(order)
         table = replace(table, values=table.values[list(self.table.channels)], known=known)
-        return replace(self, table=table, values=table.measured(self.config.task.missing))
+        return replace(self, table=table, values=table.measured(self.config.missing))
 
     @cached_property
     def without_effects(self) -> Self:
@@ -106,7 +106,7 @@ class PreparedData:
         """The effect [R + H, N] of what is known ahead, in original units; None where there is none."""
         if self.effects is None:
             return None
-        return self.effects.of(self.table, ahead=self.horizon, missing=self.config.task.missing)
+        return self.effects.of(self.table, ahead=self.horizon, missing=self.config.missing)
 
     @cached_property
     def seen(self) -> np.ndarray:
@@ -139,12 +139,12 @@ class PreparedData:
     @cached_property
     def past(self) -> Past:
         """What was known before any origin and is seen by a forecaster, in original units."""
-        return Past.of(self.seen, self.config.task.missing)
+        return Past.of(self.seen, self.config.missing)
 
     @cached_property
     def scaled_past(self) -> Past:
         """The same, z-scored by channel."""
-        return Past.of(self.scaler.transform(self.seen), self.config.task.missing)
+        return Past.of(self.scaler.transform(self.seen), self.config.missing)
 
     def windows(self, part: Part) -> WindowIndex:
         """Every usable window of a part.
@@ -159,7 +159,7 @@ class PreparedData:
                 part=part,
                 context=self.context,
                 horizon=self.horizon,
-                missing=self.config.task.missing,
+                missing=self.config.missing,
             )
         if not len(self._windows[part]):
             raise DataError(count_windows(self.table, self.config).reason)
@@ -185,7 +185,7 @@ class PreparedData:
             context=self.context,
             horizon=self.horizon,
             device=device,
-            missing=self.config.task.missing,
+            missing=self.config.missing,
             told=Told(self.table, self.config.model) if tells_time else None,
             base=base,
         )

@@ -18,6 +18,7 @@ from timellm.errors import ConfigError, DataError
 _LONGEST_CONTEXT = 336  # two weeks of hours; more costs time with every step
 _MOST_ROWS = 288  # of a horizon: a day of 5-minute rows
 _SHORTEST_CONTEXT = 16  # one default patch
+_LEAST_CONTEXT = 8  # of a table with hardly any rows, such as a value a year
 _STEP_NAMES = {"D": "day", "B": "business day", "W": "week", "M": "month", "Q": "quarter", "Y": "year"}
 _TICK_NAMES = {"h": "hour", "min": "minute", "s": "second", "ms": "millisecond", "us": "microsecond"}
 
@@ -69,10 +70,10 @@ def suggest_lengths(table: Table, task: TaskConfig) -> tuple[int, int]:
     # leave less than a patch.
     room = train - horizon
     context = min(_LONGEST_CONTEXT, max(room // 2, min(_SHORTEST_CONTEXT, room - 1)))
-    if context < _SHORTEST_CONTEXT or horizon < 1:
+    if context < _LEAST_CONTEXT or horizon < 1:
         raise DataError(
             f"the table has {len(table.values):,} rows, of which {train:,} are for training, {validation:,} for "
-            f"validation and {test:,} for testing; that is too short to learn from. Bring at least 30 rows, "
+            f"validation and {test:,} for testing; that is too short to learn from. Bring at least 20 rows, "
             "or change 'split'"
         )
     return context - context % 8, horizon  # whole strides of the default patches

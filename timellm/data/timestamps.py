@@ -83,6 +83,8 @@ class Reading:
     values: pd.Series
     label: str  # how the cells are written, for a message
     notes: tuple[str, ...] = ()
+    utc: bool = False
+    """Whether the cells said so: they had offsets, or counted from a moment in UTC."""
 
 
 def sample_places(places: np.ndarray) -> np.ndarray:
@@ -141,7 +143,7 @@ def parse_timestamps(cells: pd.Series, *, column: str, line: Callable[[int], int
     if chosen.label == "ISO8601":
         chosen = _apply_offsets(cells, chosen, column, line)
     values = chosen.values if later is None else chosen.values + pd.to_timedelta(later.astype("int64"), unit="D")
-    return Reading(values, chosen.label, (*notes, *chosen.notes))
+    return Reading(values, chosen.label, (*notes, *chosen.notes), chosen.utc)
 
 
 def _plain(cells: pd.Series) -> tuple[pd.Series, pd.Series | None, tuple[str, ...]]:
@@ -227,7 +229,7 @@ def _digits(cells: pd.Series) -> Iterator[Reading]:
         unit = _EPOCHS[length]
         values = pd.to_datetime(pd.to_numeric(same, errors="coerce"), unit=unit, errors="coerce").dt.as_unit("us")
         note = f"Timestamps are read as {_EPOCH_UNITS[unit]} since 1970-01-01; times are UTC."
-        yield Reading(values, "epoch", (note,))
+        yield Reading(values, "epoch", (note,), utc=True)
 
 
 def _has_offset(cells: pd.Series) -> pd.Series:
@@ -278,7 +280,7 @@ def _apply_offsets(cells: pd.Series, reading: Reading, column: str, line: Callab
         )
     kinds = sorted(offsets.unique())
     if (minutes == 0).all():
-        return Reading(reading.values, reading.label, (f"Timestamps in column '{column}' are UTC.",))
+        return Reading(reading.values, reading.label, (f"Timestamps in column '{column}' are UTC.",), utc=True)
     shown = ", ".join(kinds[:2])
     wall = reading.values
     if (wall == wall.dt.normalize()).all():
@@ -286,7 +288,7 @@ def _apply_offsets(cells: pd.Series, reading: Reading, column: str, line: Callab
         note = f"Timestamps in column '{column}' are all local midnights (offset {shown}); they are read as dates."
         return Reading(wall, reading.label, (note,))
     note = f"Timestamps in column '{column}' carry UTC offsets ({shown}); they are converted to UTC."
-    return Reading(wall - pd.to_timedelta(minutes, unit="min"), reading.label, (note,))
+    return Reading(wall - pd.to_timedelta(minutes, unit="min"), reading.label, (note,), utc=True)
 
 
 def _minutes(offset: str) -> float:

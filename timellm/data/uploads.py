@@ -85,6 +85,7 @@ def delete_upload(table_id: str) -> None:
     try:
         path.unlink()
         _title_file(path).unlink(missing_ok=True)
+        path.with_suffix(".corrections.json").unlink(missing_ok=True)  # timellm.data.corrections
     except OSError as error:
         raise DataError(f"the table {table_title(path)!r} cannot be deleted ({error.strerror})") from None
 

@@ -15,6 +15,7 @@ from typing import Any, get_args
 import numpy as np
 
 from timellm.config import RunConfig, TimeLLMConfig
+from timellm.config.repair import filling
 from timellm.data.gaps import Reach, blocks
 from timellm.data.table import Table
 from timellm.data.windows import Part, Split
@@ -102,7 +103,7 @@ def count_windows(table: Table, config: RunConfig) -> WindowCounts:
     except ConfigError as error:
         nothing = dict.fromkeys(PARTS, PartWindows(0, 0, 0, 0, 0, str(error)))
         return WindowCounts(nothing, (), str(error))
-    values_RN = table.measured(config.task.missing)
+    values_RN = table.measured(config.missing)
     if names != table.channels:
         values_RN = values_RN[:, [table.channels.index(name) for name in names]]
     tally = _Tally.of(values_RN, task)
@@ -134,6 +135,11 @@ class _Task:
 
     def changed(self, settings: dict[str, Any]) -> _Task:
         return _Task(self.config.updated(**settings), self.split)
+
+    @property
+    def may_fill(self) -> bool:
+        """Whether gaps are left, and no repair says that they should be."""
+        return self.config.missing == "skip" and filling(self.config.data.repair) is None
 
     @property
     def context(self) -> int:
@@ -183,7 +189,7 @@ class _Tally:
 
     def _add(self, first: int, values_RN: np.ndarray) -> None:
         task = self.task
-        reach = Reach.of(values_RN, task.config.task.missing)
+        reach = Reach.of(values_RN, task.config.missing)
         known = np.isfinite(values_RN[task.split.train_begin : task.split.train_end]).any(axis=0)
         self.without_training_value[first : first + len(known)] = ~known
         for part in PARTS:
@@ -244,7 +250,7 @@ def _remedies(
 
     found = [tried()] if base else []
     found += [tried(change) for change in _changes(task, tally)]
-    if not any(found) and task.config.task.missing == "skip":  # one change is not enough
+    if not any(found) and task.may_fill:  # one change is not enough
         filled = task.changed(_FILL[0])
         found += [tried(_FILL, change) for change in _changes(filled, _Tally.of(values_RN, filled))]
     yield from (remedy for remedy in found if remedy is not None)
@@ -259,7 +265,7 @@ def _without(names: tuple[str, ...], empty: np.ndarray) -> _Change:
 
 def _changes(task: _Task, tally: _Tally) -> Iterator[_Change]:
     """Settings that could give more windows."""
-    if task.config.task.missing == "skip" and any(part.gap_in_context for part in tally.parts().values()):
+    if task.may_fill and any(part.gap_in_context for part in tally.parts().values()):
         yield _FILL
     now = min(part.share for part in tally.parts().values())
     forecaster = task.config.forecaster

@@ -112,7 +112,7 @@ def context_of(config: RunConfig, table: Table, *, channel: str, cutoff: pd.Time
     length = config.model.context
     if len(series) < length:
         raise DataError(f"only {len(series):,} rows end at {cutoff}, a window has {length:,}; take a later time")
-    filled = last_context(series.to_numpy(np.float64), rows=length, missing=config.task.missing)
+    filled = last_context(series.to_numpy(np.float64), rows=length, missing=config.missing)
     if np.isnan(filled).any():
         raise DataError(
             f"channel '{channel}' misses {int(series.iloc[-length:].isna().sum()):,} values in the window that ends at"

@@ -255,7 +255,7 @@ class _Fit:
         key = (form, 0 if shared else channel)
         if key not in self._numbers:
             filled = self._table.known
-            values_SNK = filled.filled(len(self._table.values), self._prepared.config.task.missing) if filled else None
+            values_SNK = filled.filled(len(self._table.values), self._prepared.config.missing) if filled else None
             found = self._basis(form).rows(self._table, channel=channel, ahead=0, filled_SNK=values_SNK)
             if not shared:
                 self._numbers.clear()  # those of very many channels would not fit

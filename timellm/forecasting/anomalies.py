@@ -88,7 +88,7 @@ def new_points(run: FittedRun, table: Table, level: int) -> pd.DataFrame:
         raise DataError(f"the table has no row after {last}, the end of the run's own; give one that has grown")
     prepared, context = run.prepared.continued(table), run.config.task.context
     found = []
-    reach = Reach.of(prepared.values, run.config.task.missing)
+    reach = Reach.of(prepared.values, run.config.missing)
     fits_NW, _ = reach.usable(context, horizon=0, begin=begin, end=len(moments))
     for number, channel in enumerate(run.table.channels):
         intervals = _checked(run.intervals, channel, level)

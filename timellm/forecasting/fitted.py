@@ -168,7 +168,7 @@ class FittedRun:
         """The run's channels whose last context in `table` can be used: it has no gap, or one that can be filled."""
         values, end = table.values[list(self.table.channels)], len(table.values)
         order = [table.channels.index(name) for name in self.table.channels]
-        reach = Reach.of(table.measured(self.config.task.missing)[:, order], self.config.task.missing)
+        reach = Reach.of(table.measured(self.config.missing)[:, order], self.config.missing)
         fits, _ = reach.usable(self.config.task.context, horizon=0, begin=end, end=end + 1)
         return tuple(name for name, usable in zip(values.columns, fits[:, 0], strict=True) if usable)
 
@@ -206,7 +206,7 @@ class FittedRun:
                 continue
             gap = table.values[name].iloc[-context:].isna()
             remedy = "fill them in the file"
-            if self.config.task.missing == "skip":
+            if self.config.missing == "skip":
                 remedy += ", or train with missing=interpolate"
             raise DataError(
                 f"channel '{name}' misses {int(gap.sum()):,} of its last {context:,} values, the first at"

@@ -122,11 +122,16 @@ def prepare(run_dir: str | Path, data: str | Path, out: str | Path, *, device: s
             f"the run in {folder.path.name} uses columns known ahead, and the files of forecast-many have no place for"
             " them; forecast a table with these columns by 'forecast --data', or train with known_effect=off"
         )
+    if steps := [step for step in config.data.repair if step not in ("fill:linear", "fill:none")]:
+        raise DataError(
+            f"the run in {folder.path.name} repairs its tables ({', '.join(steps)}), which forecast-many does not do;"
+            " forecast them by 'forecast --data', or train on a table that needs no repair"
+        )
     found = long_files(str(data))
     rows = config.task.context
     if kind_of(config.kind).quick:  # loaded at once; it may read more than the context
         rows = max(rows, kind_of(config.kind).load().load(folder.path, config).past_rows)
-    reading = Reading(rows, table.frequency, config.task.missing == "interpolate", _BATCHES_A_CHUNK * EVALUATION_BATCH)
+    reading = Reading(rows, table.frequency, config.missing == "interpolate", _BATCHES_A_CHUNK * EVALUATION_BATCH)
     fitted = folder.path / kind_of(config.kind).file
     about = {
         "adapter": hashlib.sha256(fitted.read_bytes()).hexdigest() if fitted.is_file() else None,

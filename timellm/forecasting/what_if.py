@@ -126,7 +126,7 @@ class WhatIf:
     def _effect(self, table: Table) -> np.ndarray:
         prepared = self._prepared
         assert prepared.effects is not None
-        effect = prepared.effects.of(table, ahead=prepared.horizon, missing=prepared.config.task.missing)
+        effect = prepared.effects.of(table, ahead=prepared.horizon, missing=prepared.config.missing)
         return effect[len(table.values) :]
 
     def _number(self, channel: str) -> int:

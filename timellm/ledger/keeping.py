@@ -83,7 +83,7 @@ def keep(run_dir: str | Path, *, by: str, note: str = "", run_name: str = "", ne
         if old is not None and _same(ledger, old, folder.path.name, frame):
             return Kept(old, new=False)
     season = _season(folder, table.frequency)
-    kept = _with_naive(frame, table, season, missing=config.task.missing)
+    kept = _with_naive(frame, table, season, missing=config.missing)
     rows = max(config.task.context, season)
     files = {
         FORECAST: _forecast_rows(kept),

@@ -183,7 +183,7 @@ def _same_task(one: Run, other: Run) -> bool:
         mine, theirs = one.config, other.config
     except TimeLLMError:
         return False
-    return (mine.data.path, mine.task) == (theirs.data.path, theirs.task)
+    return (mine.data.path, mine.data.repair, mine.task) == (theirs.data.path, theirs.data.repair, theirs.task)
 
 
 def _advised(run: Run, others: tuple[OtherRun, ...], model: str) -> None:

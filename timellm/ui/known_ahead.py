@@ -13,7 +13,7 @@ import streamlit as st
 from timellm.config import setting_help
 from timellm.data.uploads import save_upload, table_path, table_title
 from timellm.errors import DataError, TimeLLMError
-from timellm.ui import keys
+from timellm.ui import corrections, keys
 from timellm.ui.errors import show_error
 from timellm.ui.words import plain
 
@@ -97,7 +97,7 @@ def _bring() -> None:
 
 def _choose(upload_id: str | None) -> None:
     kept = {name: value for name, value in keys.roles().items() if name != "known_file"}
-    keys.choose_roles(kept | ({"known_file": upload_id} if upload_id else {}))
+    corrections.choose(kept | ({"known_file": upload_id} if upload_id else {}))
 
 
 def _title(upload_id: str) -> str:

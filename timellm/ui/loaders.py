@@ -24,6 +24,7 @@ from timellm.workspace import workspace
 if TYPE_CHECKING:
     from timellm.data.columns import ColumnRoles
     from timellm.data.prepared import PreparedData
+    from timellm.data.repair.apply import Repaired
     from timellm.data.table import Table
     from timellm.data.usable import WindowCounts
     from timellm.evaluation.coverage import CoverageCard
@@ -70,6 +71,23 @@ def _table(config_json: str, stamp: tuple[int, int] | None) -> Table:
     from timellm.data.table import load_table
 
     return load_table(DataConfig.model_validate_json(config_json))
+
+
+def before_grid(config: DataConfig) -> Repaired:
+    """The records of a configuration's file, repaired, of which no regular table can be made yet.
+
+    Raises:
+        DataError, ConfigError: they cannot be read or repaired.
+    """
+    reading = config.model_copy(update={"description": ""})
+    return _before_grid(reading.model_dump_json(), _stamp(Path(config.path)))
+
+
+@st.cache_resource(max_entries=4, show_spinner="Reading the table …")
+def _before_grid(config_json: str, stamp: tuple[int, int] | None) -> Repaired:
+    from timellm.data.table import load_entries
+
+    return load_entries(DataConfig.model_validate_json(config_json))
 
 
 def window_counts(config: RunConfig, content: Table) -> WindowCounts:

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from timellm.errors import QuestionError
-from timellm.ui import keys, raw_preview, tables
+from timellm.ui import corrections, keys, raw_preview, tables
 from timellm.ui.words import plain
 
 
@@ -32,7 +32,7 @@ def _ask(table_id: str, question: QuestionError) -> None:
 
     def answer() -> None:
         value = st.session_state[key]
-        keys.choose_roles(keys.roles() | {question.setting: value})
+        corrections.choose(keys.roles() | {question.setting: value})
         st.session_state[keys.setting(table_id, question.setting)] = value  # the form that corrects it shows it, too
 
     with st.container(border=True):

@@ -23,7 +23,7 @@ from timellm.ui.settings import Form
 _EDITED = keys.view("finetune", "edited")
 _ROLES = (
     "encoding", "header", "decimal", "layout", "time_column", "time_of_day_column", "id_column", "value_column",
-    "known_ahead", "known_file", "known_holidays", "past_only", "static_columns", "frequency", "description",
+    "known_ahead", "known_file", "known_holidays", "past_only", "static_columns", "frequency", "repair", "description",
 )  # fmt: skip
 
 

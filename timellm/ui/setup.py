@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from timellm.data.table import Table
 
 OTHER = "another model"
-_NOT_IN_A_NAME = ("path", "kind", "layout", "time_column", "id_column", "value_column", "frequency", "description",
+_NOT_IN_A_NAME = ("path", "kind", "layout", "time_column", "id_column", "value_column", "frequency", "repair",
+                  "description",
                   "dated_notes", "backbone", "quantization", "trust_remote_code", "device", "tracker")  # fmt: skip
 _MOST_IN_A_NAME = 3
 _BLOCKED = (

@@ -1,6 +1,7 @@
 """Choosing a table: upload a file, or choose one that is here; and what is known about the chosen one.
 
-The table's id, its corrected column roles and its edited description are in the URL.
+The table's id, its corrected column roles and its edited description are in the URL; corrections are kept beside the
+upload, too.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from timellm.data.samples import find_sample, samples
 from timellm.data.season import suggest_description, suggest_lengths
 from timellm.data.uploads import save_upload, table_path, uploads
 from timellm.errors import DataError, TimeLLMError
-from timellm.ui import keys, known_ahead, raw_preview
+from timellm.ui import corrections, keys, known_ahead, raw_preview
 from timellm.ui.errors import show_error
 from timellm.ui.loaders import columns
 from timellm.ui.settings import Form
@@ -87,6 +88,7 @@ def source() -> str | None:
     )
     if failure := st.session_state.pop(_FAILURE, None):
         show_error("The file was not taken", failure)
+    corrections.show_failure()
     return current
 
 
@@ -113,6 +115,16 @@ def config(table_id: str) -> DataConfig:
     if second := roles.get("known_file"):  # an address names an upload, never a file of this machine
         roles["known_file"] = str(table_path(str(second)))
     return DataConfig(**roles | {"path": str(table_path(table_id))})
+
+
+def repaired(data: DataConfig, steps: tuple[str, ...]) -> DataConfig:
+    """The same table with these repairs; the last resampling decides the step between rows.
+
+    Raises:
+        ConfigError: a step has no meaning, or stands at the wrong place.
+    """
+    again = {"frequency": None} if any(step.startswith("resample:") for step in steps) else {}
+    return DataConfig(**data.model_dump() | {"repair": steps} | again)
 
 
 def form(table_id: str, data: DataConfig, content: Table) -> Form:
@@ -147,7 +159,7 @@ def description(form: Form) -> None:
         persist_state="session",
         max_chars=4000,
         height=140,
-        on_change=lambda: keys.choose_roles(keys.roles() | {"description": st.session_state[key]}),
+        on_change=lambda: corrections.choose(keys.roles() | {"description": st.session_state[key]}),
     )
 
 
@@ -176,7 +188,7 @@ def roles_form(table_id: str) -> None:
                 ).strip()
         if st.form_submit_button("Apply", icon=":material/check:"):
             kept = {name: value for name, value in keys.roles().items() if name not in settings}
-            keys.choose_roles(kept | {name: value for name, value in settings.items() if value})
+            corrections.choose(kept | {name: value for name, value in settings.items() if value})
             st.rerun()
     known_ahead.second_file(table_id)
 

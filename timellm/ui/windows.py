@@ -21,7 +21,7 @@ def test_cutoffs(prepared: PreparedData, channel: str, most: int = 400) -> tuple
         DataError: the channel has no such window.
     """
     number, rows = prepared.table.channels.index(channel), len(prepared.values)
-    reach = Reach.of(prepared.values[:, [number]], prepared.config.task.missing)
+    reach = Reach.of(prepared.values[:, [number]], prepared.config.missing)
     begin = max(prepared.split.validation_end, prepared.context)
     fits_1W, _ = reach.usable(prepared.context, horizon=0, begin=begin, end=rows + 1)
     origins = np.flatnonzero(fits_1W[0]) + begin

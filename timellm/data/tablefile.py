@@ -1,0 +1,177 @@
+"""A table's file, opened: which columns it has, what they mean, and its timestamps; numbers are read later.
+
+Inputs: a `DataConfig`. Outputs: a `TableFile`, from which timellm.data.table makes a table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from timellm.config import DataConfig
+from timellm.data.columns import ColumnRoles, find_roles, is_time_name, stamp_cells, unknown_name
+from timellm.data.decimals import Decimals, find_decimals, parse_numbers
+from timellm.data.header import check_header
+from timellm.data.known_reading import check_roles
+from timellm.data.repair.entries import Entries
+from timellm.data.sheet import Sheet, check_cells_stay_on_their_line, read_sheet
+from timellm.data.timeparts import compose_timestamps
+from timellm.data.timestamps import Reading, parse_timestamps
+from timellm.errors import DataError
+
+
+@dataclass(frozen=True)
+class TableFile:
+    """A file whose columns and timestamps are known, and whose numbers are not read yet."""
+
+    sheet: Sheet
+    roles: ColumnRoles
+    time_column: str
+    stamps: Reading
+    series: np.ndarray  # index into `names`, 0 throughout in a wide table
+    names: tuple[str, ...]
+
+    def entries(self, decimals: Decimals) -> Entries:
+        """The records with their numbers.
+
+        Raises:
+            DataError: a cell is no number.
+        """
+        columns = 1 if self.roles.id_column else len(self.names)
+        values = np.full((len(self.sheet), columns), np.nan)
+        for some, numbers in parse_numbers(self.sheet, decimals.signs):
+            values[:, some] = numbers.T
+        return Entries(
+            self.stamps.values, self.series, self.names, values, long=bool(self.roles.id_column), utc=self.stamps.utc,
+            place=self.place,
+        )  # fmt: skip
+
+    def place(self, record: int) -> str:
+        """Where a record stands."""
+        return f"column '{self.time_column}', line {self.sheet.line(record)}"
+
+    def decimals(self, setting: Literal["auto", "point", "comma"]) -> Decimals:
+        """The decimal signs of the numbers."""
+        columns = (self.roles.value_column,) if self.roles.value_column else self.names
+        return find_decimals(self.sheet, columns, others=self.roles.value_candidates, setting=setting)
+
+
+def open_table(config: DataConfig) -> TableFile:
+    """Read a file up to its timestamps.
+
+    Raises:
+        DataError: it cannot be used; names column, line and remedy.
+    """
+    sheet = compose_timestamps(read_sheet(config), config)
+    roles = find_roles(sheet, config)
+    check_roles(config, roles)
+    _ask(sheet, roles, config)
+    if roles.time_column is None:
+        for name in roles.columns:
+            if name not in roles.numeric and is_time_name(name):  # its first wrong cell says more than its absence
+                parse_timestamps(sheet.column(name), column=name, line=sheet.line)
+        raise DataError(
+            f"{sheet.name}: no column holds timestamps (columns: {', '.join(roles.columns[:20])}); add one with dates "
+            "such as 2020-01-31 13:00, or name it in setting 'time_column'"
+        )
+    if roles.layout == "long":
+        _check_long(sheet, roles)
+    given = (roles.time_column, roles.time_of_day_column, roles.id_column, roles.value_column)
+    needed = {name for name in given if name is not None}.union(
+        roles.numeric, set(config.known_ahead) & set(roles.columns)
+    )
+    check_cells_stay_on_their_line(sheet, needed, roles.time_column)
+    if roles.layout == "long":
+        sheet, names = _select_series(sheet, roles, config.channels)
+    stamps = parse_timestamps(
+        _stamps(sheet, roles.time_column, roles.time_of_day_column), column=roles.time_column, line=sheet.line
+    )
+    if roles.layout == "wide":
+        names = _select_columns(sheet, roles, config.channels)
+    series = (
+        pd.Categorical(sheet.column(roles.id_column), categories=names).codes
+        if roles.id_column
+        else np.zeros(len(sheet))
+    )
+    return TableFile(sheet, roles, roles.time_column, stamps, np.asarray(series, dtype="int64"), names)
+
+
+def _ask(sheet: Sheet, roles: ColumnRoles, config: DataConfig) -> None:
+    """Questions about the file as a whole, which settings answer."""
+    if sheet.doubt is not None and not all(map(str.isascii, (*roles.columns, *roles.series))):
+        raise sheet.doubt
+    if sheet.has_header and config.header == "auto":
+        check_header(sheet.first, roles.time_candidates, name=sheet.name, line=sheet.line(0))
+
+
+def _stamps(sheet: Sheet, time_column: str, time_of_day_column: str | None) -> pd.Series:
+    if time_of_day_column is not None:
+        clock = sheet.column(time_of_day_column)
+        if (clock == "").any():
+            record = (clock == "").idxmax()
+            raise DataError(
+                f"column '{time_of_day_column}', line {sheet.line(record)}: the time of day is missing; "
+                "fill it in or remove the line"
+            )
+    return stamp_cells(sheet, time_column, time_of_day_column)
+
+
+def _select_columns(sheet: Sheet, roles: ColumnRoles, wanted: tuple[str, ...]) -> tuple[str, ...]:
+    offered = dict.fromkeys(name for name in roles.columns if name not in (roles.time_column, roles.time_of_day_column))
+    for name in wanted:
+        if name not in offered:
+            raise DataError(unknown_name(name, roles.series, f"setting 'channels': {sheet.name} has no channel"))
+    chosen = set(wanted)
+    names = tuple(name for name in offered if name in chosen) if wanted else roles.series
+    if not names:
+        raise DataError(
+            f"{sheet.name}: no column besides '{roles.time_column}' holds numbers; "
+            "a table needs at least one column of numbers"
+        )
+    return names
+
+
+def _check_long(sheet: Sheet, roles: ColumnRoles) -> None:
+    if roles.id_column is None:
+        raise DataError(
+            f"{sheet.name}: a long table needs a column of series IDs; name it in setting 'id_column', "
+            "or set 'layout' to wide"
+        )
+    if roles.value_column is None:
+        found = ", ".join(roles.value_candidates) or "none"
+        raise DataError(
+            f"{sheet.name}: a long table has one column of values, but these hold numbers: {found}; "
+            "name the one to forecast in setting 'value_column'"
+        )
+    if len({roles.time_column, roles.id_column, roles.value_column}) < 3:
+        raise DataError(
+            f"{sheet.name}: timestamp '{roles.time_column}', series ID '{roles.id_column}' and value "
+            f"'{roles.value_column}' must be three different columns; correct the settings"
+        )
+    empty = sheet.column(roles.id_column) == ""
+    if empty.any():
+        raise DataError(
+            f"column '{roles.id_column}', line {sheet.line(empty.idxmax())}: the series ID is missing; "
+            "fill it in or remove the line"
+        )
+    if 1 < len(sheet) < 2 * len(roles.series):
+        raise DataError(
+            f"{sheet.name}: column '{roles.id_column}' names {len(roles.series):,} series in {len(sheet):,} "
+            "rows, so that most have one row; choose another column in setting 'id_column', or set 'layout' to wide"
+        )
+
+
+def _select_series(sheet: Sheet, roles: ColumnRoles, wanted: tuple[str, ...]) -> tuple[Sheet, tuple[str, ...]]:
+    known, chosen = set(roles.series), set(wanted)
+    for name in wanted:
+        if name not in known:
+            raise DataError(
+                unknown_name(name, roles.series, f"setting 'channels': column '{roles.id_column}' has no series")
+            )
+    if not wanted or roles.id_column is None:
+        return sheet, roles.series
+    names = tuple(name for name in roles.series if name in chosen)
+    return sheet.only(sheet.column(roles.id_column).isin(names).to_numpy()), names
