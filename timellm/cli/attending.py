@@ -1,4 +1,4 @@
-"""The other views of the verb `attention`: heads side by side, conditions, two channels or runs, over training."""
+"""All views of the verb `attention`: heads side by side, conditions, two channels or runs, over training."""
 
 from __future__ import annotations
 
