@@ -24,6 +24,6 @@ if ! command -v chromium >/dev/null; then
     fi
 fi
 
-# Two at once with a thread each: much of a test is waiting, for a browser, a server or another process. A module stays
-# in one process, because its tests share servers.
-OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" python -m pytest --numprocesses 2 --dist loadfile "$@"
+# Three at once with a thread each, on two cores: much of a test is waiting, for a browser, a server or another process.
+# A module stays in one process, because its tests share servers.
+OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" python -m pytest --numprocesses 3 --dist loadfile "$@"
