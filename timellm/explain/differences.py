@@ -76,9 +76,11 @@ class Differences:
         if not (sure := int(self.sure_V.sum())):
             return f"{text}. Nothing differs surely: all of these differences may be chance."
         best = int(self.order()[0])
+        number, words = period.labels[best].split(": ", 1)
         return (
-            f"{text}. {sure:,} of {len(self.sure_V):,} prototypes surely differ, most of all number "
-            f"{period.labels[best]}: {self.mean_V[best]:.2%} of the attention here, {self.all_V[best]:.2%} on average."
+            f"{text}. {sure:,} of {len(self.sure_V):,} prototypes surely differ, most of all prototype {number} "
+            f"({', '.join(words.split(', ')[:3])}): {self.mean_V[best]:.2%} of the attention here, "
+            f"{self.all_V[best]:.2%} on average."
         )
 
     def frame(self, labels: tuple[str, ...]) -> pd.DataFrame:

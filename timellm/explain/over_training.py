@@ -15,13 +15,18 @@ from timellm.forecasters.time_llm.attention_history import AttentionHistory
 
 def history_sentence(found: AttentionHistory, *, prototypes: int, kept: int) -> str:
     """How narrow attention was at the first and at the last validation; `kept` is the step whose weights remain."""
+    where = f"pinned windows: {found.windows:,}. The run keeps step {kept:,}."
+    if len(found.step_K) == 1:
+        return (
+            f"At step {found.step_K[0]:,}, the only one that was looked at, a patch attends to "
+            f"{found.effective_Kh.mean():,.0f} of {prototypes:,} prototypes, mean of heads; {where}"
+        )
     begin, end = found.effective_Kh.mean(axis=1)[[0, -1]]
     first, final = found.top_share_Kh.mean(axis=1)[[0, -1]]
     return (
         f"From step {found.step_K[0]:,} to step {found.step_K[-1]:,}, a patch's attention went from {begin:,.0f} to "
         f"{end:,.0f} of {prototypes:,} prototypes, mean of heads, and the ten most attended from {first:.1%} to "
-        f"{final:.1%} of it. Validations: {len(found.step_K):,}, on the same pinned windows: {found.windows:,}. The "
-        f"run keeps step {kept:,}."
+        f"{final:.1%} of it. Validations: {len(found.step_K):,}, on the same {where}"
     )
 
 
