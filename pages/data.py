@@ -26,12 +26,12 @@ try:
     with questions.asked(table_id):
         table = loaders.table(config)
 except TimeLLMError as error:
-    offers = error.repairs if isinstance(error, RepairableError) else ()
-    show_error("This table cannot be used as it is", error.found if isinstance(error, RepairableError) else str(error))
-    if offers or repairing.has_repairs():
+    cause = error.found if isinstance(error, RepairableError) else str(error)
+    show_error("This table cannot be used as it is", cause)
+    if isinstance(error, RepairableError) or repairing.has_repairs():
         st.header("Repair it", anchor=False)
         with questions.asked(table_id):
-            repairing.panel(table_id, offers)
+            repairing.panel(table_id, cause)
     st.header("Correct how it is read", anchor=False)
     tables.roles_form(table_id)
     st.stop()

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import timellm
-from timellm.errors import ConfigError, DataError, RepairableError
+from timellm.errors import ConfigError, DataError, QuestionError, RepairableError
 
 
 @pytest.fixture
@@ -165,3 +165,32 @@ def test_what_is_known_ahead_cannot_be_merged(write):
     path = write(DOUBLED.replace("date,load", "date,load,promo").replace(",8\n", ",8,1\n"))
     with pytest.raises(ConfigError, match="known_file"):
         timellm.read_table(path, known_ahead=("promo",), channels=("load",), repair=("duplicates:mean",), ragged="pad")
+
+
+def test_a_column_of_something_else_can_be_left_out(write):
+    path = write(rows(*((f"2024-01-{day:02d}", f"{day},{day}") for day in range(1, 9)), ("2024-01-09", '9,"1,2,x"'),
+                      head="date,a,codes"))  # fmt: skip
+    with pytest.raises(RepairableError, match="'1,2,x' is not a number") as error:
+        timellm.read_table(path)
+    assert error.value.repairs == ("drop:channel:codes",)
+    table = timellm.read_table(path, repair=("clip:2:", "drop:channel:codes"))
+    assert table.channels == ("a",) and table.values["a"].min() == 2
+    assert {str(report.step): (report.changed, report.removed) for report in table.repairs} == {
+        "drop:channel:codes": ({}, {"codes": 9}),
+        "clip:2:": ({"a": 1}, {}),
+    }
+
+
+def test_a_column_that_is_needed_is_not_offered_to_be_left_out(write):
+    for text in ("date,a\n2024-01-01,1\n2024-01-02,x y z\n", "unique_id,ds,y\na,2024-01-01,1\na,2024-01-02,x y z\n"):
+        with pytest.raises(DataError, match="is not a number; replace it") as error:
+            timellm.read_table(
+                write(text), layout="auto", value_column=None, **({} if "ds" in text else {"channels": ("a",)})
+            )
+        assert not isinstance(error.value, RepairableError)
+
+
+def test_a_code_for_missing_values_is_asked_about_before_it_is_clipped(write):
+    days = [(f"2024-01-{day:02d}", -9999 if day % 5 == 0 else day) for day in range(1, 30)]
+    with pytest.raises(QuestionError, match="-9999 stands 5 times"):
+        timellm.read_table(write(rows(*days)), repair=("clip:0:",))

@@ -6,6 +6,7 @@ said which steps there are; timellm.data.repair makes them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, time
@@ -21,6 +22,9 @@ CLOCKS = ("utc", "standard")
 _WORDS = {
     "mean": "the mean", "sum": "the sum", "last": "the last value", "first": "the first value",
     "max": "the highest value", "min": "the lowest value",
+}  # fmt: skip
+_UNITS = {
+    "s": "second", "min": "minute", "h": "hour", "D": "day", "W": "week", "MS": "month", "QS": "quarter", "YS": "year",
 }  # fmt: skip
 _FILLED = {"linear": "interpolate", "none": "skip"}
 
@@ -67,7 +71,7 @@ class RepairStep:
             case "duplicates":
                 return f"One row a timestamp: {_WORDS[first]} of its rows"
             case "resample":
-                return f"One row every {first}: {_WORDS[more[0]]} of its records"
+                return f"One row every {_step_in_words(first)}: {_WORDS[more[0]]} of its records"
             case "clip":
                 return f"Keep {more[1] if len(more) > 1 else 'values'} {_limits(first, more[0])}"
             case _:
@@ -227,6 +231,16 @@ def _number(text: str, rest: str) -> str:
     if not abs(found) <= 1e36:
         raise ValueError(f"'clip:{rest}' has '{text}' for a limit; write a number, such as clip:0:100")
     return text
+
+
+def _step_in_words(step: str) -> str:
+    """A step such as 15min, W-MON or YS-OCT in words; as it is where it has none."""
+    count, unit = re.match(r"([0-9]*)(.*)", step, re.DOTALL).groups()  # type: ignore[union-attr]
+    kind, _, anchor = unit.partition("-")
+    if kind not in _UNITS:
+        return step
+    named = _UNITS[kind] if count in ("", "1") else f"{count} {_UNITS[kind]}s"
+    return f"{named} from {anchor.capitalize()}" if anchor else named
 
 
 def _limits(low: str, high: str) -> str:

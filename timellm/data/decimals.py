@@ -19,7 +19,7 @@ from timellm.data.missing_codes import ask_about_text
 from timellm.data.numerals import GRAMMAR, Sign, cast_numbers, is_infinite, look_like_numbers, plain_numbers
 from timellm.data.records import blocks, excerpt
 from timellm.data.sheet import Sheet, is_missing
-from timellm.errors import Choice, DataError, QuestionError
+from timellm.errors import Choice, DataError, QuestionError, RepairableError
 
 _SHOWN = 3
 
@@ -214,4 +214,5 @@ def _refuse(sheet: Sheet, column: str, row: int, sign: Sign) -> None:
     if question is not None and not is_infinite(cell):
         raise question
     infinite = is_infinite(cell) or look_like_numbers(pa.array([cell], pa.large_string()))[0]
-    raise DataError(f"{where} is not a {'finite number' if infinite else 'number'}; {cure}")
+    found = f"{where} is not a {'finite number' if infinite else 'number'}; {cure}"
+    raise RepairableError(found, (f"drop:channel:{column}",))

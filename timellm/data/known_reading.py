@@ -26,7 +26,7 @@ from timellm.data.repair.clock import moved_clock
 from timellm.data.sheet import MISSING, Sheet, read_sheet
 from timellm.data.timeline import regular_grid
 from timellm.data.timestamps import parse_timestamps
-from timellm.errors import ConfigError, DataError
+from timellm.errors import ConfigError, DataError, RepairableError
 
 _LARGEST = 1e36  # as for the values of a channel
 
@@ -230,7 +230,10 @@ def _placed(numbers: np.ndarray, source: KnownSource, index: pd.DatetimeIndex, c
 def _numbers(name: str, source: KnownSource, config: DataConfig) -> np.ndarray:
     sheet = source.sheet
     decimals = find_decimals(sheet, [name], others=sorted(source.numeric), setting=config.decimal)
-    ((_, numbers),) = parse_numbers(sheet, decimals.signs)
+    try:
+        ((_, numbers),) = parse_numbers(sheet, decimals.signs)
+    except RepairableError as error:  # it is no channel, which could be left out
+        raise DataError(error.found) from None
     largest = np.nanmax(np.abs(numbers[0]), initial=0.0)
     if largest > _LARGEST:
         raise DataError(f"column '{name}' holds {largest:g}; give its values in a larger unit, at most {_LARGEST:g}")

@@ -19,13 +19,12 @@ from pandas.tseries.frequencies import to_offset
 from timellm.config import DataConfig
 from timellm.config.repair import steps_of
 from timellm.data.columns import ColumnRoles, suggest_columns
-from timellm.data.decimals import parse_numbers
+from timellm.data.decimals import Decimals
 from timellm.data.findings import order_notes, role_notes, value_notes
 from timellm.data.gaps import Missing
 from timellm.data.known import Known
 from timellm.data.known_reading import KnownSource, TableRows, read_known
 from timellm.data.missing_codes import ask_about_numbers
-from timellm.data.numerals import Sign
 from timellm.data.regularity import Records, check_distinct, find_grid
 from timellm.data.repair.apply import Repaired, fill_report, repaired
 from timellm.data.repair.entries import Entries
@@ -108,7 +107,7 @@ def load_table(config: DataConfig) -> Table:
     repair: Repaired | None = None
     if steps := steps_of(config.repair):
         _check_known_can_follow(sheet, config)
-        decimals = file.decimals(config.decimal)
+        decimals = file.decimals(config)
         repair = repaired(file.entries(decimals), steps, gone=_left_out(file))
         records = Records(repair.entries.times, repair.entries.series, repair.entries.names, repair.entries.utc)
         if len(records.times) < len(sheet):
@@ -116,8 +115,8 @@ def load_table(config: DataConfig) -> Table:
     check_distinct(file, records)
     grid, frequency = find_grid(file, records, _asked_frequency(config, repair))
     if repair is None:
-        decimals = file.decimals(config.decimal)
-        values = _place(file, grid, decimals.signs)
+        decimals = file.decimals(config)
+        values = _place(file, grid, decimals)
     else:
         values = _place_entries(sheet, repair.entries, grid)
     times, series, names = records.times, records.series, records.names
@@ -158,7 +157,7 @@ def load_entries(config: DataConfig) -> Repaired:
         ConfigError: a repair has no meaning.
     """
     file = open_table(config)
-    entries = file.entries(file.decimals(config.decimal))
+    entries = file.entries(file.decimals(config))
     return repaired(entries, steps_of(config.repair), gone=_left_out(file))
 
 
@@ -202,10 +201,10 @@ def _measured_rows(values: pd.DataFrame) -> int:
     return int(known[-1]) + 1 if len(known) else len(values)
 
 
-def _place(file: TableFile, grid: pd.DatetimeIndex, signs: Mapping[str, Sign]) -> pd.DataFrame:
+def _place(file: TableFile, grid: pd.DatetimeIndex, decimals: Decimals) -> pd.DataFrame:
     values = _empty(file.sheet, grid, file.names)
     rows = grid.get_indexer(pd.DatetimeIndex(file.stamps.values))
-    for some, numbers in parse_numbers(file.sheet, signs):
+    for some, numbers in file.numbers(decimals):
         if file.roles.id_column:
             values[rows, file.series] = numbers[0]
         else:

@@ -5,22 +5,24 @@ Inputs: a `DataConfig`. Outputs: a `TableFile`, from which timellm.data.table ma
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from timellm.config import DataConfig
+from timellm.config.repair import steps_of
 from timellm.data.columns import ColumnRoles, find_roles, is_time_name, stamp_cells, unknown_name
 from timellm.data.decimals import Decimals, find_decimals, parse_numbers
 from timellm.data.header import check_header
 from timellm.data.known_reading import check_roles
+from timellm.data.missing_codes import ask_about_numbers
 from timellm.data.repair.entries import Entries
-from timellm.data.sheet import Sheet, check_cells_stay_on_their_line, read_sheet
+from timellm.data.sheet import Sheet, check_cells_stay_on_their_line, is_missing, read_sheet
 from timellm.data.timeparts import compose_timestamps
 from timellm.data.timestamps import Reading, parse_timestamps
-from timellm.errors import DataError
+from timellm.errors import DataError, RepairableError
 
 
 @dataclass(frozen=True)
@@ -35,27 +37,55 @@ class TableFile:
     names: tuple[str, ...]
 
     def entries(self, decimals: Decimals) -> Entries:
-        """The records with their numbers.
+        """The records with their numbers. A channel without a decimal sign is only said to have cells: it is left out.
 
         Raises:
             DataError: a cell is no number.
+            QuestionError: a number stands out that may be a code for a missing value.
         """
-        columns = 1 if self.roles.id_column else len(self.names)
-        values = np.full((len(self.sheet), columns), np.nan)
-        for some, numbers in parse_numbers(self.sheet, decimals.signs):
-            values[:, some] = numbers.T
+        columns = [str(self.roles.value_column)] if self.roles.id_column else list(self.names)
+        values = np.full((len(self.sheet), len(columns)), np.nan)
+        read = [place for place, name in enumerate(columns) if name in decimals.signs]
+        for some, numbers in self.numbers(decimals):
+            values[:, read[some]] = numbers.T
+        # Before anything is clipped or merged with it.
+        if (question := ask_about_numbers(pd.DataFrame(values, columns=columns), self.sheet.missing_codes)) is not None:
+            raise question
+        for place in set(range(len(columns))) - set(read):
+            values[~is_missing(self.sheet.texts[columns[place]]).to_numpy(zero_copy_only=False), place] = 1.0
         return Entries(
             self.stamps.values, self.series, self.names, values, long=bool(self.roles.id_column), utc=self.stamps.utc,
             place=self.place,
         )  # fmt: skip
 
+    def numbers(self, decimals: Decimals) -> Iterator[tuple[slice, np.ndarray]]:
+        """As timellm.data.decimals.parse_numbers has them.
+
+        Raises:
+            RepairableError: a cell is no number, and the table has other channels.
+            DataError: a cell is no number, and it has not.
+        """
+        try:
+            yield from parse_numbers(self.sheet, decimals.signs)
+        except RepairableError as error:
+            if self.roles.id_column or len(self.names) == 1:
+                raise DataError(error.found) from None
+            raise
+
     def place(self, record: int) -> str:
         """Where a record stands."""
         return f"column '{self.time_column}', line {self.sheet.line(record)}"
 
-    def decimals(self, setting: Literal["auto", "point", "comma"]) -> Decimals:
-        """The decimal signs of the numbers."""
-        columns = (self.roles.value_column,) if self.roles.value_column else self.names
+    def decimals(self, config: DataConfig) -> Decimals:
+        """The decimal signs of the numbers, but for channels that a repair leaves out: these may hold no numbers.
+
+        Raises:
+            QuestionError: nothing decides.
+        """
+        setting = config.decimal
+        dropped = {step.arguments[1] for step in steps_of(config.repair) if step.arguments[0] == "channel"}
+        columns = tuple(name for name in self.names if name not in dropped)
+        columns = (self.roles.value_column,) if self.roles.value_column else columns
         return find_decimals(self.sheet, columns, others=self.roles.value_candidates, setting=setting)
 
 

@@ -22,16 +22,22 @@ def changed_cells(before: pd.Series, after: pd.Series) -> pd.Series:
     return after[~same & after.notna()]
 
 
+def near(series: pd.Series, moment: pd.Timestamp, rows: int) -> pd.Series:
+    """The rows of a series on both sides of a moment."""
+    place = int(series.index.searchsorted(moment))
+    return series.iloc[max(0, place - rows) : place + rows]
+
+
 def before_after(before: pd.Series, after: pd.Series) -> go.Figure:
     """A channel before and after, by their moments in order; at most 500 of the changed cells are marked."""
     figure = make_subplots(
         rows=2, cols=1, shared_xaxes=True, shared_yaxes="all", vertical_spacing=0.16,
-        subplot_titles=("Before", "After"),
+        subplot_titles=("Before" if len(before) else "Before: not to be read as numbers", "After"),
     )  # fmt: skip
     figure.add_trace(_line(before, HISTORY, "Before"), row=1, col=1)
     figure.add_trace(_line(after, ACCENT, "After"), row=2, col=1)
     marked = changed_cells(before, after)
-    if 0 < len(marked) < len(after):  # where every cell is new, marks would say nothing
+    if 0 < len(marked) < len(after) / 2:  # where most cells are new, marks would say nothing
         kept = np.unique(np.linspace(0, len(marked) - 1, min(len(marked), _MOST_MARKS)).astype(int))
         marked = marked.iloc[kept]
         figure.add_trace(

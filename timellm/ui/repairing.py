@@ -15,7 +15,7 @@ import streamlit as st
 from timellm.config import DataConfig
 from timellm.config.repair import RepairStep, filling, with_step
 from timellm.errors import QuestionError, RepairableError, TimeLLMError
-from timellm.plots.repair import before_after, changed_cells
+from timellm.plots.repair import before_after, near
 from timellm.ui import charts, corrections, keys, loaders, repair_choice, tables
 from timellm.ui.errors import show_error
 from timellm.ui.words import plain
@@ -23,6 +23,12 @@ from timellm.ui.words import plain
 if TYPE_CHECKING:
     from timellm.data.repair.report import StepReport
     from timellm.data.table import Table
+
+
+_NEAR = 60
+"""Rows on each side of the first change, where the chart shows that alone."""
+_MOST_TRIED = 20
+_WHOLE, _FIRST = "Whole series", "First change"
 
 
 @dataclass(frozen=True)
@@ -45,17 +51,24 @@ class View:
         try:
             table = loaders.table(config)
         except RepairableError as error:
-            found = loaders.before_grid(config)
+            try:
+                found = loaders.before_grid(config)
+            except RepairableError as inner:  # a column of something else
+                return cls(None, (), (), inner, config)
             return cls(None, found.entries.names, found.reports, error, config)
         return cls(table, table.channels, table.repairs, None, config)
 
     @property
-    def rows(self) -> int:
-        """Rows, or records."""
-        return len(loaders.before_grid(self.config).entries) if self.table is None else len(self.table.values)
+    def rows(self) -> int | None:
+        """Rows, or records; None where not even these can be read."""
+        if self.table is not None:
+            return len(self.table.values)
+        return len(loaders.before_grid(self.config).entries) if self.channels else None
 
     def series(self, channel: str) -> pd.Series:
         """A channel as a model sees it at the table's end: with its gaps filled, if that was chosen."""
+        if channel not in self.channels:
+            return pd.Series(dtype=float, index=pd.DatetimeIndex([]), name=channel)
         if self.table is None:
             return loaders.before_grid(self.config).entries.channel(channel)
         values, missing = self.table.values[channel], filling(self.config.repair)
@@ -71,8 +84,10 @@ def has_repairs() -> bool:
     return bool(_applied())
 
 
-def panel(table_id: str, offers: tuple[str, ...] = ()) -> None:
-    """Applied repairs, the choice of another one, and its preview; `offers` are steps that would make it readable.
+def panel(table_id: str, said: str = "") -> None:
+    """Applied repairs, steps that would make a refused table readable, the choice of another one, and its preview.
+
+    `said` is why the table is refused, as the page has said it.
 
     Raises:
         QuestionError: the numbers can be read in several ways.
@@ -84,8 +99,11 @@ def panel(table_id: str, offers: tuple[str, ...] = ()) -> None:
     _list_applied(table_id, now)
     if now is None:  # a step cannot be made; what could follow is not known
         return
+    offers = now.refused.repairs if now.refused else ()
     if offers:
-        st.markdown("**These repairs make the table readable.** Look at one, then apply it.")
+        if now.refused and now.refused.found != said:
+            st.markdown(plain(f"First: {now.refused.found}."))
+        st.markdown("**These repairs help.** Look at one, then apply it.")
         with st.container(horizontal=True):
             for step in offers:
                 st.button(
@@ -133,7 +151,7 @@ def _list_applied(table_id: str, now: View | None) -> None:
             )  # fmt: skip
         report = _report(now, step)
         if report is not None:
-            st.caption(plain(report.sentence.partition(": ")[2]))
+            st.caption(plain(report.outcome))
     if len(steps) > 1:
         st.button("Undo all", icon=":material/restart_alt:", key=keys.view("data", f"undo-all/{table_id}"),
                   on_click=_put, args=((),))  # fmt: skip
@@ -158,26 +176,16 @@ def _preview(table_id: str, candidate: str, config: DataConfig, now: View, step:
                 "Discard", key=keys.view("data", f"discard/{table_id}"), on_click=_look_at, args=(candidate, None)
             )
             return
-        both = [name for name in now.channels if name in after.channels]
-        channel = both[0]
-        if len(both) > 1:
-            channel = st.selectbox("Channel to look at", both, key=keys.setting(table_id, "repair-channel"))
-        one, other = now.series(channel), after.series(channel)
-        charts.draw(before_after, one, other, alt=f"{channel} before and after the repair")
-        marked = len(changed_cells(one, other))
         report = _report(after, step)
+        _drawn(table_id, now, after, report)
         counts = report.counts if report else {}
         with st.grid("auto", min_column_width=130):
-            st.metric("Rows before", f"{now.rows:,}")
-            st.metric("Rows after", f"{after.rows:,}")
+            for label, rows in (("Rows before", now.rows), ("Rows after", after.rows)):
+                st.metric(label, "–" if rows is None else f"{rows:,}")
             for what in ("changed", "added", "removed"):
                 st.metric(f"Cells {what}", f"{counts.get(what, 0):,}")
         if report is not None:
-            st.caption(plain(report.sentence.partition(": ")[2]))
-        if marked and len(other):
-            st.caption(
-                f"In the chart, {marked:,} of {len(other):,} cells of {plain(channel)} are new or have another value."
-            )
+            st.caption(plain(report.outcome))
         if after.refused is not None:
             show_error("After it, the table needs another repair", after.refused.found)
         with st.container(horizontal=True):
@@ -188,6 +196,31 @@ def _preview(table_id: str, candidate: str, config: DataConfig, now: View, step:
             if st.session_state.get(candidate):
                 st.button("Discard", key=keys.view("data", f"discard/{table_id}"), on_click=_look_at,
                           args=(candidate, None))  # fmt: skip
+
+
+def _first_that_varies(view: View, channels: list[str]) -> int:
+    varying = (place for place, name in enumerate(channels[:_MOST_TRIED]) if view.series(name).nunique() > 1)
+    return next(varying, 0)
+
+
+def _drawn(table_id: str, now: View, after: View, report: StepReport | None) -> None:
+    """One channel before and after, whole or where it changes first."""
+    channels = [name for name in after.channels if name in now.channels] or list(after.channels)
+    if not channels:
+        return
+    channel = channels[0]
+    if len(channels) > 1:
+        channel = st.selectbox(
+            "Channel to look at", channels, index=_first_that_varies(after, channels),
+            key=keys.setting(table_id, "repair-channel"),
+        )  # fmt: skip
+    one, other = now.series(channel), after.series(channel)
+    if report is not None and report.places and len(other) > 4 * _NEAR:
+        key = keys.setting(table_id, "repair-part")
+        if st.segmented_control("Show", [_WHOLE, _FIRST], default=_WHOLE, required=True, key=key) == _FIRST:
+            first = pd.Timestamp(report.places[0])
+            one, other = near(one, first, _NEAR), near(other, first, _NEAR)
+    charts.draw(before_after, one, other, alt=f"{channel} before and after the repair")
 
 
 def _apply(table_id: str, candidate: str, steps: tuple[str, ...], step: RepairStep) -> None:

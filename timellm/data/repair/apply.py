@@ -33,13 +33,13 @@ class Repaired:
 
 
 def repaired(entries: Entries, steps: Iterable[RepairStep], *, gone: frozenset[str] = frozenset()) -> Repaired:
-    """Make the steps in their order; `gone` are channels that the settings leave out already.
+    """Make the steps in their order, but channels are left out first; `gone` are those the settings leave out already.
 
     Raises:
         DataError, ConfigError: a step cannot be made on this table; says why and what to do.
     """
     reports, frequency = [], None
-    for step in steps:
+    for step in sorted(steps, key=lambda step: step.arguments[0] != "channel"):
         match step.kind:
             case "timezone":
                 entries, report = change_clock(entries, step)

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from timellm.config.repair import RepairStep
-from timellm.data.repair.entries import Entries
+from timellm.data.repair.entries import MOST_PLACES, Entries
 from timellm.data.repair.report import StepReport
 from timellm.errors import DataError
 
@@ -82,6 +82,7 @@ def change_clock(entries: Entries, step: RepairStep) -> tuple[Entries, StepRepor
     """
     zone, clock = step.arguments
     notes = []
+    told: pd.DatetimeIndex | None = None
     if entries.utc:
         utc = pd.DatetimeIndex(entries.times)
         notes.append("The file gives offsets from UTC, so its times are UTC already.")
@@ -94,6 +95,10 @@ def change_clock(entries: Entries, step: RepairStep) -> tuple[Entries, StepRepor
             entries = entries.only(~found.absent)
         utc = found.utc[~found.absent]
         notes.append(f"{len(utc):,} records are moved to UTC.")
+        spring, told = _jumps(entries, utc)
+        if spring:
+            often = "once" if spring == 1 else f"{spring:,} times"
+            notes.append(f"The hour that the clock skips in spring is no gap any more ({often}).")
         if found.doubled:
             notes.append(f"{found.doubled:,} records of doubled autumn hours are told apart.")
         if len(found.single):
@@ -105,10 +110,19 @@ def change_clock(entries: Entries, step: RepairStep) -> tuple[Entries, StepRepor
     if clock == "standard":
         hours = _standard_offset(zone, utc)
         utc = utc + hours
+        told = None if told is None else told + hours
         notes.append(f"The clock is UTC{hours.total_seconds() / 3600:+g} all year.")
-    places = () if entries.utc and clock == "utc" else entries.places(np.ones(len(entries), bool))[:1]
+    places = () if told is None else tuple(map(str, told[:MOST_PLACES]))
     entries = replace(entries, times=pd.Series(utc.as_unit("us"), index=entries.times.index), utc=True)
     return entries, StepReport(step, places=places, notes=tuple(notes))
+
+
+def _jumps(entries: Entries, utc: pd.DatetimeIndex) -> tuple[int, pd.DatetimeIndex]:
+    """How often the clock goes forward among the records, and the first moments in UTC after it goes either way."""
+    offsets = pd.Series(pd.DatetimeIndex(entries.times) - utc, utc).groupby(level=0).first()
+    steps = offsets.diff().iloc[1:]
+    changes = steps[steps != pd.Timedelta(0)]
+    return int((changes > pd.Timedelta(0)).sum()), pd.DatetimeIndex(changes.index)
 
 
 def moved_clock(

@@ -40,12 +40,17 @@ class StepReport:
 
     @property
     def sentence(self) -> str:
-        """The report in one or a few sentences."""
+        """The report in one or a few sentences, with the step's text."""
+        return f"Repair {self.step}: {self.outcome}"
+
+    @property
+    def outcome(self) -> str:
+        """What was done, without the step's own text."""
         if self.nothing:
-            return f"Repair {self.step}: nothing to do."
-        told = [f"{count:,} cells {what}{self._where(what)}" for what, count in self.counts.items()]
-        first = f" First at {', '.join(self.places[:3])}." if self.places else ""
-        return " ".join([f"Repair {self.step}: {'; '.join(told) or 'done'}.{first}", *self.notes])
+            return "Nothing to do."
+        told = "; ".join(f"{count:,} cells {what}{self._where(what)}" for what, count in self.counts.items())
+        first = f"First at {', '.join(self.places[:3])}." if self.places else ""
+        return " ".join(filter(None, [f"{told}." if told else "", first, *self.notes]))
 
     def _where(self, what: str) -> str:
         cells: Mapping[str, int] = getattr(self, what)
