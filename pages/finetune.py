@@ -48,6 +48,7 @@ with explained("The chosen table cannot be used"), questions.asked(table_id):
     table = loaders.table(data)
     form = tables.form(table_id, data, table)
 draft.restore(form, table)
+usable.leave_gaps_to_the_repair(form)
 
 steps, summary = st.columns([5, 3], gap="large")
 with steps:

@@ -6,6 +6,7 @@ from urllib.parse import unquote
 import pandas as pd
 import pytest
 
+from timellm.jobs.store.run_store import Store
 from timellm.workspace import workspace
 
 
@@ -101,7 +102,13 @@ def test_a_repair_in_the_address_that_cannot_be_made_can_be_undone(open_page, ta
 
 def test_repairs_reach_the_set_up(open_page, table_id):
     roles = json.dumps({"repair": ["drop:channel:price", "fill:previous"]})
-    app = open_page("finetune", table=table_id, roles=roles)
+    app = open_page("finetune", table=table_id, face="Advanced")
+    app.segmented_control(key=f"setting/{table_id}/missing").set_value("interpolate").run()
+    app = open_page("finetune", table=table_id, roles=roles)  # the draft asks for another fill
     assert not app.exception and not app.error
     channels = next(one for one in app.multiselect if one.label == "Channels")
     assert channels.options == ["load"]
+    assert any("filled in what the model sees, as chosen under Repair" in caption.value for caption in app.caption)
+    button(app, "Start fine-tuning").click().run()
+    (run,) = Store.open().runs()
+    assert run.config.data.repair == ("drop:channel:price", "fill:previous") and run.config.missing == "previous"

@@ -45,8 +45,8 @@ def chosen(table_id: str, table: Table | None, channels: tuple[str, ...]) -> str
         return keys.setting(table_id, f"repair/{name}")
 
     kind = st.selectbox(
-        "Repair", list(_KINDS), index=None, format_func=_KINDS.__getitem__, key=key("kind"),
-        placeholder="Choose a repair to look at",
+        "Repair to look at", list(_KINDS), index=None, format_func=_KINDS.__getitem__, key=key("kind"),
+        placeholder="Choose one",
     )  # fmt: skip
     if kind is None:
         return None

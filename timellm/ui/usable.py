@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
+from timellm.config.repair import filling
 from timellm.errors import TimeLLMError
 from timellm.jobs.store.run import Run
 from timellm.ui import keys, loaders, setup
@@ -37,7 +38,10 @@ def said(form: Form, counts: WindowCounts) -> None:
         f" checkpoint, {parts['test'].usable:,} to score."
     )
     lost = {name: part for name, part in parts.items() if part.left_out}
-    if form.value("missing") == "interpolate":
+    if (fill := filling(form.defaults.data.repair)) is not None:
+        treated = "left out, with the windows that touch them" if fill == "skip" else "filled in what the model sees"
+        st.caption(f"Gaps are {treated}, as chosen under Repair on the Data page.")
+    elif form.value("missing") == "interpolate":
         st.caption("Gaps in what the model sees are filled, from each window's own past.")
         st.button("Do not fill gaps", type="tertiary", icon=":material/undo:", on_click=setup.put,
                   args=(form, {"missing": "skip"}), key=keys.view("finetune", "do-not-fill"))  # fmt: skip
@@ -53,6 +57,12 @@ def said(form: Form, counts: WindowCounts) -> None:
             args=(form, remedy.settings), key=keys.view("finetune", f"remedy/{number}"),
         )  # fmt: skip
         st.caption(gain(remedy))
+
+
+def leave_gaps_to_the_repair(form: Form) -> None:
+    """Take back a choice of this form where a repair of the table says how gaps are treated; before it is drawn."""
+    if filling(form.defaults.data.repair) is not None:
+        st.session_state.pop(form.key("missing"), None)
 
 
 def what_is_missing(counts: WindowCounts) -> list[str]:
