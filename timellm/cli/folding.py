@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import time
 
 from timellm.cli.answer import Answer, columns
 from timellm.evaluation.metrics import METRICS
-
-_LOOK_EVERY_S = 1.0
 
 
 def retrained(arguments: argparse.Namespace) -> Answer:
@@ -18,7 +15,7 @@ def retrained(arguments: argparse.Namespace) -> Answer:
         TimeLLMError: the run can have no folds, its table is gone, or a result is damaged.
     """
     from timellm.jobs.local.folds import Folds
-    from timellm.jobs.local.group import progress_of_group
+    from timellm.jobs.local.group import progress_of_group, wait_for_group
     from timellm.jobs.local.launcher import supervise
     from timellm.jobs.local.reported import run_at
     from timellm.jobs.store.run_store import Store
@@ -28,9 +25,8 @@ def retrained(arguments: argparse.Namespace) -> Answer:
     folds = Folds.of(arguments.run_dir, folds=arguments.retrain, window=arguments.window, name=run.name if run else "")
     supervise(store)
     found = folds.start(store, again=arguments.again)
-    while arguments.wait and any(run is not None and run.active for run in found):
-        time.sleep(_LOOK_EVERY_S)
-        supervise(store)
+    if arguments.wait:
+        wait_for_group(lambda: folds.find(store), store)
         found = folds.find(store)
     report = folds.report(found, arguments.metric)
     data = {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import time
 from typing import TYPE_CHECKING, Any
 
 from timellm.cli.answer import Answer, columns
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
     from timellm.evaluation.twins import TwinsReport
     from timellm.jobs.local.twins import Placed
 
-_LOOK_EVERY_S = 1.0
-
 
 def twins(arguments: argparse.Namespace) -> Answer:
     """Queue the twins that were not started yet, and show those that have finished beside the run.
@@ -23,6 +20,7 @@ def twins(arguments: argparse.Namespace) -> Answer:
     Raises:
         TimeLLMError: the run can have no twins, its table is gone, or a result is damaged.
     """
+    from timellm.jobs.local.group import wait_for_group
     from timellm.jobs.local.launcher import supervise
     from timellm.jobs.local.reported import run_at
     from timellm.jobs.local.twins import Original, find_twins, progress_words, report, start_twins
@@ -33,9 +31,8 @@ def twins(arguments: argparse.Namespace) -> Answer:
     original = Original.of(arguments.run_dir, name=run.name if run else "")
     supervise(store)
     placed = start_twins(original, store, again=arguments.again)
-    while arguments.wait and not _all_ended(placed):
-        time.sleep(_LOOK_EVERY_S)
-        supervise(store)
+    if arguments.wait:
+        wait_for_group(lambda: [one.run for one in find_twins(original, store)], store)
         placed = find_twins(original, store)
     found = report(original, placed)
     data = {

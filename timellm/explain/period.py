@@ -136,8 +136,7 @@ def patches_of(context_WT: np.ndarray, reader: AttentionReader) -> np.ndarray:
     """The values that each patch of these contexts covers, [W, P, S], z-scored by window."""
     centred_WT = context_WT - context_WT.mean(axis=1, keepdims=True)
     scaled_WT = centred_WT / np.sqrt(centred_WT.var(axis=1, keepdims=True) + NORM_EPSILON)
-    rows_PS = reader.spans_P2[:, :1] + np.arange(reader.config.patch_length)
-    return scaled_WT[:, rows_PS.clip(max=context_WT.shape[1] - 1)]
+    return scaled_WT[:, reader.rows_PS]
 
 
 def labels(words: Sequence[Sequence[str]]) -> tuple[str, ...]:

@@ -112,7 +112,7 @@ def attention_profile(reader: AttentionReader, prepared: PreparedData) -> Attent
         kept[here] = weights_WhPV[window_N[here] - begin, :, patch_N[here]]
         begin += len(part)
     count = len(index) * patches
-    sample = _sample(kept, prepared, index=index, window_N=window_N, rows_NS=_rows(reader, patch_N))
+    sample = _sample(kept, prepared, index=index, window_N=window_N, rows_NS=reader.rows_PS[patch_N])
     return AttentionProfile(
         mean_hV=mean_hV / count,
         largest_V=largest_V / count,
@@ -129,12 +129,6 @@ def _drawn(windows: int, patches: int, *, most: int) -> tuple[np.ndarray, np.nda
     count = min(_MOST_PATCHES, most, windows * patches)
     drawn = np.sort(np.random.default_rng(0).choice(windows * patches, size=count, replace=False))
     return drawn // patches, drawn % patches
-
-
-def _rows(reader: AttentionReader, patch_N: np.ndarray) -> np.ndarray:
-    """Rows [N, S] of each patch in its context; past the end the last row repeats, as in the patch embedding."""
-    steps = np.arange(reader.config.patch_length)
-    return np.minimum(reader.spans_P2[patch_N, :1] + steps, reader.config.context - 1)
 
 
 def _sample(

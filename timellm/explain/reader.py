@@ -44,6 +44,9 @@ class AttentionReader:
         self.words = tuple(tuple(names) for names in words)
         self.spans_P2 = np.array(patch_spans(config.context, patch_length=config.patch_length, stride=config.stride))
         """Rows of the context that each patch covers, end exclusive."""
+        rows_PS = self.spans_P2[:, :1] + np.arange(config.patch_length)
+        self.rows_PS = np.minimum(rows_PS, config.context - 1)
+        """The row of each value of each patch; past the end the last row repeats, as in the patch embedding."""
         self._embedding = PatchEmbedding(
             patch_length=config.patch_length,
             stride=config.stride,

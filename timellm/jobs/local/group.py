@@ -5,7 +5,8 @@ A run is a member of a group if it has the group's tag and learns the same from 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import sqlalchemy as sa
@@ -13,10 +14,12 @@ import sqlalchemy as sa
 from timellm.config import RunConfig
 from timellm.errors import ConfigError
 from timellm.jobs.local.actions import label
-from timellm.jobs.local.launcher import start_again, start_run
+from timellm.jobs.local.launcher import start_again, start_run, supervise
 from timellm.jobs.store.run import Run, run_of
 from timellm.jobs.store.run_store import Store
 from timellm.jobs.store.schema import runs
+
+_LOOK_EVERY_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -54,6 +57,18 @@ def start_group(tag: str, planned: Sequence[Planned], store: Store, *, again: bo
             label(store, started.id, tags=[tag], note=one.note)
         elif again and run.state in ("failed", "stopped"):
             start_again(run.id, store=store)
+
+
+def wait_for_group(find: Callable[[], Sequence[Run | None]], store: Store) -> None:
+    """Wait until none of the runs that `find` gives is waiting or at work; the queue goes on meanwhile.
+
+    Raises:
+        JobError: the store cannot be read.
+    """
+    supervise(store)
+    while any(run is not None and run.active for run in find()):
+        time.sleep(_LOOK_EVERY_S)
+        supervise(store)
 
 
 def progress_of_group(found: Sequence[Run | None], what: str) -> str:
