@@ -3,9 +3,10 @@
 import streamlit as st
 
 from timellm.data.season import step_name
-from timellm.errors import RepairableError, TimeLLMError
-from timellm.plots.series import MOST_SMALL, all_channels, gaps, one_channel, thinning_note
-from timellm.ui import charts, keys, loaders, questions, repairing, tables
+from timellm.errors import DataError, RepairableError, TimeLLMError
+from timellm.plots.series import MOST_SMALL, Stretch, all_channels, gaps, one_channel, thinning_note
+from timellm.quality.checks import shown_first
+from timellm.ui import charts, keys, loaders, quality, questions, repairing, tables
 from timellm.ui.errors import explained, show_error
 from timellm.ui.uploaded import uploaded_tables
 from timellm.ui.words import moment, plain
@@ -28,6 +29,8 @@ try:
 except TimeLLMError as error:
     cause = error.found if isinstance(error, RepairableError) else str(error)
     show_error("This table cannot be used as it is", cause)
+    if isinstance(error, DataError):
+        quality.show_refused(error)
     if isinstance(error, RepairableError) or repairing.has_repairs():
         st.header("Repair it", anchor=False)
         with questions.asked(table_id):
@@ -51,28 +54,38 @@ with st.grid("auto", min_column_width=150):
     st.metric("To", moment(table.values.index[-1]))
     st.metric("Missing", f"{missing / table.values.size:.2%}" if missing else "none", help=f"{missing:,} values.")
 
-chart, quality, repair, columns, description = st.tabs(
-    ["Chart", "Quality", "Repair", "Columns", "Description"], **keys.in_address("part")
+with explained("The table cannot be checked"):
+    checked = quality.checked(table_id, config, table)
+order = shown_first(table, checked)
+
+chart, report, repair, columns, description = st.tabs(
+    [quality.CHART, "Quality", quality.REPAIR, "Columns", "Description"], **keys.in_address("part")
 )
 with chart:
-    channel = st.selectbox("Channel", table.channels, **keys.in_address("channel", table.channels))
-    charts.draw(one_channel, table.values[channel], alt=f"The whole series of {channel}")
-    found = gaps(table.values[channel])
-    notes = [thinning_note(rows)]
+    with st.container(horizontal=True):
+        channel = st.selectbox("Channel", order, **keys.in_address("channel", order))
+        finding = quality.chosen(checked, channel)
+        stretch = quality.stretch_of(finding, table) if finding else Stretch(0, rows - 1)
+    series = stretch.of(table.values[channel])
+    charts.draw(one_channel, series, marks=stretch.inside(), alt=f"Rows of {channel}, with what was found marked")
+    found = gaps(series)
+    notes = [quality.in_words(finding)] if finding else []
+    notes.append(thinning_note(len(series)))
     if found:
         marked = "1 gap is marked" if len(found) == 1 else f"{len(found):,} gaps are marked"
         notes.append(f"{marked}; the longest has {found[0][2]:,} {'row' if found[0][2] == 1 else 'rows'}.")
     st.caption(" ".join(filter(None, notes)))
-    if channels > 1:
+    if channels > 1 and finding is None:
         st.markdown("**All channels**")
         if channels > MOST_SMALL:
             st.caption(f"The first {MOST_SMALL} of {channels:,} channels.")
-        charts.draw(all_channels, table.values, alt="Every channel, small")
-with quality:
-    if not table.notes:
-        st.markdown("Nothing stands out: every row is there, every value is a number, and the timestamps are regular.")
-    for note in table.notes:
-        st.markdown(f":material/info: {plain(note)}")
+        charts.draw(all_channels, table.values[list(order[:MOST_SMALL])], alt="Every channel, small")
+with report:
+    quality.show(checked, table_id)
+    if table.notes:
+        st.markdown("**How the file was read**")
+        for note in table.notes:
+            st.markdown(f":material/info: {plain(note)}")
     if missing:
         st.caption(
             "Missing values are never filled silently: windows that touch one are left out, unless you choose to fill "

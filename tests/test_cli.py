@@ -130,6 +130,38 @@ def test_inspect_says_what_the_table_holds(table, capsys):
     assert f"suggested: context={found['suggested']['context']}" in text
 
 
+def test_inspect_gives_findings_as_data_and_as_sentences(table, capsys):
+    assert main(["inspect", str(table), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    (missing,) = [one for one in found["findings"] if one["kind"] == "missing_values"]
+    assert (missing["channel"], missing["count"], missing["effect"]) == ("price", 1, "windows_left_out")
+    assert datetime.fromisoformat(missing["where"][0]["start"])
+    assert missing["where"][0]["line"] == missing["where"][0]["first_row"] + 2  # below the header, counted from 1
+    assert "outliers" in found["clear"]
+    assert main(["inspect", str(table)]) == 0
+    text = capsys.readouterr().out
+    assert "'price' has no value in 1 row" in text
+    assert "checks found nothing: " in text
+
+
+def test_inspect_names_the_lengths_that_do_not_fit(table, capsys):
+    assert main(["inspect", str(table), "--json", "--set", "context=800"]) == 0
+    kinds = {one["kind"]: one for one in json.loads(capsys.readouterr().out)["findings"]}
+    assert kinds["too_short"]["values"]["context"] == 800
+
+
+def test_inspect_of_a_table_that_cannot_be_used_gives_findings_and_exit_code_2(tmp_path, capsys):
+    path = tmp_path / "twice.csv"
+    path.write_text("ds,y\n2024-01-01,1\n2024-01-01,2\n2024-01-02,3\n")
+    assert main(["inspect", str(path), "--json"]) == 2
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert (found["usable"], found["findings"][0]["kind"], found["findings"][0]["count"]) == (False, "duplicates", 1)
+    assert said.err.startswith("error: column 'ds', line 3") and said.err.count("\n") == 1
+    assert main(["inspect", str(path)]) == 2
+    assert "grave: 1 row has the timestamp of an earlier row." in capsys.readouterr().out
+
+
 def test_inspect_follows_settings(table, capsys):
     assert main(["inspect", str(table), "--json", "--set", "channels=price"]) == 0
     assert [channel["channel"] for channel in json.loads(capsys.readouterr().out)["channels"]] == ["price"]
@@ -141,6 +173,7 @@ def test_inspect_shows_a_table_that_is_too_short_and_says_so(tmp_path, capsys):
     found = json.loads(capsys.readouterr().out)
     assert (found["suggested"]["context"], found["suggested"]["horizon"]) == (None, None)
     assert "too short to learn from" in found["notes"][-1]
+    assert [one["severity"] for one in found["findings"] if one["kind"] == "too_short"] == ["grave"]
 
 
 def test_inspect_repairs_and_says_what_it_changed(table, capsys):

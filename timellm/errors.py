@@ -16,6 +16,9 @@ class TimeLLMError(Exception):
 class DataError(TimeLLMError):
     """The table cannot be used: names the column and row, and the remedy."""
 
+    evidence: object | None = None
+    """What is at fault as data, where it is known (timellm.data.unfit)."""
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -49,15 +52,21 @@ def _question(found: str, setting: str, choices: tuple[Choice, ...]) -> Question
 class RepairableError(DataError):
     """The table cannot be used as it is, and each of some repairs would make it usable."""
 
-    def __init__(self, found: str, repairs: Iterable[str]):
+    def __init__(self, found: str, repairs: Iterable[str], evidence: object | None = None):
         """`found` says what is wrong and where; `repairs` are steps of the setting `repair`, the likeliest first."""
-        self.found, self.repairs = found, tuple(repairs)
+        self.found, self.repairs, self.evidence = found, tuple(repairs), evidence
         ways = " or ".join(f"repair={step}" for step in self.repairs)
         super().__init__(f"{found}; or mend it with {ways}" if ways else found)
 
-    def __reduce__(self) -> tuple[type[RepairableError], tuple[str, tuple[str, ...]]]:
+    def without_repairs(self) -> DataError:
+        """The same error where none of the repairs would do."""
+        error = DataError(self.found)
+        error.evidence = self.evidence
+        return error
+
+    def __reduce__(self) -> tuple[type[RepairableError], tuple[str, tuple[str, ...], object | None]]:
         # An exception is copied from its message alone, which is not what this one is made from.
-        return RepairableError, (self.found, self.repairs)
+        return RepairableError, (self.found, self.repairs, self.evidence)
 
 
 class ConfigError(TimeLLMError):

@@ -132,14 +132,16 @@ def test_decimal_commas_are_read_in_semicolon_files(csv):
 def test_spelled_missing_values_stay_missing_and_are_counted(csv):
     table = read_table(csv("date,x\n2020-01-01,1\n2020-01-02,NA\n2020-01-03,\n2020-01-04,null\n2020-01-05,2\n"))
     assert table.values["x"].isna().tolist() == [False, True, True, True, False]
-    assert table.notes == ("Missing values: 'x' 3 (60.00%). They stay missing.",)
+    assert table.notes == ()
+    assert [table.lines.line(row) for row in range(5)] == [2, 3, 4, 5, 6]
 
 
 def test_gaps_become_missing_rows(csv):
     table = read_table(csv("date,x\n" + days(5) + "\n" + days(5, first=8)))
     assert len(table.values) == 12
     assert table.values["x"].isna().sum() == 2
-    assert "2 of 12 timestamps were not in the file; they became missing rows." in table.notes
+    assert np.flatnonzero(table.lines.absent).tolist() == [5, 6]
+    assert table.lines.line(7) == 7
 
 
 def test_newest_first_is_sorted_and_noted(csv):
@@ -264,13 +266,10 @@ def test_text_in_an_unselected_column_does_no_harm(csv):
         read_table(path)
 
 
-def test_text_and_constant_columns_and_counters_are_noted(csv):
+def test_columns_that_are_left_out_are_noted(csv):
     table = read_table(csv(",date,x,colour,k\n0,2020-01-01,1,red,5\n1,2020-01-02,2,red,5\n2,2020-01-03,4,blue,5\n"))
     assert table.channels == ("x", "k")
-    assert table.notes == (
-        "Left out: 'column 1', 'colour' (they hold no numbers to forecast).",
-        "Constant, so there is nothing to learn from: 'k'.",
-    )
+    assert table.notes == ("Left out: 'column 1', 'colour' (they hold no numbers to forecast).",)
 
 
 def test_trailing_delimiters_are_no_column(csv):

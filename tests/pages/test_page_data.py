@@ -124,3 +124,54 @@ def test_fine_tuning_starts_from_every_part_of_the_page(open_page, table_id):
     button(app, "Fine-tune on this table").click().run()
     assert not app.exception
     assert app.title[0].value != "Data"
+
+
+def test_finding_moves_the_chart_to_its_place(open_page, hourly_csv):
+    app = open_page("data")
+    app.file_uploader[0].upload("gaps.csv", hourly_csv(missing=4)).run()
+    app.session_state["part"] = "Quality"
+    app.run()
+    (missing,) = [one for one in app.markdown if "has no value in 4 rows" in one.value]
+    assert "price" in missing.value
+    app.button(key="data/show/missing_values:price").click().run()
+    assert not app.exception
+    assert app.session_state["part"] == "Chart"
+    assert (app.selectbox(key="channel").value, app.selectbox(key="finding").value) == ("price", "missing_values:price")
+    assert any("has no value in 4 rows" in one.value for one in app.caption)
+
+
+def test_repair_of_a_finding_is_looked_at_before_it_is_made(open_page, hourly_csv):
+    app = open_page("data")
+    app.file_uploader[0].upload("gaps.csv", hourly_csv(missing=4)).run()
+    app.session_state["part"] = "Quality"
+    app.run()
+    app.button(key="data/mend/missing_values:price").click().run()
+    assert not app.exception
+    assert app.session_state["part"] == "Repair"
+    assert any("Fill gaps linearly" in one.value for one in app.markdown)
+    assert "repair" not in unquote(app.query_params.get("roles", ""))
+    assert any(one.label == "Apply" for one in app.button)
+
+
+def test_checks_that_found_nothing_are_counted_by_name(open_page, table_id):
+    app = open_page("data", table=table_id, part="Quality")
+    (clear,) = [one.value for one in app.caption if "checks found nothing" in one.value]
+    assert "missing values" in clear and "outliers" in clear
+    assert not any("Nothing stands out" in one.value for one in app.markdown)
+
+
+def test_table_with_doubled_timestamps_says_how_many_and_which_repair(open_page):
+    app = open_page("data")
+    rows = [f"2024-01-{day:02d},{day}" for day in range(1, 25)]
+    app.file_uploader[0].upload("twice.csv", "\n".join(["date,load", *rows, *rows[:3]]).encode()).run()
+    assert not app.exception
+    assert "already stands in line" in app.error[0].value
+    assert any("3 rows have the timestamp of an earlier row" in one.value for one in app.markdown)
+    assert any("the first value of its rows" in one.value for one in app.caption)
+
+
+def test_channel_with_something_to_see_is_drawn_first(open_page):
+    app = open_page("data")
+    rows = [f"2024-01-{1 + hour // 24:02d} {hour % 24:02d}:00,{hour},5,{hour % 24}" for hour in range(240)]
+    app.file_uploader[0].upload("dull.csv", "\n".join(["date,number,same,load", *rows]).encode()).run()
+    assert app.selectbox(key="channel").value == "load"

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from timellm.plots.series import all_channels, gaps, one_channel, shorten, split_strip, thin, thinning_note
+from timellm.plots.series import Stretch, all_channels, gaps, one_channel, shorten, split_strip, thin, thinning_note
 
 
 def hourly(values, name="load"):
@@ -46,6 +46,16 @@ def test_gaps_are_found_longest_first():
 
 def test_one_channel_marks_each_gap():
     assert len(one_channel(hourly([1.0, np.nan, 2.0, np.nan, 3.0])).layout.shapes) == 2
+
+
+def test_stretch_shows_its_rows_and_moves_the_marks_with_them():
+    series = hourly(np.arange(100.0))
+    stretch = Stretch(40, 60, ((10, 20), (38, 41), (50, 50), (59, 70)))
+    shown = stretch.of(series)
+    assert (shown.iloc[0], len(shown)) == (40.0, 21)
+    assert stretch.inside() == ((0, 1), (10, 10), (19, 20))
+    figure = one_channel(shown, marks=stretch.inside())
+    assert [shape.x0 for shape in figure.layout.shapes] == [shown.index[0], shown.index[10], shown.index[19]]
 
 
 def test_all_channels_draws_one_line_a_channel_and_stops_at_24():

@@ -20,6 +20,8 @@ class Answer:
 
     data: Any
     text: str
+    error: str = ""
+    """Why the verb failed all the same: one line on standard error, and exit code 2."""
 
     def json(self) -> str:
         """The data as strict JSON: NaN and infinity become null."""

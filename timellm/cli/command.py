@@ -49,6 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             answer = chosen.verb(chosen)
         if is_main_process():
             print(answer.json() if chosen.json else printable(answer.text), flush=True)
+        if answer.error:
+            print(f"error: {printable(answer.error)}", file=sys.stderr)
+            return 2
     except BrokenPipeError:  # the reader, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:

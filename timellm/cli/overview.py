@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from timellm.cli.answer import Answer, columns
 from timellm.cli.fitting import repair_of
 
+if TYPE_CHECKING:
+    from timellm.errors import DataError
+    from timellm.quality.checks import Quality
+
 
 def inspect(arguments: argparse.Namespace) -> Answer:
-    """The content of a CSV file, and how it would be read.
+    """The content of a CSV file, how it would be read, and what was found in it.
 
     Raises:
         DataError, ConfigError: the file cannot be used as a table, or a setting has no meaning.
@@ -19,18 +25,28 @@ def inspect(arguments: argparse.Namespace) -> Answer:
     from timellm.data.season import suggest_lengths
     from timellm.data.table import load_table
     from timellm.errors import DataError
+    from timellm.quality.checks import check
 
-    settings = dict(map(parse_setting, arguments.settings)) | repair_of(arguments)
-    config = RunConfig.create(arguments.table, **settings)
-    table = load_table(config.data)
+    given = dict(map(parse_setting, arguments.settings)) | repair_of(arguments)
+    config = RunConfig.create(arguments.table, **given)
+    try:
+        table = load_table(config.data)
+    except DataError as error:
+        if error.evidence is None:
+            raise
+        return _unfit(arguments.table.resolve(), error)
     values, notes = table.values, list(table.notes)
     context: int | None
     horizon: int | None
+    task = config.task
     try:
         context, horizon = suggest_lengths(table, config.task)
+        usual = {"context": context, "horizon": horizon}
+        task = task.model_copy(update={name: rows for name, rows in usual.items() if name not in given})
     except DataError as error:  # worth saying, but no reason to hide what the table is
         context = horizon = None
         notes.append(str(error))
+    quality = check(table, task, filled=config.missing != "skip")
     suggested = suggest_bounds(table)
     bounds = [(" ".join(f"{k}={v}" for k, v in one.settings.items()), one.reason) for one in suggested]
     rows = [
@@ -39,6 +55,7 @@ def inspect(arguments: argparse.Namespace) -> Answer:
     ]
     data = {
         "path": arguments.table.resolve(),
+        "usable": True,
         "layout": table.layout,
         "time_column": table.time_column,
         "frequency": table.frequency,
@@ -53,6 +70,7 @@ def inspect(arguments: argparse.Namespace) -> Answer:
         },
         "notes": notes,
         "repairs": [report.to_dict() for report in table.repairs],
+        **quality.data(),
     }
     lines = [
         f"{len(values):,} rows of {len(rows)} channels, one every {table.frequency}, "
@@ -60,12 +78,33 @@ def inspect(arguments: argparse.Namespace) -> Answer:
         f"{table.layout} table, timestamps in column '{table.time_column}'",
         *notes,
         "",
+        *sentences(quality),
+        "",
         columns(("channel", "missing", "min", "mean", "max"), [tuple(row.values()) for row in rows]),
     ]
     lines += [f"suggested: {pairs}  ({reason})" for pairs, reason in bounds]
     if context:
         lines += ["", f"suggested: context={context} horizon={horizon}"]
     return Answer(data, "\n".join(lines))
+
+
+def sentences(quality: Quality) -> list[str]:
+    """What was found, a line each, gravest first, and which checks found nothing."""
+    from timellm.quality.words import more_found, nothing_found, said
+
+    found = [f"{one.severity}: {said(one).sentence}" for one in quality.findings]
+    return [*found, *more_found(quality), *filter(None, [nothing_found(quality)])]
+
+
+def _unfit(path: Path, error: DataError) -> Answer:
+    """What makes a table unusable, as data beside the error."""
+    from timellm.quality.finding import as_data
+    from timellm.quality.refused import findings_of
+    from timellm.quality.words import said
+
+    found = findings_of(error)
+    data = {"path": path, "usable": False, "error": str(error), "findings": [as_data(one) for one in found]}
+    return Answer(data, "\n".join(f"{one.severity}: {said(one).sentence}" for one in found), error=str(error))
 
 
 def runs(arguments: argparse.Namespace) -> Answer:

@@ -19,9 +19,11 @@ from timellm.data.missing_codes import ask_about_text
 from timellm.data.numerals import GRAMMAR, Sign, cast_numbers, is_infinite, look_like_numbers, plain_numbers
 from timellm.data.records import blocks, excerpt
 from timellm.data.sheet import Sheet, is_missing
+from timellm.data.unfit import CellsAtFault
 from timellm.errors import Choice, DataError, QuestionError, RepairableError
 
 _SHOWN = 3
+_MOST_EVIDENCE = 10_000  # cells that an error carries as data
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ def parse_numbers(sheet: Sheet, signs: Mapping[str, Sign]) -> Iterator[tuple[sli
         else:
             values = np.stack([_values(sheet.texts[name], signs[name]) for name in here])
         for at in np.flatnonzero(np.isinf(values).any(axis=1)):
-            _refuse(sheet, here[at], int(np.isinf(values[at]).argmax()), signs[here[at]])
+            _refuse(sheet, here[at], np.flatnonzero(np.isinf(values[at])))
         yield some, values
 
 
@@ -204,7 +206,9 @@ def _few(notes: list[str]) -> list[str]:
     return notes if more <= 0 else [*notes[:_SHOWN], f"The same was found for {more:,} more columns."]
 
 
-def _refuse(sheet: Sheet, column: str, row: int, sign: Sign) -> None:
+def _refuse(sheet: Sheet, column: str, wrong: np.ndarray) -> None:
+    """Refuse the cells of the rows `wrong`; the error names the first."""
+    row = int(wrong[0])
     cell = sheet.texts[column][row].as_py()
     place = f"column '{column}', line {sheet.line(sheet.records[row])}"
     where = f"{place}: '{excerpt(cell)}'"
@@ -215,4 +219,7 @@ def _refuse(sheet: Sheet, column: str, row: int, sign: Sign) -> None:
         raise question
     infinite = is_infinite(cell) or look_like_numbers(pa.array([cell], pa.large_string()))[0]
     found = f"{where} is not a {'finite number' if infinite else 'number'}; {cure}"
-    raise RepairableError(found, (f"drop:channel:{column}",))
+    some = wrong[:_MOST_EVIDENCE]
+    texts = tuple(excerpt(text) for text in sheet.texts[column].take(pa.array(some)).to_pylist())
+    evidence = CellsAtFault(column, texts, sheet.lines[sheet.records[some]], len(wrong), len(sheet))
+    raise RepairableError(found, (f"drop:channel:{column}",), evidence)

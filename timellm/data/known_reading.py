@@ -233,7 +233,7 @@ def _numbers(name: str, source: KnownSource, config: DataConfig) -> np.ndarray:
     try:
         ((_, numbers),) = parse_numbers(sheet, decimals.signs)
     except RepairableError as error:  # it is no channel, which could be left out
-        raise DataError(error.found) from None
+        raise error.without_repairs() from None
     largest = np.nanmax(np.abs(numbers[0]), initial=0.0)
     if largest > _LARGEST:
         raise DataError(f"column '{name}' holds {largest:g}; give its values in a larger unit, at most {_LARGEST:g}")

@@ -11,8 +11,10 @@ import numpy as np
 import pandas as pd
 
 from timellm.data.repair.offers import for_duplicates, for_uneven_steps
+from timellm.data.sheet import Sheet
 from timellm.data.tablefile import TableFile
 from timellm.data.timeline import infer_frequency, parse_frequency, regular_grid
+from timellm.data.unfit import TimesAtFault
 from timellm.errors import DataError, RepairableError
 
 
@@ -50,7 +52,20 @@ def check_distinct(file: TableFile, records: Records) -> None:
         f"{file.place(record)}: the timestamp {time}{of_series} "
         f"already stands in line {sheet.line(first)} ({again.sum():,} such rows); {cure}",
         for_duplicates(pd.DatetimeIndex(times), series, utc=records.utc),
+        TimesAtFault(
+            "duplicates",
+            pd.DatetimeIndex(times),
+            sheet.lines[times.index],
+            again.to_numpy(),
+            alike=_alike(sheet, times.index[keys.duplicated(keep=False)]),
+        ),
     )
+
+
+def _alike(sheet: Sheet, records: pd.Index) -> int:
+    """How many of these records equal an earlier one in every cell."""
+    some = sheet.only(np.isin(sheet.records, records))
+    return int(pd.DataFrame({name: some.column(name) for name in some.columns}).duplicated().sum())
 
 
 def find_grid(file: TableFile, records: Records, asked: str | None) -> tuple[pd.DatetimeIndex, str]:
@@ -79,5 +94,8 @@ def find_grid(file: TableFile, records: Records, asked: str | None) -> tuple[pd.
             f"regular step of {frequency} {origin} ({off.sum():,} of {len(times):,} rows do not); correct the "
             "timestamps, resample the table to an even step, or set 'frequency'",
             for_uneven_steps(pd.DatetimeIndex(times), records.series),
+            TimesAtFault(
+                "irregular", pd.DatetimeIndex(times), file.sheet.lines[times.index], off.to_numpy(), frequency
+            ),
         )
     return grid, frequency

@@ -34,6 +34,8 @@ _PROMINENCE = 0.1
 """By how much a peak must rise above the lowest correlation before it: noise on a slow wave rises less."""
 _WIDTH = 0.1
 """Share of a season within which its peak is the highest: the top of a year of noisy days has many peaks."""
+_FLAT = 0.85
+"""Share of a peak's correlation that a calendar season near it needs, to be named in its place."""
 _FEWEST_PAIRS = 4
 _NEAR = 0.02
 """A calendar season this close to one that was found is the same season."""
@@ -62,6 +64,24 @@ def found_seasons(values_RN: np.ndarray, *, frequency: str, most: int = 4) -> tu
         if all(abs(rows - other) > _NEAR * other for other in found):
             found.append(rows)
     return tuple(sorted(found[:most]))
+
+
+def shown_seasons(values_RN: np.ndarray, *, frequency: str, most: int = 4) -> tuple[tuple[int, float], ...]:
+    """Seasons that the values [R, N] themselves show, with their autocorrelation: at most `most`, shortest first.
+
+    A top that is as good as flat is given the length of the calendar: noise puts that of a year on day 353.
+
+    Raises:
+        ConfigError: pandas has no such frequency.
+    """
+    correlation_K, pairs_K = _autocorrelation(values_RN)
+    seasons = []
+    for lag in _peaks_of(correlation_K, pairs_K)[-most:]:
+        units = calendar_units(frequency).values()
+        near = [rows for rows in units if abs(rows - lag) <= _WIDTH / 2 * lag and rows < len(correlation_K)]
+        rows = near[0] if near and correlation_K[near[0]] >= _FLAT * correlation_K[lag] else lag
+        seasons.append((rows, float(correlation_K[rows])))
+    return tuple(seasons)
 
 
 def calendar_units(frequency: str) -> dict[str, int]:
@@ -101,7 +121,10 @@ def season_title(season: int, frequency: str) -> str:
 
 def _peaks(values_RN: np.ndarray) -> list[int]:
     """Seasons that the autocorrelation shows, shortest first: each correlates better than the ones before it."""
-    correlation_K, pairs_K = _autocorrelation(values_RN)
+    return _peaks_of(*_autocorrelation(values_RN))
+
+
+def _peaks_of(correlation_K: np.ndarray, pairs_K: np.ndarray) -> list[int]:
     if len(correlation_K) < 4:
         return []
     at_K, before_K, after_K = correlation_K[2:-1], correlation_K[1:-2], correlation_K[3:]

@@ -1,8 +1,8 @@
 """The table: a CSV file as regular, sorted rows of float64 channels.
 
 Inputs: a `DataConfig`. Outputs: a `Table`, on which everything downstream relies: one row a step, NaN where a value is
-missing, nothing else repaired but what the setting `repair` asks for. Findings are in its notes; a file that cannot be
-used is a `DataError`.
+missing, nothing else repaired but what the setting `repair` asks for. How it was read is in its notes; a file that
+cannot be used is a `DataError`.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from timellm.config import DataConfig
 from timellm.config.repair import steps_of
 from timellm.data.columns import ColumnRoles, suggest_columns
 from timellm.data.decimals import Decimals
-from timellm.data.findings import order_notes, role_notes, value_notes
+from timellm.data.file_lines import FileLines
 from timellm.data.gaps import Missing
 from timellm.data.known import Known
 from timellm.data.known_reading import KnownSource, TableRows, read_known
 from timellm.data.missing_codes import ask_about_numbers
+from timellm.data.notes import order_notes, role_notes
 from timellm.data.regularity import Records, check_distinct, find_grid
 from timellm.data.repair.apply import Repaired, fill_report, repaired
 from timellm.data.repair.entries import Entries
@@ -60,6 +61,8 @@ class Table:
     """Columns that are known ahead, for these rows and perhaps for later ones; None where none was named."""
     repairs: tuple[StepReport, ...] = ()
     """What each step of the setting `repair` did; empty in a table that a run has kept."""
+    lines: FileLines | None = None
+    """Where the rows stand in the file; None in a table that a run has kept, and for a very large long one."""
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -141,12 +144,13 @@ def load_table(config: DataConfig) -> Table:
         *decimals.notes,
         *(order_notes(times, series) if repair is None else ()),
         *(report.sentence for report in reports),
-        *value_notes(values, times[times <= values.index[-1]].nunique()),
         *known_notes,
     )
     found = {"decimal": decimals.answer, "time_of_day_column": roles.time_of_day_column}
     settings = {name: value for name, value in found.items() if value is not None}
-    return Table(values, frequency, file.time_column, roles.layout, notes, settings, known, reports)
+    lines = _lines(file, records, grid)
+    lines = lines.until(len(values)) if lines is not None else None
+    return Table(values, frequency, file.time_column, roles.layout, notes, settings, known, reports, lines)
 
 
 def load_entries(config: DataConfig) -> Repaired:
@@ -175,6 +179,17 @@ def _check_known_can_follow(sheet: Sheet, config: DataConfig) -> None:
             f"repair '{merging[0]}' makes several rows one, and what '{inside[0]}' says of them is known ahead and"
             " cannot be made one; give the columns known ahead in a second file ('known_file'), or leave the repair out"
         )
+
+
+def _lines(file: TableFile, records: Records, grid: pd.DatetimeIndex) -> FileLines | None:
+    """The lines of the records that stand in each row; of several that were made one, the first or the last."""
+    return FileLines.of(
+        file.sheet.lines[records.times.index],
+        rows=grid.get_indexer(pd.DatetimeIndex(records.times)),
+        total=len(grid),
+        series=records.series,
+        names=records.names if file.roles.id_column else (),
+    )
 
 
 def _asked_frequency(config: DataConfig, repair: Repaired | None) -> str | None:

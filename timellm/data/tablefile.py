@@ -69,7 +69,7 @@ class TableFile:
             yield from parse_numbers(self.sheet, decimals.signs)
         except RepairableError as error:
             if self.roles.id_column or len(self.names) == 1:
-                raise DataError(error.found) from None
+                raise error.without_repairs() from None
             raise
 
     def place(self, record: int) -> str:

@@ -7,6 +7,7 @@ lowest and the highest row of each stretch are kept, so a spike of one row in a 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
 import numpy as np
@@ -92,10 +93,42 @@ def all_channels(values: pd.DataFrame) -> go.Figure:
     return figure
 
 
-def one_channel(series: pd.Series) -> go.Figure:
-    """One channel large, with a mark under each of its gaps; the hundred longest gaps when there are more."""
+@dataclass(frozen=True)
+class Stretch:
+    """Rows of a table that a chart shows, and which of them it marks; first and last row of each, counted from 0."""
+
+    first: int
+    last: int
+    marks: tuple[tuple[int, int], ...] = ()
+
+    def of(self, series: pd.Series) -> pd.Series:
+        """The rows that are shown."""
+        return series.iloc[self.first : self.last + 1]
+
+    def inside(self) -> tuple[tuple[int, int], ...]:
+        """The marks as far as they are shown, as rows of what is shown."""
+        shown = (
+            (max(first, self.first) - self.first, min(last, self.last) - self.first)
+            for first, last in self.marks
+            if last >= self.first and first <= self.last
+        )
+        return tuple(shown)
+
+
+def one_channel(series: pd.Series, *, marks: Sequence[tuple[int, int]] = ()) -> go.Figure:
+    """One channel large, with a mark under each of its gaps; the hundred longest gaps when there are more.
+
+    `marks` are stretches of rows (first and last) that are marked more strongly, a single row by a line.
+    """
     figure = empty(height=_LARGE_HEIGHT, legend=False)
     figure.add_trace(_line(series, buckets=BUCKETS, colour=HISTORY))
+    for first_row, last_row in marks[:MOST_GAPS]:
+        figure.add_vrect(
+            x0=series.index[first_row],
+            x1=series.index[last_row],
+            fillcolor=tint(ACCENT, 0.2),
+            line={"color": ACCENT, "width": 2},
+        )
     for first, last, _ in gaps(series)[:MOST_GAPS]:
         figure.add_vrect(x0=first, x1=last, fillcolor=tint(MARK, 0.25), line={"color": MARK, "width": 1})
     return figure

@@ -14,6 +14,7 @@ from timellm.data.table import Table
 from timellm.evaluation.scores import Scores
 from timellm.evaluation.twins import TwinsReport
 from timellm.forecasting.artifacts import RunFolder
+from timellm.quality.checks import Quality, check
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,11 @@ class Reported:
     def table(self) -> Table:
         """The table that it learned from."""
         return self.folder.table()
+
+    @cached_property
+    def quality(self) -> Quality:
+        """What the checks find in that table, for its context and horizon."""
+        return check(self.table, self.config.task, filled=self.config.missing != "skip")
 
     @cached_property
     def scores(self) -> Scores:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import streamlit as st
 
-from timellm.config import DataConfig, RunConfig, TimeLLMConfig
+from timellm.config import DataConfig, RunConfig, TaskConfig, TimeLLMConfig
 from timellm.jobs.store.run import Run
 from timellm.jobs.store.run_store import Store
 from timellm.workspace import workspace
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from timellm.forecasting.bands import Intervals
     from timellm.forecasting.channel import RunForecasts
     from timellm.forecasting.validation import PinnedForecasts
+    from timellm.quality.checks import Quality
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -102,6 +103,19 @@ def _window_counts(_config: RunConfig, _table: Table, key: str, stamp: tuple[int
     from timellm.data.usable import count_windows
 
     return count_windows(_table, _config)
+
+
+def quality(config: DataConfig, content: Table, task: TaskConfig, *, filled: bool) -> Quality:
+    """What the checks find in a table, for this context, horizon and split; checked once for each."""
+    reading = config.model_dump_json(exclude={"description"})
+    return _quality(content, task, filled, f"{reading} {task.model_dump_json()}", _stamp(Path(config.path)))
+
+
+@st.cache_resource(max_entries=32, show_spinner="Checking the table …")
+def _quality(_table: Table, _task: TaskConfig, filled: bool, key: str, stamp: tuple[int, int] | None) -> Quality:
+    from timellm.quality.checks import check
+
+    return check(_table, _task, filled=filled)
 
 
 def columns(config: DataConfig) -> ColumnRoles:

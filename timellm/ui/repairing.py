@@ -84,6 +84,11 @@ def has_repairs() -> bool:
     return bool(_applied())
 
 
+def look_at(table_id: str, step: str) -> None:
+    """Preview a step on the panel of a table."""
+    _look_at(_candidate(table_id), step)
+
+
 def panel(table_id: str, said: str = "") -> None:
     """Applied repairs, steps that would make a refused table readable, the choice of another one, and its preview.
 
@@ -93,7 +98,7 @@ def panel(table_id: str, said: str = "") -> None:
         QuestionError: the numbers can be read in several ways.
     """
     config = tables.config(table_id)
-    candidate = keys.view("data", f"repair/{table_id}")
+    candidate = _candidate(table_id)
     st.caption("Repairs are made after reading. The file stays as it is, and each repair can be undone.")
     now = _view_of(config)
     _list_applied(table_id, now)
@@ -116,6 +121,10 @@ def panel(table_id: str, said: str = "") -> None:
     looked_at = st.session_state.get(candidate) or (offers[0] if offers else None)
     if looked_at is not None:
         _preview(table_id, candidate, config, now, looked_at)
+
+
+def _candidate(table_id: str) -> str:
+    return keys.view("data", f"repair/{table_id}")
 
 
 def _look_at(candidate: str, step: str | None) -> None:

@@ -21,7 +21,7 @@ from timellm.data.repair.entries import MOST_PLACES, Entries
 from timellm.data.repair.report import StepReport
 from timellm.errors import DataError
 
-_CANDIDATES = (
+ZONES = (
     "Europe/Berlin", "Europe/London", "Europe/Athens", "America/New_York", "America/Chicago", "America/Denver",
     "America/Los_Angeles", "America/Halifax", "Australia/Sydney", "Australia/Adelaide", "Pacific/Auckland",
 )  # fmt: skip
@@ -164,7 +164,7 @@ def zones_that_fit(times: pd.DatetimeIndex, series: np.ndarray) -> tuple[str, ..
     if not again.any() or keys.groupby(["series", "time"], sort=False).size().max() > 2:
         return ()
     doubled, fitting = times[again].unique(), []
-    for zone in _CANDIDATES:
+    for zone in ZONES:
         explained = doubled.tz_localize(zone, ambiguous="NaT", nonexistent="shift_forward").isna().all()
         if explained and times.tz_localize(zone, ambiguous=np.zeros(len(times), bool), nonexistent="NaT").notna().all():
             fitting.append(zone)

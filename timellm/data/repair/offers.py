@@ -14,6 +14,8 @@ _STEPS = ("1s", "5s", "10s", "15s", "30s", "1min", "5min", "10min", "15min", "30
 _LONG_STEPS = ((0.75, "D"), (5, "W-MON"), (20, "MS"), (70, "QS"), (200, "YS"))  # from so many days on
 _MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 _MOST_ZONES = 4
+_JITTER = 1.05
+"""By how much the usual step may be longer than a common one: clocks that drift by seconds make no other step."""
 
 
 def for_duplicates(times: pd.DatetimeIndex, series: np.ndarray, *, utc: bool) -> tuple[str, ...]:
@@ -35,7 +37,7 @@ def even_step(times: pd.DatetimeIndex, series: np.ndarray) -> str:
     steps = np.diff(moments[order])[np.diff(series[order]) == 0]
     steps = steps[steps > np.timedelta64(0)]
     usual = pd.Timedelta(np.median(steps)) if len(steps) else pd.Timedelta(days=1)
-    found = next((step for step in _STEPS if usual <= pd.Timedelta(step)), "D")
+    found = next((step for step in _STEPS if usual <= _JITTER * pd.Timedelta(step)), "D")
     for least, step in _LONG_STEPS:
         found = step if usual / pd.Timedelta(days=1) >= least else found
     return _yearly(times, series) if found == "YS" else found

@@ -1,6 +1,6 @@
-"""Findings of reading a table, as notes for the user.
+"""Decisions of reading a table, as notes for the user; what is found in its values is in `timellm.quality`.
 
-Inputs: sheet, roles, entries and values. Outputs: sentences; nothing here changes or refuses anything.
+Inputs: roles and timestamps. Outputs: sentences; nothing here changes or refuses anything.
 """
 
 from __future__ import annotations
@@ -42,28 +42,6 @@ def order_notes(times: pd.Series, series: np.ndarray) -> list[str]:
     if (steps <= 0).all():
         return ["Rows stood newest first; they are sorted by time."]
     return [f"Rows were out of order in {(steps < 0).sum():,} places; they are sorted by time."]
-
-
-def value_notes(values: pd.DataFrame, present: int) -> list[str]:
-    """Missing rows and values, constant and empty channels; `present` is the number of timestamps in the file."""
-    notes = []
-    if present < len(values):
-        notes.append(
-            f"{len(values) - present:,} of {len(values):,} timestamps were not in the file; they became missing rows."
-        )
-    absent = values.isna().sum()
-    absent = absent[absent > 0]
-    if len(absent):
-        shares = [f"'{name}' {count:,} ({count / len(values):.2%})" for name, count in absent.items()]
-        notes.append(f"Missing values: {_cut(shares)}. They stay missing.")
-    known = values.notna().any()
-    constant = values.columns[(values.min() == values.max()) & known]
-    if len(constant):
-        notes.append(f"Constant, so there is nothing to learn from: {_listed(constant)}.")
-    empty = values.columns[~known]
-    if len(empty):
-        notes.append(f"Without any value: {_listed(empty)}.")
-    return notes
 
 
 def _listed(names: Iterable[str]) -> str:
