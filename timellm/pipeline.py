@@ -23,15 +23,17 @@ from timellm.data.season import suggest_description
 from timellm.data.table import Table, load_table
 from timellm.errors import ConfigError, DataError, TimeLLMError
 from timellm.evaluation.judge import judge
+from timellm.evaluation.own_quantiles import Predicted
 from timellm.evaluation.scores import Scores
 from timellm.explain.parts import linear_path, shares
 from timellm.forecasters.known import KnownChoice, find_effects
-from timellm.forecasters.protocol import FitJob, missing_note
+from timellm.forecasters.protocol import FitJob, missing_note, own_levels
 from timellm.forecasters.registry import REGISTRY, kind_of
 from timellm.forecasters.time_llm.catalog import check_cache
 from timellm.forecasters.time_llm.kept import LINEAR_PATH, START
 from timellm.forecasters.trained import pinned_windows
 from timellm.forecasting.artifacts import RunFolder
+from timellm.forecasting.bands import spreads
 from timellm.forecasting.calibration import measure_bands
 from timellm.forecasting.calibration_windows import calibration_windows
 from timellm.forecasting.fitted import FittedRun
@@ -275,6 +277,8 @@ def evaluate(
         scores = score_test_part(models, run.prepared, folder, on_progress=on_progress)
         assert scores is not None
         measure_bands(models, run.prepared, folder, on_progress=on_progress)
+        if own_levels(run.forecaster):  # its quantiles beyond the data belong to what bands are made of
+            _forecast(run, folder, write=True)
     return scores
 
 
@@ -317,9 +321,13 @@ def _forecast(run: FittedRun, folder: RunFolder, *, write: bool) -> list[str]:
         run.check_known(run.table)
     except DataError as error:
         usable, unknown = (), [f"There is no forecast beyond the data: {error}."]
-    forecast = run.forecast_channels(run.table, usable)
+    ahead = run.ahead(run.table, usable)
     if write:
-        folder.save_future(forecast)
+        folder.save_future(ahead.frame())
+        if ahead.quantiles_NHQ is not None:
+            spread_N = spreads(ahead.prepared, ahead.index)
+            said = Predicted(ahead.forecast_NH, spread_N, ahead.quantiles_NHQ, own_levels(run.forecaster))
+            folder.save_future_quantiles(ahead.index, said, channels=run.table.channels)
     return unknown or [
         f"There is no forecast of '{name}': values are missing in its last {run.config.task.context:,} rows."
         for name in run.table.channels

@@ -277,3 +277,19 @@ def test_load_refuses_a_missing_damaged_or_foreign_file(prepared, tmp_path):
     (tmp_path / FILE).write_text("{}")
     with pytest.raises(CheckpointError, match="is damaged"):
         ETSForecaster.load(tmp_path, prepared.config)
+
+
+@installed
+@KINDS
+def test_own_quantiles_are_the_ends_of_the_models_intervals(kind, prepared):
+    forecaster, index = fitted(kind, prepared, quantiles=(0.1, 0.5, 0.975)), prepared.windows("test")
+    held = np.isfinite(forecaster.predict(prepared, index)).all(axis=1)
+    index = WindowIndex(index.channel[held], index.origin[held], 0).part(0, 2)
+    forecast_WH, quantiles_WHQ = forecaster.predict_own(prepared, index)
+    np.testing.assert_array_equal(forecast_WH, forecaster.predict(prepared, index))
+    assert quantiles_WHQ.shape == (2, HORIZON, 3) and (np.diff(quantiles_WHQ, axis=-1) > 0).all()
+    context_T = prepared.values[index.origin[0] - CONTEXT : index.origin[0], index.channel[0]]
+    found = kind.model(forecaster.plan.season).forecast(y=context_T, h=HORIZON, level=[80.0, 95.0])
+    expected = np.stack([found["lo-80.0"], found["mean"], found["hi-95.0"]], axis=1)
+    np.testing.assert_allclose(quantiles_WHQ[0], np.sort(expected, axis=1), rtol=1e-6)
+    assert fitted(kind, prepared).own_levels == ()

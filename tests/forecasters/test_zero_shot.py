@@ -292,6 +292,21 @@ def test_median_of_the_quantiles_is_the_forecast(kind, prepared, weights):
     assert (np.diff(quantiles.mean(axis=(0, 1))) != 0).all()
 
 
+@KINDS
+def test_chosen_quantiles_are_passed_on_sorted_beside_the_median(kind, prepared, weights, tmp_path):
+    assert fitted(kind, prepared, weights).own_levels == ()
+    forecaster, index = fitted(kind, prepared, weights, quantiles=(0.1, 0.9)), prepared.windows("test").evenly(5)
+    forecast_WH, quantiles_WHQ = forecaster.predict_own(prepared, index)
+    np.testing.assert_array_equal(forecast_WH, forecaster.predict(prepared, index))
+    given_WHQ = forecaster.predict_quantiles(prepared, index)[..., [0, 8]]
+    np.testing.assert_array_equal(quantiles_WHQ, np.sort(given_WHQ, axis=-1))
+    forecaster.save(tmp_path)
+    config = job_of(kind, prepared, weights(kind), limits={"quantiles": (0.1, 0.9)}).config
+    assert kind.load(tmp_path, config).own_levels == (0.1, 0.9)
+    with pytest.raises(ConfigError, match=r"has no quantile at 0\.95; choose 'quantiles' among 0\.1, 0\.2"):
+        fitted(kind, prepared, weights, quantiles=(0.1, 0.95))
+
+
 def test_timesfm_keeps_a_window_above_zero_by_its_own_values(prepared, weights):
     """The library does so for a whole batch at once, by the lowest value in it."""
     forecaster = fitted(TimesFMForecaster, prepared, weights)

@@ -63,7 +63,7 @@ def test_training_lowers_the_validation_error_and_keeps_the_best(network, window
 def test_a_step_that_is_not_surely_better_does_not_replace_the_start(network, windows, monkeypatch, sure):
     asked = []
     monkeypatch.setattr(
-        "timellm.training.loop.is_surely_lower",
+        "timellm.training.choice.is_surely_lower",
         lambda loss_W, start_W, **_: asked.append((loss_W.mean(), start_W.mean())) or sure,
     )
     result, reports, saved = run(network, windows, first=True)
@@ -101,7 +101,7 @@ def test_patience_ends_a_run_that_does_not_improve(network, windows):
 
 
 def test_patience_waits_while_errors_fall_though_no_step_is_surely_better(network, windows, monkeypatch):
-    monkeypatch.setattr("timellm.training.loop.is_surely_lower", lambda *_, **__: False)
+    monkeypatch.setattr("timellm.training.choice.is_surely_lower", lambda *_, **__: False)
     result, reports, saved = run(network, windows, first=True, patience=1, validations=8)
     errors = [report.validation_loss for report in reports if report.validation_loss is not None]
     falling = next(i for i in range(1, len(errors)) if errors[i] >= min(errors[:i]) or i == len(errors) - 1)

@@ -152,7 +152,7 @@ def evaluate(arguments: argparse.Namespace) -> Answer:
     frame = frame.sort_values(arguments.metric, kind="stable") if arguments.by == "overall" else frame
     shown = [name for name in (arguments.by, "model", *ABSOLUTE, "windows") if name in frame.columns]
     rows = frame[shown].itertuples(index=False, name=None)
-    said = [card.sentence(level) for level in DEFAULT_LEVELS] if card else [NO_INTERVALS]
+    said = [card.made_of(DEFAULT_LEVELS[0]), *map(card.sentence, DEFAULT_LEVELS)] if card else [NO_INTERVALS]
     by_channel = mixed(scores, verdict)
     sentences = [verdict.sentence(), by_channel.sentence() if by_channel else "", *said, *scores.notes]
     board = leaderboard(scores, arguments.metric, comparisons=by_other(folder.comparisons(), arguments.metric))

@@ -15,8 +15,10 @@ from timellm.config.forecasters import (
     StatisticalConfig,
     ThetaConfig,
     TimesFMConfig,
+    ZeroShotConfig,
 )
 from timellm.config.linear import AskedFeatures, AskedMaps, LinearFeatures, LinearMaps, LinearPenalty
+from timellm.config.quantiles import QuantileConfig
 from timellm.config.run import RunConfig
 from timellm.config.section import Affects, ForecasterConfig
 from timellm.config.settings import (
@@ -36,8 +38,8 @@ from timellm.config.training import TrainingConfig
 __all__ = [
     "KINDS", "WEEKDAYS", "Affects", "AskedFeatures", "AskedMaps", "AutoformerConfig", "BudgetConfig", "ChronosConfig",
     "DLinearConfig", "DataConfig", "ETSConfig", "EnsembleConfig", "ForecasterConfig", "FracastConfig", "KnownEffect",
-    "LinearFeatures", "LinearMaps", "LinearPenalty",
-    "ModelConfig", "NaiveConfig", "PatchTSTConfig", "Quantization", "RidgeConfig", "RunConfig", "StatisticalConfig",
-    "TaskConfig", "ThetaConfig", "TimeLLMConfig", "TimesFMConfig", "TrainingConfig", "field_of", "kind_section",
-    "names_affecting", "parse_setting", "section_of", "sections", "setting_help", "setting_label",
+    "LinearFeatures", "LinearMaps", "LinearPenalty", "ModelConfig", "NaiveConfig", "PatchTSTConfig", "QuantileConfig",
+    "Quantization", "RidgeConfig", "RunConfig", "StatisticalConfig", "TaskConfig", "ThetaConfig", "TimeLLMConfig",
+    "TimesFMConfig", "TrainingConfig", "ZeroShotConfig", "field_of", "kind_section", "names_affecting",
+    "parse_setting", "section_of", "sections", "setting_help", "setting_label",
 ]  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 from pydantic import Field
 
 from timellm.config.linear import AskedFeatures, AskedMaps, LinearPenalty
+from timellm.config.quantiles import QuantileConfig
 from timellm.config.section import ForecasterConfig, setting
 from timellm.config.time_llm import TimeLLMConfig
 
@@ -35,7 +36,7 @@ class RidgeConfig(ForecasterConfig):
     """even: large weights cost the same for every row of the context; by_age: they cost more for older rows."""
 
 
-class DLinearConfig(ForecasterConfig):
+class DLinearConfig(QuantileConfig):
     """DLinear: one linear map of the trend and one of the rest (AAAI 2023)."""
 
     trains = True
@@ -85,7 +86,7 @@ class AutoformerConfig(ForecasterConfig):
     """Dropout while training."""
 
 
-class PatchTSTConfig(ForecasterConfig):
+class PatchTSTConfig(QuantileConfig):
     """PatchTST: a transformer over patches, trained from nothing (ICLR 2023)."""
 
     trains = True
@@ -126,7 +127,7 @@ class BudgetConfig(ForecasterConfig):
     """Test windows that are forecast at most, evenly spaced; the time budget alone decides when not given."""
 
 
-class StatisticalConfig(BudgetConfig):
+class StatisticalConfig(QuantileConfig, BudgetConfig):
     """What AutoETS and AutoTheta share: each window has a model of its own, fitted on its context within a budget."""
 
     season: int | None = setting(None, title="Season, rows", ge=1, le=2000)
@@ -149,7 +150,11 @@ class ThetaConfig(StatisticalConfig):
     """AutoTheta: two lines through each window's past, one straight and one that exaggerates its bends."""
 
 
-class FracastConfig(BudgetConfig):
+class ZeroShotConfig(QuantileConfig, BudgetConfig):
+    """What the kinds share that were trained elsewhere."""
+
+
+class FracastConfig(ZeroShotConfig):
     """Fracast: zero-shot, with the weights in its package."""
 
     kind: Literal["fracast"] = "fracast"
@@ -158,7 +163,7 @@ class FracastConfig(BudgetConfig):
     """Local folder with other weights of Fracast; empty: those of the package."""
 
 
-class TimesFMConfig(BudgetConfig):
+class TimesFMConfig(ZeroShotConfig):
     """TimesFM 2.5: zero-shot, with weights from a model hub or a folder."""
 
     kind: Literal["timesfm"] = "timesfm"
@@ -167,7 +172,7 @@ class TimesFMConfig(BudgetConfig):
     """Model hub id, or a local folder with config.json and the weights."""
 
 
-class ChronosConfig(BudgetConfig):
+class ChronosConfig(ZeroShotConfig):
     """Chronos-2: zero-shot, with weights from a model hub or a folder."""
 
     kind: Literal["chronos"] = "chronos"

@@ -16,6 +16,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from timellm.config.forecasters import KINDS, AnyForecaster
+from timellm.config.quantiles import QuantileConfig
 from timellm.config.repair import filling
 from timellm.config.section import Affects, Section, affected_by
 from timellm.config.settings import kind_section, section_of
@@ -106,6 +107,11 @@ class RunConfig(Section):
         forecaster = self.forecaster
         tells = isinstance(forecaster, TimeLLMConfig) and forecaster.has_prompt and forecaster.prompt_known
         return tells and bool(self.data.known_ahead)
+
+    @property
+    def quantiles(self) -> tuple[float, ...]:
+        """Levels at which the forecaster gives quantiles of its own; empty where bands are made of errors alone."""
+        return self.forecaster.quantiles if isinstance(self.forecaster, QuantileConfig) else ()
 
     @property
     def has_linear_map(self) -> bool:

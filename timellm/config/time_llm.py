@@ -9,12 +9,13 @@ from pydantic import field_validator, model_validator
 
 from timellm.config.linear import AskedFeatures, AskedMaps, LinearPenalty
 from timellm.config.notes import parse_notes
-from timellm.config.section import ForecasterConfig, setting
+from timellm.config.quantiles import QuantileConfig
+from timellm.config.section import setting
 
 Quantization = Literal["none", "8bit", "4bit"]
 
 
-class TimeLLMConfig(ForecasterConfig):
+class TimeLLMConfig(QuantileConfig):
     """Time-LLM: backbone, and the sizes of the trained adapters (paper section 3)."""
 
     trains = True

@@ -65,15 +65,18 @@ class WindowSource:
         rows_BT = origin_B[:, None] + self._steps[: self._context]
         return self._past.before(origin_B, channel=channel_B, rows_WK=rows_BT)
 
-    def beside(self, channel: np.ndarray, *, origin: np.ndarray) -> dict[str, Any]:
+    def beside(self, channel: np.ndarray, *, origin: np.ndarray, channels: bool = False) -> dict[str, Any]:
         """What a network is given beside the contexts of these windows, by the name of its argument.
 
         `told`: their words; `base_BH`: the forecasts [B, H] to which the network adds. Nothing for most networks.
+        `channel_B`, where `channels` are asked for: whose quantiles are wanted beside the forecast.
         """
         found: dict[str, Any] = {"told": self._told.words(origin, channel)} if self._told else {}
         if self._base:
             forecast_BH = self._base(WindowIndex(channel, origin, 0)).astype(np.float32)
             found["base_BH"] = torch.as_tensor(forecast_BH, device=self._steps.device)
+        if channels:
+            found["channel_B"] = self._on_device(channel)
         return found
 
     def _on_device(self, numbers: np.ndarray) -> Tensor:

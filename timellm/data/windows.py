@@ -17,6 +17,9 @@ from timellm.data.gaps import Missing, Reach, blocks
 from timellm.errors import DataError
 
 Part = Literal["training", "validation", "test"]
+SHARE_OF_SCALE = 0.3
+"""Share of a channel's scale that the spread of every window has, because a context may be constant: what errors of a
+window are divided by, so that windows of one channel that differ in size can be compared."""
 
 
 @dataclass(frozen=True)

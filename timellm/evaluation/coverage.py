@@ -2,9 +2,11 @@
 
 Inputs: bands and actual values of test windows, added up channel by channel. Outputs: `CoverageCard`, its file, and
 what is said about it. Width and Winkler score (timellm.evaluation.probabilistic) are divided by each channel's scale,
-so that channels can be averaged.
+so that channels can be averaged. The Winkler score of a band is 4 / (1 - level) times the mean pinball loss of its two
+ends (Gneiting and Raftery, 2007, section 6.2), so that quantile loss and CRPS follow from it.
 
-coverage.parquet  long rows: model, method, by (overall, channel, step), key, level, points, coverage, width, winkler
+coverage.parquet  long rows: model, method, by (overall, channel, step), key, level, points, coverage, width, winkler,
+                  size: the mean absolute actual value, divided by the channel's scale, too
 
 Shapes: W windows, H horizon, N channels, L levels.
 """
@@ -29,11 +31,15 @@ from timellm.files.parquetfile import read_parquet, write_parquet
 COVERAGE = "coverage.parquet"
 CARD_LEVELS = (50, 80, 90, 95, 99)
 SPLIT, ADAPTIVE = "split", "adaptive"
+OWN, ROUND = "own", "round"
+"""Of a model that gives quantiles: these as they are; and split conformal round its forecast, without them."""
 NEAR = 0.03
 """Coverage that differs from the promise by no more than this share counts as kept."""
 _FACTS = "timellm.coverage"
-_COLUMNS = ("model", "method", "by", "key", "level", "points", "coverage", "width", "winkler")
-_SUMS = ("points", "inside", "width", "winkler")
+_COLUMNS_1 = ("model", "method", "by", "key", "level", "points", "coverage", "width", "winkler")
+"""What earlier versions wrote."""
+_COLUMNS = (*_COLUMNS_1, "size")
+_SUMS = ("points", "inside", "width", "winkler", "size")
 
 
 @dataclass
@@ -61,6 +67,7 @@ class CoverageSums:
                 "inside": inside_WH,
                 "width": width(low_WH, high_WH) / scale,
                 "winkler": winkler(actual_WH, low_WH, high_WH, level=level / 100) / scale,
+                "size": np.abs(actual_WH) / scale,
             }
             for name, term_WH in terms.items():
                 by_step_H = np.where(terms["points"], term_WH, 0.0).sum(axis=0)
@@ -90,6 +97,8 @@ class Measured:
     """Validation windows of a channel that do not overlap."""
     error_ratio: float | None
     """Median error on the test part as a share of that on the validation part; None where it is not defined."""
+    quantiles: tuple[float, ...] = ()
+    """Levels of the quantiles of which the own model's bands are made; empty where they lie round its forecast."""
 
 
 @dataclass(frozen=True)
@@ -131,6 +140,46 @@ class CoverageCard:
         best = others.loc[others["winkler"].idxmin()]
         return str(best["model"]), float(best["width"]), float(best["winkler"])
 
+    @property
+    def scored_levels(self) -> tuple[int, ...]:
+        """The levels at which the own model has bands: quantile losses rest on the same ones for each method."""
+        rows = self.rows
+        own = rows[(rows["model"] == self.measured.own) & (rows["method"] == SPLIT) & (rows["by"] == "overall")]
+        return tuple(own.loc[own["winkler"].notna(), "level"].tolist())
+
+    def quantile_loss(self, method: str = ADAPTIVE, *, model: str | None = None) -> float:
+        """Weighted quantile loss of all ends of a model's bands at `scored_levels`; NaN where they are not known.
+
+        Values are divided by each channel's scale, so that for one channel it is the usual loss.
+        """
+        return self._loss("overall", method, model)
+
+    def scaled_crps(self, method: str = ADAPTIVE, *, model: str | None = None) -> float:
+        """The same for each channel alone, as a mean over channels; NaN where it is not known."""
+        return self._loss("channel", method, model)
+
+    def _loss(self, by: str, method: str, model: str | None) -> float:
+        rows, name = self.rows, self.measured.own if model is None else model
+        kept = rows[(rows["model"] == name) & (rows["method"] == method) & (rows["by"] == by)]
+        kept = kept[kept["level"].isin(self.scored_levels)]
+        loss = kept["winkler"] * (1 - kept["level"] / 100) / 4 * 2 / kept["size"].where(kept["size"] > 0)
+        by_key = loss.groupby(kept["key"]).agg(lambda one: one.mean(skipna=False))
+        return float(by_key.mean())
+
+    def made_of(self, level: int) -> str:
+        """Of what the own model's bands are made, and what the other way would give."""
+        if not self.measured.quantiles:
+            return "Bands lie round the forecast and rest on its errors alone: the model gives no quantiles of its own."
+        named = ", ".join(f"{100 * one:g}" for one in self.measured.quantiles)
+        made, own, plain = (self.at(level, method=one).iloc[0] for one in (SPLIT, OWN, ROUND))
+        return (
+            f"Bands are made of the model's own quantiles at {named} %, conformalised on the validation part. As they"
+            f" are, they held {own['coverage']:.1%} in the {level} % band. Without adapting, it holds"
+            f" {made['coverage']:.1%} at a width of {made['width']:.3g} and a Winkler score of {made['winkler']:.3g};"
+            f" bands round the forecast would hold {plain['coverage']:.1%} at {plain['width']:.3g} and"
+            f" {plain['winkler']:.3g}."
+        )
+
     def sentence(self, level: int) -> str:
         """What was promised, what was achieved, and why if the two differ."""
         adaptive, split = self.achieved(level), self.achieved(level, SPLIT)
@@ -167,7 +216,16 @@ class CoverageCard:
             "measured": asdict(self.measured),
             "levels": rows.astype(object).where(rows.notna(), None).to_dict("records"),
             "sentences": {str(level): self.sentence(level) for level in CARD_LEVELS},
+            "made_of": self.made_of(CARD_LEVELS[1]),
+            "quantile_loss": self._losses("overall"),
+            "scaled_crps": self._losses("channel"),
         }
+
+    def _losses(self, by: str) -> dict[str, float | None]:
+        """The own model's by method, None where one is not known."""
+        mine = self.rows[self.rows["model"] == self.measured.own]
+        found = {method: self._loss(by, method, None) for method in mine["method"].unique()}
+        return {method: None if math.isnan(loss) else loss for method, loss in found.items()}
 
     def write(self, path: Path) -> None:
         """Write the file.
@@ -191,10 +249,10 @@ class CoverageCard:
         try:
             table = read_parquet(path)
             facts: Mapping[str, Any] = json.loads(table.schema.metadata[_FACTS.encode()])
-            if tuple(table.column_names) != _COLUMNS:
+            if tuple(table.column_names) not in (_COLUMNS, _COLUMNS_1):
                 raise ValueError("its columns are others")
-            rows = table.to_pandas(ignore_metadata=True)
-            numbers = dict.fromkeys(("coverage", "width", "winkler"), "float64")
+            rows = table.to_pandas(ignore_metadata=True).reindex(columns=_COLUMNS)
+            numbers = dict.fromkeys(("coverage", "width", "winkler", "size"), "float64")
             rows = rows.astype({"level": "int64", "points": "int64", **numbers})
             return cls(rows, _measured(facts))
         except OSError as error:
@@ -211,6 +269,7 @@ def _measured(facts: Mapping[str, Any]) -> Measured:
         calibrated_on=int(facts["calibrated_on"]),
         independent=float(facts["independent"]),
         error_ratio=None if ratio is None else float(ratio),
+        quantiles=tuple(map(float, facts.get("quantiles", ()))),
     )
 
 
@@ -219,7 +278,7 @@ def _frame(by: str, keys: list[str], sums: Mapping[str, np.ndarray]) -> pd.DataF
     points = sums["points"]
     means = {
         name: np.divide(sums[total], points, out=np.full(points.shape, np.nan), where=points > 0).ravel()
-        for name, total in (("coverage", "inside"), ("width", "width"), ("winkler", "winkler"))
+        for name, total in (("coverage", "inside"), *((one, one) for one in ("width", "winkler", "size")))
     }
     return pd.DataFrame(
         {

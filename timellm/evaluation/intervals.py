@@ -27,6 +27,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from timellm.data.windows import SHARE_OF_SCALE
 from timellm.errors import ConfigError
 
 NO_INTERVALS = (
@@ -38,8 +39,6 @@ LEAST_LEVEL, MOST_LEVEL = 10, 99
 GRID = (10, 20, 30, 40, 50, 60, 70, 75, 80, 85, 90, 92, 94, 95, 96, 97, 98, 99, 100)
 """Levels in percent at which quantiles are kept; 100 is the largest error. Between two of them, quantiles are
 interpolated."""
-SHARE_OF_SCALE = 0.3
-"""Share of a channel's scale that every window's spread has, because a context may be constant."""
 GAIN, MOST_GAIN = 0.05, 0.01
 """How far a miss rate moves for one outcome: the gain as a share of the windows that begin before it is known, and no
 more than the most. With 0.05 as the most, a few misses in a row made bands of the next rows seven times as wide."""

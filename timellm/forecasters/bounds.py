@@ -3,7 +3,7 @@
 Inputs: forecasts or ends of bands, of any forecaster. Outputs: the same within the bounds of the task. Everything that
 shows, scores or writes a forecast calls `forecast`, so that no forecaster has bounds of its own.
 
-Shapes: W windows, H horizon; more axes may follow.
+Shapes: W windows, H horizon, Q quantiles; more axes may follow.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 
 from timellm.data.prepared import PreparedData
 from timellm.data.windows import WindowIndex
-from timellm.forecasters.protocol import Forecaster, OnBatch, ignore_batch
+from timellm.forecasters.protocol import Forecaster, GivesQuantiles, OnBatch, ignore_batch, own_levels
 
 
 def forecast(
@@ -20,6 +20,19 @@ def forecast(
 ) -> np.ndarray:
     """Forecasts [W, H] of the windows in `index` within the bounds of the task, in original units; NaN stays NaN."""
     return within_bounds(forecaster.predict(prepared, index, on_batch=on_batch), prepared, index)
+
+
+def forecast_own(
+    forecaster: Forecaster, prepared: PreparedData, index: WindowIndex, *, on_batch: OnBatch = ignore_batch
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """As `forecast`, with the model's own quantiles [W, H, Q] if it gives any.
+
+    These are as the model says: the bounds hold for the ends of the bands that are made of them.
+    """
+    if not isinstance(forecaster, GivesQuantiles) or not own_levels(forecaster):
+        return forecast(forecaster, prepared, index, on_batch=on_batch), None
+    forecast_WH, quantiles_WHQ = forecaster.predict_own(prepared, index, on_batch=on_batch)
+    return within_bounds(forecast_WH, prepared, index), quantiles_WHQ
 
 
 def within_bounds(values: np.ndarray, prepared: PreparedData, index: WindowIndex) -> np.ndarray:

@@ -7,13 +7,15 @@ Departures from the published network. Layers normalise each patch on its own (l
 norm): so a window's gradient does not depend on the other windows of its batch, and parts of a batch, or several
 processes, sum to the gradient of the whole. The library normalises before attention and not after it, has no attention
 scores that are passed on from layer to layer, and leaves out the first rows where patches do not fit evenly, while the
-published network repeats the last value at the end.
+published network repeats the last value at the end. Quantiles, if there are any, have a head of their own over the same
+patches (timellm.forecasters.quantile_head).
 
-Shapes: B batch, T context, H horizon.
+Shapes: B batch, T context, H horizon, Q quantiles.
 """
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from transformers import PatchTSTConfig as LibraryConfig
 from transformers import PatchTSTForPrediction
@@ -21,6 +23,8 @@ from transformers import PatchTSTForPrediction
 from timellm.config import PatchTSTConfig
 from timellm.errors import ConfigError
 from timellm.forecasters.protocol import settings_of
+from timellm.forecasters.quantile_head import QuantileHead
+from timellm.forecasters.quantile_head_size import rows_of
 from timellm.forecasters.trained import BuildJob, NetworkForecaster
 
 
@@ -31,7 +35,8 @@ class PatchTST(nn.Module):
         ConfigError: patches do not fit the context, or heads do not divide d_model.
     """
 
-    def __init__(self, settings: PatchTSTConfig, *, context: int, horizon: int):
+    def __init__(self, settings: PatchTSTConfig, *, context: int, horizon: int, rows: int = 1):
+        """`rows`: channels whose quantiles have numbers of their own."""
         super().__init__()
         _check(settings, context)
         self.network = PatchTSTForPrediction(
@@ -56,10 +61,20 @@ class PatchTST(nn.Module):
         )
         # The published position encoding is learned and starts small; the library's learned one starts at deviation 1.
         nn.init.uniform_(self.network.model.encoder.positional_encoder.position_enc, -0.02, 0.02)
+        self.quantile_levels = settings.quantiles
+        if settings.quantiles:
+            features = self.network.head.projection.in_features
+            self.quantile_head = QuantileHead(settings.quantiles, features=features, horizon=horizon, rows=rows)
 
-    def forward(self, context_BT: Tensor) -> Tensor:
-        """[B, T] -> [B, H]."""
-        return self.network(past_values=context_BT.unsqueeze(-1)).prediction_outputs.squeeze(-1)
+    def forward(self, context_BT: Tensor, *, channel_B: Tensor | None = None) -> Tensor:
+        """[B, T] -> [B, H]; with channels -> [B, H, 1 + Q], the offsets of quantiles behind the forecast."""
+        if channel_B is None:
+            return self.network(past_values=context_BT.unsqueeze(-1)).prediction_outputs.squeeze(-1)
+        found = self.network.model(past_values=context_BT.unsqueeze(-1))
+        hidden_B1PM = found.last_hidden_state
+        forecast_BH1 = self.network.head(hidden_B1PM) * found.scale + found.loc
+        offset_BHQ = self.quantile_head(hidden_B1PM.flatten(1), context_BT, channel_B)
+        return torch.cat([forecast_BH1, offset_BHQ], dim=-1)
 
 
 class PatchTSTForecaster(NetworkForecaster):
@@ -68,7 +83,8 @@ class PatchTSTForecaster(NetworkForecaster):
     @classmethod
     def build(cls, job: BuildJob) -> nn.Module:
         """The network; see `PatchTST`."""
-        return PatchTST(settings_of(job.config, PatchTSTConfig), context=job.context, horizon=job.horizon)
+        settings = settings_of(job.config, PatchTSTConfig)
+        return PatchTST(settings, context=job.context, horizon=job.horizon, rows=rows_of(job.config))
 
 
 def _check(settings: PatchTSTConfig, context: int) -> None:

@@ -3,7 +3,7 @@
 Everything around it (queue, worker, archive, pages, command line) treats all kinds alike and asks for what one can do,
 never for what it is. `timellm.forecasters.registry` lists the kinds.
 
-Shapes: W windows, H horizon.
+Shapes: W windows, H horizon, Q quantiles.
 """
 
 from __future__ import annotations
@@ -74,6 +74,27 @@ class CountsMissing(Protocol):
 
     missing: Counter[str]
     """Windows of all calls of `predict` that have no forecast, by reason, such as "over the time budget"."""
+
+
+@runtime_checkable
+class GivesQuantiles(Protocol):
+    """A forecaster whose model gives quantiles; which ones is set, and perhaps none."""
+
+    @property
+    def own_levels(self) -> tuple[float, ...]:
+        """Their levels, rising, one below 0.5 and one above it; empty where they are switched off."""
+        ...
+
+    def predict_own(
+        self, prepared: PreparedData, index: WindowIndex, *, on_batch: OnBatch = ignore_batch
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Forecasts [W, H] as `predict` has them, and quantiles [W, H, Q] at `own_levels`, which never cross."""
+        ...
+
+
+def own_levels(forecaster: Forecaster) -> tuple[float, ...]:
+    """Levels of the quantiles that a forecaster gives; empty for most."""
+    return forecaster.own_levels if isinstance(forecaster, GivesQuantiles) else ()
 
 
 class OneRow(ABC):

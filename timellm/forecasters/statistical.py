@@ -62,8 +62,8 @@ class StatisticalForecaster(OneRow):
     kind: ClassVar[str]
     section: ClassVar[type[StatisticalConfig]]
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+    def __init__(self, plan: Plan, own_levels: tuple[float, ...] = ()) -> None:
+        self.plan, self.own_levels = plan, own_levels
         self.missing: Counter[str] = Counter()
 
     @classmethod
@@ -93,12 +93,12 @@ class StatisticalForecaster(OneRow):
         job.on_progress(Progress("loading", message=cls.title))
         import_statsforecast(cls.title)
         season, notes = _season_of(prepared, settings)
-        rows, window_s = cls._timed(prepared, season, budget_s=settings.window_budget_s)
+        rows, window_s = cls._timed(prepared, season, settings)
         if rows < prepared.context:
             notes.append(f"{cls.title} is fitted on the last {rows:,} rows of each context of {prepared.context:,}")
         cutoffs, left_out = Cutoffs.within_budget(prepared, settings, title=cls.title, window_s=window_s)
         facts = {"season": season, "fitted_rows": rows, "window_s": window_s}
-        fitted = cls(Plan(season, rows, cutoffs))
+        fitted = cls(Plan(season, rows, cutoffs), settings.quantiles)
         fitted.save(job.folder)
         return fitted, FitReport(time.monotonic() - started, facts=facts, notes=(*notes, *left_out))
 
@@ -107,17 +107,30 @@ class StatisticalForecaster(OneRow):
 
         NaN for a test window that is not in the plan, and for one that cannot be forecast: `missing` counts why.
         """
+        return self._of(prepared, index, (), on_batch)[..., 0]
+
+    def predict_own(
+        self, prepared: PreparedData, index: WindowIndex, *, on_batch: OnBatch = ignore_batch
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Forecasts [W, H] as `predict` has them, and quantiles [W, H, Q] of the fitted model."""
+        found_WHQ = self._of(prepared, index, self.own_levels, on_batch)
+        return found_WHQ[..., 0], np.sort(found_WHQ[..., 1:], axis=-1)
+
+    def _of(
+        self, prepared: PreparedData, index: WindowIndex, levels: tuple[float, ...], on_batch: OnBatch
+    ) -> np.ndarray:
+        """Forecasts, and quantiles behind them, [W, H, 1 + Q]."""
         chosen_W = self.plan.cutoffs.holds(index, horizon=prepared.horizon, rows=len(prepared.values))
-        forecast_WH = np.full((len(index), prepared.horizon), np.nan)
+        found_WHQ = np.full((len(index), prepared.horizon, 1 + len(levels)), np.nan)
         for at in range(len(index)):
             if chosen_W[at]:
                 one = WindowIndex(index.channel[at : at + 1], index.origin[at : at + 1], 0)
                 context_T = contexts_of(prepared, one)[0, -self.plan.rows :]
-                forecast_WH[at] = self._forecast(context_T, prepared.horizon)
+                found_WHQ[at] = self._forecast(context_T, prepared.horizon, levels)
             else:
                 self.missing[self.plan.cutoffs.reason] += 1
             on_batch(at + 1)
-        return prepared.with_effect(forecast_WH, index)
+        return prepared.with_effect(found_WHQ, index)
 
     def save(self, folder: Path) -> None:
         """Write the plan."""
@@ -139,37 +152,39 @@ class StatisticalForecaster(OneRow):
             found = Plan(int(plan["season"]), int(plan["rows"]), Cutoffs.from_dict(plan["cutoffs"]))
         check_same(path, kind, cls.kind)
         import_statsforecast(cls.title)
-        return cls(found)
+        return cls(found, config.quantiles)
 
-    def _forecast(self, context_T: np.ndarray, horizon: int) -> np.ndarray:
+    def _forecast(self, context_T: np.ndarray, horizon: int, levels: tuple[float, ...]) -> np.ndarray:
+        """A forecast, and quantiles behind it, [H, 1 + Q]; NaN where there is none."""
+        none_HQ = np.full((horizon, 1 + len(levels)), np.nan)
         if not np.isfinite(context_T).all():
             self.missing[NO_CONTEXT] += 1
-            return np.full(horizon, np.nan)
+            return none_HQ
         model = self.model(self.plan.season)
         try:
-            forecast_H = _fitted(model, context_T, horizon)
+            found_HQ = _fitted(model, context_T, horizon, levels)
         except Exception as error:  # noqa: BLE001 - statsforecast raises plain Exception where no model can be fitted
             reason = " ".join(str(error).split()) or "no reason given"
             self.missing[f"whose fit failed ({type(error).__name__}: {reason[:200]})"] += 1
-            return np.full(horizon, np.nan)
-        if not np.isfinite(forecast_H).all():
+            return none_HQ
+        if not np.isfinite(found_HQ).all():
             self.missing["whose fitted model forecasts no finite number"] += 1
-            return np.full(horizon, np.nan)
-        return forecast_H
+            return none_HQ
+        return found_HQ
 
     @classmethod
-    def _timed(cls, prepared: PreparedData, season: int, *, budget_s: float) -> tuple[int, float]:
+    def _timed(cls, prepared: PreparedData, season: int, settings: StatisticalConfig) -> tuple[int, float]:
         """Rows that can be fitted within the budget of one window, and the mean seconds of a few such fits.
 
         From few rows on, twice as many each time, so that no fit takes much longer than the budget allows.
         """
         context_WT = contexts_of(prepared, prepared.windows("validation").evenly(_PROBES))
         rows = min(prepared.context, max(_FEWEST_ROWS, 3 * season))
-        trial = cls(Plan(season, rows, EVERY))
-        trial._forecast(context_WT[0, -rows:], prepared.horizon)  # the first fit also loads what the library needs
+        trial = cls(Plan(season, rows, EVERY), settings.quantiles)
+        _seconds(trial, context_WT[0, -rows:], prepared.horizon)  # the first fit also loads what the library needs
         while rows < prepared.context:
             seconds = [_seconds(trial, context_T[-rows:], prepared.horizon) for context_T in context_WT[:2]]
-            if 3 * max(seconds) > budget_s:  # a fit of twice the rows takes up to three times as long
+            if 3 * max(seconds) > settings.window_budget_s:  # a fit of twice the rows takes up to three times as long
                 break
             rows = min(2 * rows, prepared.context)
         seconds = [_seconds(trial, context_T[-rows:], prepared.horizon) for context_T in context_WT]
@@ -231,14 +246,19 @@ def _season_of(prepared: PreparedData, settings: StatisticalConfig) -> tuple[int
     return 1, [f"the season of {season:,} rows is left out: a context of {prepared.context:,} holds less than two"]
 
 
-def _fitted(model: Any, context_T: np.ndarray, horizon: int) -> np.ndarray:
+def _fitted(model: Any, context_T: np.ndarray, horizon: int, levels: tuple[float, ...]) -> np.ndarray:
+    """A forecast, and quantiles behind it, [H, 1 + Q]: ends of the model's own intervals, whose level is in percent."""
+    percent = {level: round(100 * abs(1 - 2 * level), 6) for level in levels if level != 0.5}
+    asked = {"level": sorted(set(percent.values()))} if percent else {}
     with warnings.catch_warnings(), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")  # of forms that it tries and drops
-        return np.asarray(model.forecast(y=context_T, h=horizon)["mean"], np.float64)
+        found = model.forecast(y=context_T, h=horizon, **asked)
+    named = [f"{'lo' if level < 0.5 else 'hi'}-{percent[level]}" if level in percent else "mean" for level in levels]
+    return np.stack([np.asarray(found[name], np.float64) for name in ("mean", *named)], axis=1)
 
 
 def _seconds(trial: StatisticalForecaster, context_T: np.ndarray, horizon: int) -> float:
     """Of the processor: on a busy machine the plan is the same as on an idle one."""
     started = time.thread_time()
-    trial._forecast(context_T, horizon)
+    trial._forecast(context_T, horizon, trial.own_levels)
     return max(time.thread_time() - started, 1e-6)

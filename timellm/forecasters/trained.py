@@ -3,13 +3,14 @@
 Inputs: a prepared table and a run's folder. Outputs: in the folder the best weights (adapter.safetensors), the state
 from which training goes on, and the forecasts of the pinned windows; in memory a forecaster. A kind writes `build`,
 which makes its network, and nothing else. Its network maps contexts [B, T] to forecasts [B, H], both z-scored by
-channel, and registers only what trains.
+channel, and registers only what trains. A network that also gives quantiles is called as timellm.training.quantiles
+says.
 
 The caller has written the settings, the table and the scale into the folder, so that the weights' file names what they
 belong to. The caller also removes the training state, once everything that it shows is written: a run that is killed
 before that goes on from its trained weights.
 
-Shapes: B batch, T context, H horizon, W windows.
+Shapes: B batch, T context, H horizon, W windows, Q quantiles.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from timellm.training.loop import TrainingResult, TrainingWindows, train
 from timellm.training.pinned import PinnedWindows
 from timellm.training.processes import from_main, main_first, weights_from_main
 from timellm.training.progress import OnProgress, ShouldStop, ignore_progress, never_stop
+from timellm.training.quantiles import levels_of
 from timellm.training.state import Belonging, StateFile, has_state
 from timellm.training.zero import processes_of
 
@@ -189,15 +191,18 @@ class NetworkForecaster(OneRow):
             base = from_main(accelerator, lambda: cls.find_base(network, prepared, job))
         except FitStoppedError:
             return None, FitReport(time.monotonic() - started, stopped=True)
+        source = _source(prepared, base, device)
         if not from_main(accelerator, lambda: has_state(job.folder)):
             from_main(accelerator, lambda: cls.write_start(network, job.folder))
+            if base is not None and levels_of(network):
+                network.quantile_head.start_at_errors(source, index["training"], base.on(prepared))
         records: list[ValidationRecord] = []
         if training.pinned_windows and accelerator.is_main_process:
             pinned = pinned_windows(prepared, job.folder)
             records = [pinned, *cls.more_records(network, pinned)]
         trained = train(
             network,
-            TrainingWindows(_source(prepared, base, device), index["training"], index["validation"]),
+            TrainingWindows(source, index["training"], index["validation"]),
             training,
             save_best=lambda: save_adapter(job.folder, network),
             on_progress=job.on_progress,
@@ -218,7 +223,7 @@ class NetworkForecaster(OneRow):
         if base is not None:
             report = replace(report, facts=report.facts | base.facts, notes=(*report.notes, *base.notes))
         if base is not None and cls.has_language_model(job.config):
-            report.facts["adds_nothing"] = trained.best_step == 0
+            report.facts["adds_nothing"] = trained.adds_nothing
         return fitted, report
 
     @property
@@ -235,6 +240,27 @@ class NetworkForecaster(OneRow):
             self.network, self.source(prepared), index, on_batch=on_batch, accelerator=self._accelerator
         )
         return prepared.restore(scaled_WH, index)
+
+    @property
+    def own_levels(self) -> tuple[float, ...]:
+        """Levels of the quantiles that it gives; empty for most."""
+        return levels_of(self.network)
+
+    def predict_own(
+        self, prepared: PreparedData, index: WindowIndex, *, on_batch: OnBatch = ignore_batch
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Forecasts [W, H] as `predict` has them, and quantiles [W, H, Q] at `own_levels`, rising; by all processes."""
+        found_WHQ = forecast_windows(
+            self.network,
+            self.source(prepared),
+            index,
+            on_batch=on_batch,
+            accelerator=self._accelerator,
+            quantiles=True,
+        )
+        forecast_WH = prepared.restore(found_WHQ[..., 0], index)
+        offset_WHQ = found_WHQ[..., 1:] * prepared.scaler.scale[index.channel, None, None]
+        return forecast_WH, forecast_WH[..., None] + offset_WHQ
 
     def save(self, folder: Path) -> None:
         """Write the trained weights."""

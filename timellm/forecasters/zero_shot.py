@@ -27,7 +27,7 @@ import numpy as np
 from timellm.config import BudgetConfig, ChronosConfig, FracastConfig, RunConfig, TimesFMConfig
 from timellm.data.prepared import PreparedData
 from timellm.data.windows import WindowIndex
-from timellm.errors import CheckpointError
+from timellm.errors import CheckpointError, ConfigError
 from timellm.files.sealed import read_sealed_json, write_sealed_json
 from timellm.forecasters.contexts import contexts_of
 from timellm.forecasters.cutoffs import EVERY, NO_CONTEXT, Cutoffs
@@ -74,6 +74,9 @@ class ZeroShotForecaster(OneRow):
     never_below_zero: bool = False
     """Whether forecasts are kept at zero or above where no value of the context is below zero."""
 
+    own_levels: tuple[float, ...] = ()
+    """Those of the model's quantiles that bands are made of."""
+
     def __init__(self, model: Any, source: Source, cutoffs: Cutoffs = EVERY) -> None:
         self.model, self.source, self.cutoffs = model, source, cutoffs
         self.missing: Counter[str] = Counter()
@@ -111,7 +114,8 @@ class ZeroShotForecaster(OneRow):
         """Load the model, and choose what is forecast within the budget; nothing is learned from the table.
 
         Raises:
-            ConfigError: its package is not installed; the message has the command that installs it.
+            ConfigError: its package is not installed; the message has the command that installs it. Or the model has no
+                quantiles at the levels that are set.
             BackboneError: its weights are not here and cannot be fetched.
         """
         settings = settings_of(job.config, cls.section)
@@ -120,6 +124,7 @@ class ZeroShotForecaster(OneRow):
             return None, FitReport(0.0, stopped=True)
         job.on_progress(Progress("loading", message=cls.title))
         forecaster = cls._opened(settings.weights)
+        forecaster._choose(settings.quantiles)
         forecaster.cutoffs, left_out = forecaster._within_budget(prepared, settings)
         forecaster.save(job.folder)
         seen = f"{cls.title} {cls.may_have_seen}: its errors here may be lower than on data that nobody has seen"
@@ -143,6 +148,14 @@ class ZeroShotForecaster(OneRow):
         """
         return self._forecast(prepared, index, levels=range(len(self.quantile_levels)), on_batch=on_batch)
 
+    def predict_own(
+        self, prepared: PreparedData, index: WindowIndex, *, on_batch: OnBatch = ignore_batch
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Forecasts [W, H] as `predict` has them, and quantiles [W, H, Q] at `own_levels`, sorted."""
+        levels = [self.quantile_levels.index(level) for level in (0.5, *self.own_levels)]
+        found_WHQ = self._forecast(prepared, index, levels=levels, on_batch=on_batch)
+        return found_WHQ[..., 0], np.sort(found_WHQ[..., 1:], axis=-1)
+
     def save(self, folder: Path) -> None:
         """Write which weights these are and which windows are forecast; the weights stay where they are."""
         write_sealed_json(folder / FILE, asdict(self.source) | {_CUTOFFS: self.cutoffs.to_dict()})
@@ -164,6 +177,7 @@ class ZeroShotForecaster(OneRow):
         check_same(path, saved.package, cls.package)
         found = cls._opened(saved.weights, revision=saved.revision)
         found._check_weights(saved, path)
+        found._choose(config.quantiles)
         found.cutoffs = cutoffs
         return found
 
@@ -174,6 +188,13 @@ class ZeroShotForecaster(OneRow):
         folder = Path(weights).expanduser()
         digest = weights_digest(folder) if weights and folder.is_dir() else None
         return cls(model, Source(cls.package, metadata.version(cls.package), weights, revision, digest))
+
+    def _choose(self, levels: tuple[float, ...]) -> None:
+        """Make bands of the quantiles at these levels; of none where there are none."""
+        if missing := [level for level in levels if level not in self.quantile_levels]:
+            has = ", ".join(f"{level:g}" for level in self.quantile_levels)
+            raise ConfigError(f"{self.title} has no quantile at {missing[0]:g}; choose 'quantiles' among {has}")
+        self.own_levels = levels
 
     def _check_weights(self, saved: Source, path: Path) -> None:
         if self.source.digest != saved.digest:

@@ -19,8 +19,8 @@ from timellm.data.gaps import Reach
 from timellm.data.windows import WindowIndex
 from timellm.errors import CheckpointError, DataError
 from timellm.evaluation.intervals import NO_INTERVALS, adapt, at_levels
-from timellm.forecasters.bounds import forecast as bounded_forecast
-from timellm.forecasting.bands import Intervals, ends, spreads
+from timellm.forecasters.bounds import forecast_own
+from timellm.forecasting.bands import Intervals, ends
 
 if TYPE_CHECKING:
     from timellm.data.table import Table
@@ -46,23 +46,21 @@ def points_of_channel(forecasts: RunForecasts, channel: str, level: int) -> pd.D
     kept = step_P < prepared.horizon
     row_P, place_P, step_P = row_P[kept], place_P[kept], step_P[kept]
     used_K, column_P = np.unique(step_P, return_inverse=True)
-    spread_W = spreads(prepared, index)
+    said = intervals.said(prepared, index, forecasts.forecast_WH[windows.rows])
     actual_WK = prepared.values[index.origin[:, None] + used_K, windows.number]
-    forecast_WK = forecasts.forecast_WH[windows.rows][:, used_K]
+    forecast_WK = said.forecast_WH[:, used_K]
     calibration = intervals.models[intervals.own]
     widths = adapt(
-        np.abs(actual_WK - forecast_WK) / spread_W[:, None],
+        said.steps(used_K).distances(actual_WK),
         origin_W=index.origin,
         step_K=used_K + 1,
         quantile_KG=calibration.by_step(windows.number, prepared.horizon)[used_K],
         end=int(row_P[-1]) + 1,
     )
     width_WK = np.stack([at_levels(width_KG, (level,))[:, 0] for width_KG in widths])[:-1]
-    half_WH = np.zeros((len(index), prepared.horizon))
-    half_WH[:, used_K] = width_WK * spread_W[:, None]
-    lower_WH, upper_WH = (
-        one[..., 0] for one in ends(prepared, index, forecasts.forecast_WH[windows.rows], half_WH[..., None])
-    )
+    width_WH = np.zeros((len(index), prepared.horizon))
+    width_WH[:, used_K] = width_WK
+    lower_WH, upper_WH = (one[..., 0] for one in ends(prepared, index, said, width_WH[..., None]))
     return _points(
         channel,
         prepared.table.values.index[row_P],
@@ -94,8 +92,8 @@ def new_points(run: FittedRun, table: Table, level: int) -> pd.DataFrame:
         intervals = _checked(run.intervals, channel, level)
         origin_W = np.flatnonzero(fits_NW[number]) + begin
         index = WindowIndex(np.full(len(origin_W), number, np.int64), origin_W, 0)
-        forecast_WH = bounded_forecast(run.forecaster, prepared, index)
-        lower_WHL, upper_WHL = intervals.bands(prepared, index, forecast_WH, (level,))
+        forecast_WH, quantiles_WHQ = forecast_own(run.forecaster, prepared, index)
+        lower_WHL, upper_WHL = intervals.bands(prepared, index, forecast_WH, (level,), quantiles_WHQ=quantiles_WHQ)
         found.append(
             _points(
                 channel,

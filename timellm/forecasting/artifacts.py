@@ -11,6 +11,7 @@ attention_history.parquet  attention at every validation (timellm.forecasters.ti
 ensemble.json          the members of an ensemble (timellm.forecasting.ensemble)
 naive.json, ridge.safetensors  the quick forecasters beside the run's own (timellm.forecasting.quick)
 test_forecasts.parquet one row a test window: unique_id, origin, yhat [H]
+test_quantiles.parquet, future_quantiles.parquet  own quantiles, if there are any (timellm.forecasting.kept_quantiles)
 window_errors.parquet  errors of every model by window (timellm.evaluation.window_errors)
 scores.json            errors of every model
 intervals.parquet      quantiles of the errors of every model (timellm.forecasting.bands)
@@ -49,6 +50,7 @@ from timellm.evaluation.comparisons import COMPARISONS, read_comparisons
 from timellm.evaluation.coverage import COVERAGE, CoverageCard
 from timellm.evaluation.intervals import NO_INTERVALS
 from timellm.evaluation.judge import judge
+from timellm.evaluation.own_quantiles import Predicted
 from timellm.evaluation.scores import Scores
 from timellm.evaluation.significance import Comparison
 from timellm.evaluation.verdict import Verdict
@@ -60,6 +62,7 @@ from timellm.forecasters.time_llm.kept_dictionary import KeptDictionary
 from timellm.forecasters.time_llm.unlisted import NO_NAME, unlisted
 from timellm.forecasting.bands import INTERVALS, Intervals, read_intervals
 from timellm.forecasting.channel import RunForecasts
+from timellm.forecasting.kept_quantiles import FUTURE_QUANTILES, writing_quantiles
 from timellm.forecasting.known_files import KNOWN, KNOWN_COLUMNS, read_known, write_known
 from timellm.forecasting.quick import QuickForecasters
 from timellm.training.checkpoint import CONFIG, EFFECTS, load_config
@@ -221,6 +224,13 @@ class RunFolder:
     def save_future(self, forecast: pd.DataFrame) -> None:
         """Keep the forecast beyond the data."""
         write_parquet(self.path / "future.parquet", pa.Table.from_pandas(forecast, preserve_index=False))
+
+    def save_future_quantiles(self, index: WindowIndex, said: Predicted, *, channels: tuple[str, ...]) -> None:
+        """Keep the own quantiles beyond the data."""
+        assert said.quantiles_WHQ is not None
+        numbers = int(np.prod(said.quantiles_WHQ.shape[1:]))
+        with writing_quantiles(self.path / FUTURE_QUANTILES, channels=channels, numbers=numbers) as writer:
+            writer.write(index, said)
 
     def future(self, levels: tuple[int, ...] = ()) -> pd.DataFrame:
         """Forecast beyond the data: unique_id, ds, yhat; with `levels` also its bands, yhat-lo-80, yhat-hi-80 ...

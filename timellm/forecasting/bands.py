@@ -1,11 +1,13 @@
 """The intervals of a run: the calibrations of its own model and of the others beside it, in one file.
 
-Inputs: a run's folder. Outputs: bands round forecasts, in original units, at any level.
+Inputs: a run's folder. Outputs: bands in original units, at any level: round forecasts, or made of the own quantiles of
+the run's model (timellm.evaluation.own_quantiles).
 
 intervals.parquet  one row a model, channel and group of steps: model, unique_id, windows, first_step, quantiles [G] and
-                   adapted [G], in spreads (timellm.evaluation.intervals); the schema's metadata has the levels
+                   adapted [G], in spreads (timellm.evaluation.intervals) or, of a model with quantiles of its own,
+                   in their normal scores; the schema's metadata has the levels, and those of its own quantiles
 
-Shapes: W windows, H horizon, N channels, S groups of steps, G levels of the grid, L levels asked for.
+Shapes: W windows, H horizon, N channels, S groups of steps, G levels of the grid, L levels asked for, Q quantiles.
 """
 
 from __future__ import annotations
@@ -24,10 +26,12 @@ import pyarrow.compute as pc
 from timellm.data.windows import WindowIndex
 from timellm.errors import CheckpointError, one_line
 from timellm.evaluation.intervals import GRID, Calibration, adapt, at_levels, band_columns, window_spread
+from timellm.evaluation.own_quantiles import Predicted
 from timellm.files.parquetfile import read_parquet, write_parquet
 from timellm.forecasters.bounds import within_bounds
 from timellm.forecasters.contexts import contexts_of
 from timellm.forecasting.calibration_windows import evenly_by_channel, most_cutoffs
+from timellm.forecasting.kept_quantiles import KeptQuantiles
 
 if TYPE_CHECKING:
     from timellm.data.prepared import PreparedData
@@ -47,15 +51,48 @@ class Intervals:
     own: str
     """The run's own model."""
     channels: tuple[str, ...]
+    quantile_levels: tuple[float, ...] = ()
+    """Those of the own model's quantiles, of which its bands are made; empty where they lie round its forecasts."""
+    kept: KeptQuantiles | None = None
+    """Its quantiles of windows of the run's own table."""
+
+    def said(
+        self,
+        prepared: PreparedData,
+        index: WindowIndex,
+        forecast_WH: np.ndarray,
+        quantiles_WHQ: np.ndarray | None = None,
+    ) -> Predicted:
+        """What the own model says of windows, of which bands are made.
+
+        Without `quantiles_WHQ`, of a model that has some, those that the run keeps of its own table.
+
+        Raises:
+            CheckpointError: a window's quantiles are needed and not kept.
+        """
+        spread_W = spreads(prepared, index)
+        if not self.quantile_levels:
+            return Predicted(forecast_WH, spread_W)
+        if quantiles_WHQ is not None:
+            return Predicted(forecast_WH, spread_W, quantiles_WHQ, self.quantile_levels)
+        assert self.kept is not None, "a run with quantiles is read with those that it keeps"
+        mine = WindowIndex(self._channels_of(prepared, index), index.origin, 0)
+        return self.kept.of(mine, forecast_WH, spread_W)
 
     def bands(
-        self, prepared: PreparedData, index: WindowIndex, forecast_WH: np.ndarray, levels: tuple[int, ...]
+        self,
+        prepared: PreparedData,
+        index: WindowIndex,
+        forecast_WH: np.ndarray,
+        levels: tuple[int, ...],
+        *,
+        quantiles_WHQ: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Lower and upper ends [W, H, L] round the own model's forecasts, adapted to the whole test part."""
-        channel_W = self._channels_of(prepared, index)
-        width_WHL = self.models[self.own].half_width(channel_W, levels, horizon=forecast_WH.shape[1])
-        half_WHL = width_WHL * spreads(prepared, index)[:, None, None]
-        return ends(prepared, index, forecast_WH, half_WHL)
+        """Lower and upper ends [W, H, L] of the own model's bands, adapted to the whole test part; see `said`."""
+        width_WHL = self.models[self.own].half_width(
+            self._channels_of(prepared, index), levels, horizon=forecast_WH.shape[1]
+        )
+        return ends(prepared, index, self.said(prepared, index, forecast_WH, quantiles_WHQ), width_WHL)
 
     def beyond(self, prepared: PreparedData, forecast: pd.DataFrame, levels: tuple[int, ...]) -> pd.DataFrame:
         """A forecast beyond the end of a table, unique_id, ds, yhat, with its bands."""
@@ -74,7 +111,7 @@ class Intervals:
         row: int,
         levels: tuple[int, ...],
     ) -> np.ndarray:
-        """Half-widths [H, L], in spreads, for the origin `row`, adapted to the windows of one channel before it.
+        """Half-widths [H, L] for the origin `row`, adapted to the windows of one channel before it.
 
         `index` are these windows, whose origins rise, and `forecast_WH` the own model's forecasts of them. Of many,
         those are taken that the coverage card was measured on.
@@ -85,9 +122,8 @@ class Intervals:
         places = places[index.origin[places] < row]
         some = WindowIndex(index.channel[places], index.origin[places], 0)
         actual_WH = prepared.values[some.origin[:, None] + np.arange(horizon), channel]
-        score_WH = np.abs(actual_WH - forecast_WH[places]) / spreads(prepared, some)[:, None]
         *_, last_HG = adapt(
-            score_WH,
+            self.said(prepared, some, forecast_WH[places]).distances(actual_WH),
             origin_W=some.origin,
             step_K=np.arange(1, horizon + 1),
             quantile_KG=calibration.by_step(channel, horizon),
@@ -118,10 +154,10 @@ def spreads(prepared: PreparedData, index: WindowIndex) -> np.ndarray:
 
 
 def ends(
-    prepared: PreparedData, index: WindowIndex, forecast_WH: np.ndarray, half_WHL: np.ndarray
+    prepared: PreparedData, index: WindowIndex, said: Predicted, width_WHL: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Lower and upper ends of bands [W, H, L], within the bounds of the task."""
-    lower_WHL, upper_WHL = forecast_WH[..., None] - half_WHL, forecast_WH[..., None] + half_WHL
+    """Lower and upper ends of bands [W, H, L] with these half-widths, within the bounds of the task."""
+    lower_WHL, upper_WHL = said.ends(width_WHL)
     return within_bounds(lower_WHL, prepared, index), within_bounds(upper_WHL, prepared, index)
 
 
@@ -148,6 +184,7 @@ def write_intervals(path: Path, intervals: Intervals) -> None:
     """
     tables = [_table(name, one, intervals.channels) for name, one in intervals.models.items()]
     facts = {"levels": list(GRID), "own": intervals.own, "channels": list(intervals.channels)}
+    facts |= {"quantiles": list(intervals.quantile_levels)} if intervals.quantile_levels else {}
     table = pa.concat_tables(tables).unify_dictionaries()
     write_parquet(
         path,
@@ -169,17 +206,21 @@ def read_intervals(path: Path, *, horizon: int) -> Intervals | None:
         rows = read_parquet(path)
         facts = json.loads(rows.schema.metadata[_FACTS.encode()])
         channels, own = tuple(map(str, facts["channels"])), str(facts["own"])
+        levels = tuple(map(float, facts.get("quantiles", ())))
         if tuple(facts["levels"]) != GRID:
             raise ValueError("its levels are others")
         names = rows["model"].unique().to_pylist()
         if own not in names or len(names) > MOST_MODELS:
             raise ValueError("it lacks the run's own model, or has too many")
+        if levels and not (0 < levels[0] < 0.5 < levels[-1] < 1 and (np.diff(levels) > 0).all()):
+            raise ValueError("the levels of its quantiles make no band")
         models = {name: _calibration(rows.filter(pc.equal(rows["model"], name)), channels, horizon) for name in names}
     except OSError as error:
         raise CheckpointError(f"{path} cannot be read ({one_line(error)}); evaluate the run again") from error
     except (ValueError, LookupError, TypeError, AttributeError, pa.ArrowException) as error:
         raise CheckpointError(f"{path} is damaged ({one_line(error)}); evaluate the run again") from error
-    return Intervals(models, own, channels)
+    kept = KeptQuantiles(path.parent, channels, horizon, levels) if levels else None
+    return Intervals(models, own, channels, levels, kept)
 
 
 def _table(name: str, one: Calibration, channels: tuple[str, ...]) -> pa.Table:

@@ -4,8 +4,11 @@ Inputs: fitted forecasters, the prepared table, and the run's forecasts of its t
 folder intervals.parquet and coverage.parquet. Of many windows an evenly spaced part is looked at. Channels are worked
 through a few at a time, so that memory does not grow with their number.
 
+Of a model that gives quantiles, the bands are made of these. Beside them it is measured what the quantiles hold as they
+are, and what bands round its forecast would: the same calibration without them.
+
 Shapes: W windows, H horizon, N channels, S groups of steps, G levels of the grid, L levels of the card, K columns, one
-for each channel and step.
+for each channel and step, Q quantiles.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from __future__ import annotations
 import collections
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,14 +25,27 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from timellm.data.prepared import PreparedData
 from timellm.data.windows import WindowIndex
-from timellm.evaluation.coverage import ADAPTIVE, CARD_LEVELS, COVERAGE, SPLIT, CoverageCard, CoverageSums, Measured
+from timellm.evaluation.coverage import (
+    ADAPTIVE,
+    CARD_LEVELS,
+    COVERAGE,
+    OWN,
+    ROUND,
+    SPLIT,
+    CoverageCard,
+    CoverageSums,
+    Measured,
+)
 from timellm.evaluation.intervals import GRID, Calibration, adapt, at_levels, calibrate, step_groups
-from timellm.files.parquetfile import read_parquet_in_batches
+from timellm.evaluation.own_quantiles import Predicted
 from timellm.forecasters.bounds import forecast as bounded_forecast
-from timellm.forecasters.protocol import Forecaster
-from timellm.forecasting.artifacts import TEST_FORECASTS, RunFolder
-from timellm.forecasting.bands import INTERVALS, Intervals, ends, spreads, write_intervals
-from timellm.forecasting.calibration_windows import calibration_windows, evenly_by_channel, is_slow, most_cutoffs
+from timellm.forecasters.bounds import forecast_own
+from timellm.forecasters.protocol import Forecaster, own_levels
+from timellm.forecasting.artifacts import RunFolder
+from timellm.forecasting.bands import INTERVALS, Intervals, spreads, write_intervals
+from timellm.forecasting.calibration_windows import calibration_windows, is_slow
+from timellm.forecasting.held_out import ROUND_OWN, ChannelWindows, TestWindows, alike, kept_forecasts, thinned
+from timellm.forecasting.kept_quantiles import KeptQuantiles
 from timellm.forecasting.scoring import ScoredModels, scoring_progress
 from timellm.training.evaluation_batch import EVALUATION_BATCH, evaluated_windows
 from timellm.training.processes import numbers_from_main
@@ -38,8 +54,6 @@ from timellm.training.progress import OnProgress, ShouldStop, ignore_progress, n
 _MOST_OWN, _MOST_OTHER = 1_000_000, 250_000
 """Quantiles that are kept of the run's own model, and of each other one: of more, neighbouring steps share theirs."""
 _BLOCK_VALUES = 4_000_000
-_COLUMNS = 2048
-"""Channels times steps that adapt at once."""
 
 
 def measure_bands(
@@ -60,12 +74,14 @@ def measure_bands(
         OSError: the disk is full.
     """
     main = accelerator is None or accelerator.is_main_process
-    test = _thinned(prepared, prepared.windows("test"))
+    levels = own_levels(models.own)
+    kept = KeptQuantiles(folder.path, prepared.table.channels, prepared.horizon, levels)
+    test = thinned(prepared, prepared.windows("test"), kept)
 
     def count() -> tuple[float, ...]:
         share = 1.0
         if main:
-            test.forecast_WH[:] = _kept(folder, prepared, test.places)
+            test.forecast_WH[:] = kept_forecasts(folder, prepared, test.places)
             share = float((~np.isnan(test.forecast_WH)).any(axis=1).mean())
         return (share,)
 
@@ -82,50 +98,17 @@ def measure_bands(
     sums, adapted_NSG, medians = _measured(models, prepared, test, found)
     own = models.own.name
     found[own] = replace(found[own], adapted_NSG=adapted_NSG)
-    write_intervals(folder.path / INTERVALS, Intervals(found, own, prepared.table.channels))
+    found.pop(ROUND_OWN, None)
+    write_intervals(folder.path / INTERVALS, Intervals(found, own, prepared.table.channels, levels, kept))
     frames = [one.rows(model, method, prepared.table.channels) for (model, method), one in sums.items()]
-    card = CoverageCard.of(frames, _facts(prepared, found[own], test, own=own, medians=medians))
+    facts = _facts(prepared, found[own], test, own=own, medians=medians)
+    card = CoverageCard.of(frames, replace(facts, quantiles=levels))
     card.write(folder.path / COVERAGE)
     return card
 
 
 class _StoppedError(Exception):
     """The user stopped it."""
-
-
-@dataclass(frozen=True)
-class _TestWindows:
-    """An evenly spaced part of the test windows, channel after channel."""
-
-    index: WindowIndex
-    places: np.ndarray
-    """[W] places among all test windows."""
-    forecast_WH: np.ndarray
-    """The run's own forecasts, float32."""
-
-    def of(self, channel: int) -> slice:
-        begin, end = np.searchsorted(self.index.channel, [channel, channel + 1])
-        return slice(int(begin), int(end))
-
-
-def _thinned(prepared: PreparedData, index: WindowIndex) -> _TestWindows:
-    places = evenly_by_channel(index, most=most_cutoffs(prepared))
-    kept = WindowIndex(index.channel[places], index.origin[places], 0)
-    return _TestWindows(kept, places, np.empty((len(places), prepared.horizon), np.float32))
-
-
-def _kept(folder: RunFolder, prepared: PreparedData, places: np.ndarray) -> np.ndarray:
-    """The run's own forecasts [W, H] of some test windows."""
-    most = len(prepared.windows("test"))
-    path = folder.path / TEST_FORECASTS
-    _, batches = read_parquet_in_batches(path, most_rows=most, most_values=most * (prepared.horizon + 2))
-    forecast_WH, done = np.empty((len(places), prepared.horizon), np.float32), 0
-    for batch in batches:
-        here = (places >= done) & (places < done + len(batch))
-        rows_BH = batch["yhat"].flatten().to_numpy(zero_copy_only=False).reshape(len(batch), -1)
-        forecast_WH[here] = rows_BH[places[here] - done]
-        done += len(batch)
-    return forecast_WH
 
 
 def _own_blocks(
@@ -135,9 +118,10 @@ def _own_blocks(
     on_progress: OnProgress,
     should_stop: ShouldStop,
     accelerator: Accelerator | None,
-) -> Iterator[tuple[WindowIndex, np.ndarray]]:
-    """Windows of a few channels with the own model's forecasts; every process takes part in these."""
-    rows = max(_BLOCK_VALUES // prepared.horizon, EVALUATION_BATCH)
+) -> Iterator[tuple[WindowIndex, np.ndarray, np.ndarray | None]]:
+    """Windows of a few channels with the own model's forecasts and quantiles; every process takes part in these."""
+    # Quantiles are also sorted, drawn apart and compared: four arrays of their size.
+    rows = max(_BLOCK_VALUES // (prepared.horizon * (1 + 4 * len(own_levels(own)))), EVALUATION_BATCH)
     begins = np.flatnonzero(np.diff(index.channel, prepend=-1))
     begin, started = 0, time.monotonic()
     while begin < len(index):
@@ -149,7 +133,7 @@ def _own_blocks(
         if stopped:
             raise _StoppedError
         part = index.part(begin, end)
-        yield part, bounded_forecast(own, prepared, part)
+        yield part, *forecast_own(own, prepared, part)
         begin = end
         seconds = max(time.monotonic() - started, 1e-6)
         ahead = evaluated_windows(len(prepared.table.channels))
@@ -159,26 +143,28 @@ def _own_blocks(
 def _calibrated(
     models: ScoredModels,
     prepared: PreparedData,
-    blocks: Iterator[tuple[WindowIndex, np.ndarray]],
+    blocks: Iterator[tuple[WindowIndex, np.ndarray, np.ndarray | None]],
     *,
     together: bool,
 ) -> dict[str, Calibration]:
-    """Quantiles of every model, of each channel or of all channels `together`."""
-    channels, horizon = len(prepared.table.channels), prepared.horizon
+    """Quantiles of every model's distances, of each channel or of all channels `together`."""
+    channels, horizon, levels = len(prepared.table.channels), prepared.horizon, own_levels(models.own)
     actual = sliding_window_view(prepared.values, horizon, axis=0)
     found: dict[str, Calibration] = {}
-    for name in (models.own.name, *models.others):
-        most = (_MOST_OWN if name == models.own.name else _MOST_OTHER) // (channels * len(GRID))
+    for name in (models.own.name, *models.others, *([ROUND_OWN] if levels else [])):
+        most = (_MOST_OTHER if name in models.others else _MOST_OWN) // (channels * len(GRID))
         first_S = step_groups(horizon, most)
         quantile_NSG = np.full((channels, len(first_S), len(GRID)), np.nan, np.float32)
         found[name] = Calibration(np.zeros(channels, np.int64), first_S, quantile_NSG)
     scores: dict[str, list[np.ndarray]] = {name: [] for name in found}
-    for part, own_WH in blocks:
-        forecasts = {models.own.name: own_WH}
-        forecasts |= {name: bounded_forecast(row, prepared, part) for name, row in models.others.items()}
-        spread_W1, actual_WH = spreads(prepared, part)[:, None], actual[part.origin, part.channel]
-        for name, forecast_WH in forecasts.items():
-            score_WH = np.abs(actual_WH - forecast_WH) / spread_W1
+    for part, own_WH, own_WHQ in blocks:
+        spread_W, actual_WH = spreads(prepared, part), actual[part.origin, part.channel]
+        said = {models.own.name: Predicted(own_WH, spread_W, own_WHQ, levels)}
+        said |= {ROUND_OWN: Predicted(own_WH, spread_W)} if levels else {}
+        for name, row in models.others.items():
+            said[name] = Predicted(bounded_forecast(row, prepared, part), spread_W)
+        for name, predicted in said.items():
+            score_WH = predicted.distances(actual_WH)
             one = found[name]
             if together:
                 scores[name].append(score_WH)
@@ -193,17 +179,18 @@ def _calibrated(
 
 
 def _measured(
-    models: ScoredModels, prepared: PreparedData, test: _TestWindows, found: dict[str, Calibration]
+    models: ScoredModels, prepared: PreparedData, test: TestWindows, found: dict[str, Calibration]
 ) -> tuple[dict[tuple[str, str], CoverageSums], np.ndarray, list[tuple[float, float]]]:
-    """Sums by model and method, the own quantiles at the end of the test part, and median errors of test and
+    """Sums by model and method, the own quantiles at the end of the test part, and median distances of test and
     validation windows by channel."""
     own = models.own.name
-    keys = [(own, ADAPTIVE), *((name, SPLIT) for name in found)]
+    methods = {name: (own, ROUND) if name == ROUND_OWN else (name, SPLIT) for name in found}
+    keys = [(own, ADAPTIVE), *methods.values(), *([(own, OWN)] if ROUND_OWN in found else [])]
     sums = {key: CoverageSums(np.asarray(prepared.scaler.scale), prepared.horizon) for key in keys}
     adapted_NSG, medians = found[own].quantile_NSG.copy(), []
     actual = sliding_window_view(prepared.values, prepared.horizon, axis=0)
-    for channels in _alike(test, prepared.horizon):
-        windows = [_Windows.of(models, prepared, test, channel, actual) for channel in channels]
+    for channels in alike(test, prepared.horizon):
+        windows = [ChannelWindows.of(models, prepared, test, channel, actual) for channel in channels]
         width_CWHL, end_CHG = _adapted(prepared, windows, found[own])
         for one, width_WHL, end_HG in zip(windows, width_CWHL, end_CHG, strict=True):
             first_S = found[own].first_S
@@ -215,57 +202,16 @@ def _measured(
                 flat_HL = calibration.half_width(
                     np.array([one.channel]), CARD_LEVELS, horizon=prepared.horizon, adapted=False
                 )
-                one.add(prepared, sums[name, SPLIT], name, flat_HL)
+                one.add(prepared, sums[methods[name]], name, flat_HL)
+            if (own, OWN) in sums:
+                one.add_own(prepared, sums[own, OWN], own)
             middle = float(np.nanmedian(found[own].quantile_NSG[one.channel][:, GRID.index(50)]))
             medians.append((float(np.nanmedian(one.score_WH)), middle))
     return sums, adapted_NSG, medians
 
 
-@dataclass(frozen=True)
-class _Windows:
-    """The test windows of one channel, with every model's forecasts."""
-
-    channel: int
-    index: WindowIndex
-    actual_WH: np.ndarray
-    forecasts: dict[str, np.ndarray]
-    spread_W: np.ndarray
-    score_WH: np.ndarray
-    """The own model's absolute errors, in spreads."""
-
-    @classmethod
-    def of(
-        cls, models: ScoredModels, prepared: PreparedData, test: _TestWindows, channel: int, actual: np.ndarray
-    ) -> _Windows:
-        rows = test.of(channel)
-        index = test.index.part(rows.start, rows.stop)
-        actual_WH, own_WH = actual[index.origin, index.channel], test.forecast_WH[rows].astype(np.float64)
-        forecasts = {name: bounded_forecast(row, prepared, index) for name, row in models.others.items()}
-        spread_W = spreads(prepared, index)
-        score_WH = np.abs(actual_WH - own_WH) / spread_W[:, None]
-        return cls(channel, index, actual_WH, forecasts | {models.own.name: own_WH}, spread_W, score_WH)
-
-    def add(self, prepared: PreparedData, sums: CoverageSums, model: str, width_WHL: np.ndarray) -> None:
-        """Add a model's bands, whose half-widths are in spreads."""
-        half_WHL = width_WHL * self.spread_W[:, None, None]
-        sums.add(self.channel, self.actual_WH, *ends(prepared, self.index, self.forecasts[model], half_WHL))
-
-
-def _alike(test: _TestWindows, horizon: int) -> Iterator[list[int]]:
-    """Channels, a few at a time, whose windows have the same origins."""
-    group: list[int] = []
-    for channel in np.unique(test.index.channel).tolist():
-        same = group and np.array_equal(test.index.origin[test.of(channel)], test.index.origin[test.of(group[0])])
-        if group and (not same or (len(group) + 1) * horizon > _COLUMNS):
-            yield group
-            group = []
-        group.append(channel)
-    if group:
-        yield group
-
-
 def _adapted(
-    prepared: PreparedData, windows: list[_Windows], calibration: Calibration
+    prepared: PreparedData, windows: list[ChannelWindows], calibration: Calibration
 ) -> tuple[np.ndarray, np.ndarray]:
     """Adapted half-widths [C, W, H, L] of windows with the same origins, and the quantiles [C, H, G] after the last."""
     horizon, count = prepared.horizon, len(windows)
@@ -294,7 +240,7 @@ def _too_few(calibration: Calibration, channel: int) -> list[int]:
 
 
 def _facts(
-    prepared: PreparedData, used: Calibration, test: _TestWindows, *, own: str, medians: list[tuple[float, float]]
+    prepared: PreparedData, used: Calibration, test: TestWindows, *, own: str, medians: list[tuple[float, float]]
 ) -> Measured:
     validation = prepared.windows("validation")
     span = int(validation.origin.max() - validation.origin.min()) + prepared.horizon

@@ -16,7 +16,7 @@ import pandas as pd
 
 from timellm.data.windows import WindowIndex
 from timellm.evaluation.intervals import band_columns
-from timellm.forecasting.bands import Intervals, ends, spreads, with_bands
+from timellm.forecasting.bands import Intervals, ends, with_bands
 
 if TYPE_CHECKING:
     from timellm.data.prepared import PreparedData
@@ -100,8 +100,8 @@ class ChannelForecasts:
         width_HL = self.run.intervals.width_at(
             self.run.prepared, every, self.run.forecast_WH[self.rows], row=int(index.origin[0]), levels=levels
         )
-        half_WHL = width_HL[None] * spreads(self.run.prepared, index)[:, None, None]
-        return with_bands(frame, ends(self.run.prepared, index, self.run.forecast_WH[place], half_WHL), levels)
+        said = self.run.intervals.said(self.run.prepared, index, self.run.forecast_WH[place])
+        return with_bands(frame, ends(self.run.prepared, index, said, width_HL[None]), levels)
 
     def errors(self, number: int) -> pd.Series:
         """Mean absolute error of every model in a window, the lowest first; NaN where it has no forecast."""

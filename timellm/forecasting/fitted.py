@@ -23,11 +23,33 @@ from timellm.data.table import Table, load_table
 from timellm.data.windows import WindowIndex
 from timellm.errors import CheckpointError, DataError
 from timellm.evaluation.intervals import NO_INTERVALS, check_levels
-from timellm.forecasters.bounds import forecast as bounded_forecast
+from timellm.forecasters.bounds import forecast_own
 from timellm.forecasters.protocol import Forecaster
 from timellm.forecasters.registry import kind_of
 from timellm.forecasting.artifacts import RunFolder
 from timellm.forecasting.bands import Intervals, with_bands
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """Forecasts beyond the end of a table: N channels, H steps, Q quantiles."""
+
+    prepared: PreparedData
+    index: WindowIndex
+    forecast_NH: np.ndarray
+    quantiles_NHQ: np.ndarray | None
+    """The model's own; None for one that gives none."""
+
+    def frame(self) -> pd.DataFrame:
+        """The forecasts as unique_id, ds, yhat."""
+        names, steps = self.prepared.table.channels, self.prepared.table.future_index(self.prepared.horizon)
+        return pd.DataFrame(
+            {
+                "unique_id": np.repeat(np.array([names[one] for one in self.index.channel], dtype=object), len(steps)),
+                "ds": np.tile(steps, len(self.index)),
+                "yhat": self.forecast_NH.ravel(),
+            }
+        )
 
 
 @dataclass(frozen=True)
@@ -148,21 +170,21 @@ class FittedRun:
         """
         if levels and self.intervals is None:
             raise CheckpointError(NO_INTERVALS)
+        ahead = self.ahead(table, channels)
+        frame = ahead.frame()
+        if not levels or self.intervals is None:
+            return frame
+        bands = self.intervals.bands(
+            ahead.prepared, ahead.index, ahead.forecast_NH, levels, quantiles_WHQ=ahead.quantiles_NHQ
+        )
+        return with_bands(frame, bands, levels)
+
+    def ahead(self, table: Table, channels: tuple[str, ...]) -> Ahead:
+        """What the model says of the rows after the end of `table`, for channels whose last context is usable."""
         numbers = np.array([self.table.channels.index(name) for name in channels], np.int64)
         index = WindowIndex(numbers, np.full(len(numbers), len(table.values), np.int64), 0)
         prepared = self.prepared.continued(table)
-        forecast_NH = bounded_forecast(self.forecaster, prepared, index)
-        steps = table.future_index(self.config.task.horizon)
-        frame = pd.DataFrame(
-            {
-                "unique_id": np.repeat(np.array(channels, dtype=object), len(steps)),
-                "ds": np.tile(steps, len(channels)),
-                "yhat": forecast_NH.ravel(),
-            }
-        )
-        if not levels or self.intervals is None:
-            return frame
-        return with_bands(frame, self.intervals.bands(prepared, index, forecast_NH, levels), levels)
+        return Ahead(prepared, index, *forecast_own(self.forecaster, prepared, index))
 
     def usable_channels(self, table: Table) -> tuple[str, ...]:
         """The run's channels whose last context in `table` can be used: it has no gap, or one that can be filled."""

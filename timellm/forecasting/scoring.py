@@ -1,14 +1,16 @@
 """The test part of a run, forecast and scored batch by batch: its own forecaster beside the quick ones.
 
 Inputs: fitted forecasters and the prepared table. Outputs: in the run's folder the own forecasts of every test window,
-the errors of every model by window, and the scores. Memory does not grow with the number of windows.
+with the quantiles that its model gives, the errors of every model by window, and the scores. Memory does not grow with
+the number of windows.
 
-Shapes: W windows, B windows of a batch, H horizon.
+Shapes: W windows, B windows of a batch, H horizon, Q quantiles.
 """
 
 from __future__ import annotations
 
 import collections
+import contextlib
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -23,14 +25,18 @@ from timellm.data.season import season_length, season_name
 from timellm.data.windows import WindowIndex
 from timellm.evaluation.accumulator import ForecastBatch, ScoreAccumulator
 from timellm.evaluation.comparisons import COMPARISONS, compare_with_own, write_comparisons
+from timellm.evaluation.own_quantiles import Predicted
 from timellm.evaluation.scores import Scores
 from timellm.evaluation.window_errors import WINDOW_ERRORS, writing_window_errors
 from timellm.evaluation.windows import Reference, ScoredWindows
 from timellm.forecasters.bounds import forecast as bounded_forecast
+from timellm.forecasters.bounds import forecast_own
 from timellm.forecasters.naive2 import Naive2
-from timellm.forecasters.protocol import Forecaster, missing_note
+from timellm.forecasters.protocol import Forecaster, missing_note, own_levels
 from timellm.forecasting.artifacts import RunFolder
+from timellm.forecasting.bands import spreads
 from timellm.forecasting.calibration_windows import calibration_windows
+from timellm.forecasting.kept_quantiles import TEST_QUANTILES, QuantileWriter, writing_quantiles
 from timellm.forecasting.quick import QuickForecasters
 from timellm.training.evaluation_batch import EVALUATION_BATCH, evaluated_windows
 from timellm.training.loop import peak_memory_mib
@@ -90,8 +96,8 @@ def score_test_part(
             return should_stop()
         return bool(numbers_from_main(accelerator, lambda: (float(should_stop()),), count=1)[0])
 
-    def parts() -> Iterator[tuple[WindowIndex, np.ndarray]]:
-        """Some windows with the own forecasts [B, H]; every process takes part in these."""
+    def parts() -> Iterator[tuple[WindowIndex, np.ndarray, np.ndarray | None]]:
+        """Some windows with the own forecasts [B, H] and quantiles [B, H, Q]; every process takes part in these."""
         for begin in range(0, len(index), BATCH * processes):
             if stop():
                 raise _StoppedError
@@ -104,7 +110,7 @@ def score_test_part(
                     raise _StoppedError
 
             part = index.part(begin, begin + BATCH * processes)
-            yield part, bounded_forecast(models.own, prepared, part, on_batch=on_batch)
+            yield part, *forecast_own(models.own, prepared, part, on_batch=on_batch)
 
     try:
         if not main:
@@ -113,14 +119,17 @@ def score_test_part(
         with (
             folder.writing_test_forecasts(prepared) as kept,
             writing_window_errors(folder.path / WINDOW_ERRORS, reference=reference, scored=scored) as errors,
+            _writing_quantiles(models.own, prepared, folder) as quantiles,
         ):
-            for part, own_BH in parts():
+            for part, own_BH, own_BHQ in parts():
                 forecasts = {name: bounded_forecast(row, prepared, part) for name, row in models.others.items()}
                 forecasts[models.own.name] = own_BH
                 measured, yardstick = actual[part.origin, part.channel], naive2.predict(prepared, part)
                 batch = ForecastBatch(part.channel, part.origin, measured, forecasts, yardstick)
                 errors.write(batch, accumulator.add(batch))
                 kept.write(part, own_BH)
+                if quantiles is not None:
+                    quantiles.write(part, Predicted(own_BH, spreads(prepared, part), own_BHQ, own_levels(models.own)))
     except _StoppedError:
         return None
     scores = accumulator.scores()
@@ -128,6 +137,18 @@ def score_test_part(
     folder.save_scores(scores)
     write_comparisons(folder.path / COMPARISONS, compare_with_own([folder.path / WINDOW_ERRORS], scores.own))
     return scores
+
+
+@contextlib.contextmanager
+def _writing_quantiles(own: Forecaster, prepared: PreparedData, folder: RunFolder) -> Iterator[QuantileWriter | None]:
+    """What keeps the own model's quantiles; None for one that gives none."""
+    levels = own_levels(own)
+    if not levels:
+        yield None
+        return
+    path, channels = folder.path / TEST_QUANTILES, prepared.table.channels
+    with writing_quantiles(path, channels=channels, numbers=prepared.horizon * len(levels)) as writer:
+        yield writer
 
 
 class _StoppedError(Exception):

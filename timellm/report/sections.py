@@ -110,7 +110,8 @@ def coverage(run: Reported, *, level: int = 2) -> list[Html]:
     card = run.folder.coverage()
     if card is None:
         return []
-    return [heading("Bands: promised and kept", level), *(paragraph(card.sentence(one)) for one in DEFAULT_LEVELS)]
+    said = (card.made_of(DEFAULT_LEVELS[0]), *map(card.sentence, DEFAULT_LEVELS))
+    return [heading("Bands: promised and kept", level), *map(paragraph, said)]
 
 
 def twins(run: Reported, *, level: int = 2) -> list[Html]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from timellm.config import ModelConfig, RunConfig
 from timellm.forecasters.time_llm.shape import BackboneShape
 from timellm.sizing.machine import MachineFacts
-from timellm.sizing.memory import prompt_tokens, trained_weights
+from timellm.sizing.memory import prompt_tokens, quantile_weights, trained_weights
 from timellm.training.evaluation_batch import EVALUATION_BATCH, evaluated_windows
 
 _REACHED = 0.36
@@ -48,7 +48,8 @@ def seconds_by_arithmetic(config: RunConfig, shape: BackboneShape, facts: Machin
     step = config.trained.batch_size * (frozen / rate + trained / rate32)
     step += 3 * parts * once / rate32 + unpackings * unpacking
     # The optimiser reads and writes weight, gradient and two moments.
-    step += 7 * 4 * trained_weights(config.model, shape) / (facts.gib_per_s * 2**30)
+    weights = trained_weights(config.model, shape) + quantile_weights(config, shape)
+    step += 7 * 4 * weights / (facts.gib_per_s * 2**30)
     frozen_forward, trained_forward = window_operations(config.model, shape, prompt=prompt, passes=1)
     batch = (
         EVALUATION_BATCH * (frozen_forward / rate + trained_forward / rate32)
@@ -79,7 +80,7 @@ def window_operations(
         frozen += (model.layers_run - 1) * own * (2 * shape.layer_weights + 4 * (shared + own) * width)
     heads = model.heads * model.d_ff
     adapters = 2 * model.patches * heads * (model.d_model + shape.width + 2 * model.prototypes)
-    adapters += 2 * model.patches * min(model.d_ff, shape.width) * model.horizon
+    adapters += 2 * model.patches * min(model.d_ff, shape.width) * model.horizon * (1 + len(model.quantiles))
     return frozen, adapters * min(passes, 3)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from timellm.config import ModelConfig, RunConfig
 from timellm.config.notes import parse_notes
+from timellm.forecasters.quantile_head_size import head_weights
 from timellm.forecasters.ridge.limits import MOST_LAGS
 from timellm.forecasters.time_llm.shape import BackboneShape
 from timellm.forecasters.time_llm.wording import LAGS, STATISTICS, PromptFacts, digits
@@ -73,7 +74,7 @@ def memory_need(
     A trial ends before the test part is `scored`.
     """
     model, training = config.model, config.trained
-    trained, number_bytes = trained_weights(model, shape), _BYTES[dtype]
+    trained, number_bytes = trained_weights(model, shape) + quantile_weights(config, shape), _BYTES[dtype]
     count = PassCount(model, shape, number_bytes, *prompt_tokens(config, shape))
     batch = min(training.batch_size, training_windows(config, table) or training.batch_size)
     part = math.ceil(batch / min(training.accumulation, batch))
@@ -91,6 +92,7 @@ def memory_need(
     start = 4 * shape.vocabulary * (shape.width + model.prototypes) / _MIB if direct else 0
     # Gradients, two moments, and for a moment a copy of the largest weight, which the prototypes are.
     largest = model.prototypes * (shape.vocabulary if model.prototype_source == "map" else shape.width)
+    largest = max(largest, quantile_weights(config, shape))
     optimizer = 4 * (3 * trained + largest) / _MIB
     kept = count.kept(part, checkpointed=training.gradient_checkpointing)
     read = 0.0 if process_mib is None else table_bytes(table) / _MIB
@@ -135,6 +137,11 @@ def trained_weights(model: ModelConfig, shape: BackboneShape) -> int:
     linear = rows * model.horizon
     own = prototypes + attention + sharpness + head + linear + 3 * model.patch_length * model.d_model
     return own + _body_weights(model, shape.width)
+
+
+def quantile_weights(config: RunConfig, shape: BackboneShape) -> int:
+    """Weights of the quantile head; 0 without quantiles."""
+    return head_weights(config, features=config.model.patches * min(config.model.d_ff, shape.width))
 
 
 def _body_weights(model: ModelConfig, width: int) -> int:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from timellm.config import AutoformerConfig, DLinearConfig, PatchTSTConfig, RunConfig
 from timellm.config.forecasters import BudgetConfig
 from timellm.errors import ConfigError
+from timellm.forecasters.quantile_head_size import head_weights
 from timellm.forecasters.registry import kind_of
 from timellm.sizing.arithmetic import Seconds, training_seconds
 from timellm.sizing.machine import MachineFacts
@@ -38,6 +39,8 @@ _STATISTICS_MIB, _OPTIMISER_MIB = 40.0, 60.0
 _LOADING_S, _TRANSFORMERS_S, _OPTIMISER_S = 4.0, 4.0, 2.0
 _SCORING_S, _SCORED_WINDOW_S = 2.0, 2e-4
 _RULES_S = 0.3
+_SORTED = 8
+"""Numbers that are held for each quantile of a window: the offset, sorted, its place in 8 bytes, misses and losses."""
 _REACHED = 0.43
 """Share of the rates of a large product and of the main memory that small layers reach together."""
 
@@ -150,8 +153,11 @@ def _network_seconds(network: _Network, config: RunConfig, facts: MachineFacts) 
 
 def _dlinear(config: RunConfig) -> _Network:
     context, horizon = config.task.context, config.task.horizon
-    values = 4.0 * (4 * context + 2 * horizon)
-    return _Network(2 * (context + 1) * horizon, 4.0 * context * horizon, 2 * values, values, values, overhead_s=4e-3)
+    levels, quantiles = len(config.quantiles), head_weights(config, features=context)
+    values = 4.0 * (4 * context + 2 * horizon + (context + _SORTED * levels * horizon if levels else 0))
+    operations = 4.0 * context * horizon + 2.0 * context * horizon * levels
+    weights = 2 * (context + 1) * horizon + quantiles
+    return _Network(weights, operations, 2 * values, values, values, overhead_s=4e-3)
 
 
 def _patchtst(config: RunConfig) -> _Network:
@@ -159,13 +165,14 @@ def _patchtst(config: RunConfig) -> _Network:
     assert isinstance(settings, PatchTSTConfig)
     patches, width = max(1, (context - settings.patch_length) // settings.stride + 1), settings.d_model
     layer = 4 * width**2 + 2 * width * settings.d_ff
+    levels, quantiles = len(config.quantiles), head_weights(config, features=patches * width)
     head = patches * width * horizon
     attended = 4 * patches**2 * width
     rows = settings.layers * patches
-    values = rows * (12 * width + 4 * settings.d_ff + 4 * settings.heads * patches)
+    values = rows * (12 * width + 4 * settings.d_ff + 4 * settings.heads * patches) + _SORTED * levels * horizon
     return _Network(
-        settings.layers * layer + head + (settings.patch_length + patches) * width,
-        2.0 * rows * layer + settings.layers * attended + 2 * head,
+        settings.layers * layer + head + (settings.patch_length + patches) * width + quantiles,
+        2.0 * rows * layer + settings.layers * attended + 2 * head * (1 + levels),
         8.0 * values,
         4.0 * values,
         4.0 * values / settings.layers,

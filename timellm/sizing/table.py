@@ -9,6 +9,9 @@ from timellm.config import RunConfig
 _SCORED_PART, _SCORED_WINDOW = 44 * 2**20, 1_100
 """Bytes that scoring holds at its peak, for a part of the windows, and for every window: the errors of each model in
 each window, while they are compared (docs/measurements.md)."""
+_QUANTILE_BLOCK, _KEPT_QUANTILE = 32_000_000, 6
+"""Bytes that bands of a model's own quantiles take beside that: for windows that are worked on at once, and for each
+quantile of a test window, which is read from its file in half precision, and sorted."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,9 @@ def table_bytes(table: TableSize) -> float:
 
 def scoring_bytes(config: RunConfig, table: TableSize) -> float:
     """What the scoring of all test windows holds at its peak, beside the table."""
-    return _SCORED_PART + _SCORED_WINDOW * test_windows(config, table)
+    windows, kept = test_windows(config, table), config.task.horizon * len(config.quantiles)
+    quantiles = _QUANTILE_BLOCK + _KEPT_QUANTILE * windows * kept if kept else 0
+    return _SCORED_PART + _SCORED_WINDOW * windows + quantiles
 
 
 def training_windows(config: RunConfig, table: TableSize) -> int:

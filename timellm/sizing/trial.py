@@ -58,6 +58,7 @@ def _measure(config: RunConfig) -> Trial:
 
     from timellm.data.prepared import PreparedData
     from timellm.data.table import load_table
+    from timellm.forecasters.quantile_head_size import rows_of
     from timellm.forecasters.time_llm.backbone import load_backbone
     from timellm.forecasters.time_llm.network import TimeLLM
     from timellm.training.checkpoint import device_of
@@ -68,7 +69,7 @@ def _measure(config: RunConfig) -> Trial:
     device = device_of(config.device)
     backbone = load_backbone(config.model, device=device)
     torch.manual_seed(config.trained.seed)
-    network = TimeLLM(config.model, backbone=backbone, description=config.data.description)
+    network = TimeLLM(config.model, backbone=backbone, description=config.data.description, rows=rows_of(config))
     windows = TrainingWindows(prepared.source(device), prepared.windows("training"), prepared.windows("validation"))
     few = {"steps": _STEPS, "minutes": None, "validations": 1, "validation_windows": EVALUATION_BATCH}
     moments = [time.perf_counter()]

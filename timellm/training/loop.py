@@ -5,11 +5,13 @@ Shapes: B batch, T context, H horizon.
 
 from __future__ import annotations
 
+import contextlib
 import math
 import resource
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,9 +24,9 @@ from timellm.data.source import WindowSource
 from timellm.data.windows import WindowIndex
 from timellm.errors import ConfigError
 from timellm.training.allocator import keep_freed_memory
+from timellm.training.choice import Judge, Judged
 from timellm.training.clock import Clock
 from timellm.training.evaluation import Validation, validate
-from timellm.training.gain import is_surely_lower
 from timellm.training.kept_rows import ValidationRecord
 from timellm.training.processes import (
     add_up_gradients,
@@ -36,6 +38,7 @@ from timellm.training.processes import (
     weights_from_main,
 )
 from timellm.training.progress import OnProgress, ShouldStop
+from timellm.training.quantiles import WEIGHT, forecast_of_start, levels_of, pinball
 from timellm.training.schedule import rate
 from timellm.training.state import StateFile, TrainingPosition
 
@@ -65,6 +68,8 @@ class TrainingResult:
     """The user stopped it."""
     early: bool
     """Patience ran out."""
+    adds_nothing: bool
+    """The forecast that is kept is that from before the first step."""
 
 
 def train(
@@ -117,6 +122,7 @@ def train(
         on_progress(replace(clock.report(now, memory_mib=peak_memory_mib()), validations_to=now.validated_step))
     batches = _batches(windows.training, config, start=now.step)
     validated = windows.validation.evenly(config.validation_windows)
+    judge = Judge(network, windows.source, validated, from_start=validate_first)
     ended_at: TrainingPosition | None = None  # of a stopped run, if the validation at its stop is its best
 
     def where() -> tuple[bool, float, bool]:
@@ -140,19 +146,27 @@ def train(
             record.add(now.step, found.forecast_WH)
         return found
 
-    def is_best(found: Validation) -> bool:
+    def is_best(one: Judged) -> bool:
         """Whether it is the best so far, and surely better than no training where that forecasts, too."""
-        if found.loss >= now.best:
+        if one.value >= now.best:
             return False
-        origin_W, horizon = validated.origin, windows.source.horizon
-        return not now.start or is_surely_lower(found.loss_W, np.array(now.start), origin_W=origin_W, horizon=horizon)
+        return not now.start or judge.surely_lower(one.value_W, np.array(now.start))
+
+    def keep(one: Judged) -> None:
+        if main:
+            with contextlib.nullcontext() if one.with_forecast else forecast_of_start(network):
+                save_best()
+
+    def kept_by(one: Judged) -> dict[str, Any]:
+        """What the position says of weights that are kept now."""
+        return {
+            "best": one.value, "best_step": now.step, "best_error": one.error, "with_forecast": one.with_forecast
+        }  # fmt: skip
 
     if validate_first and not math.isfinite(now.best):
-        first = validated_now()
-        now.best = now.lowest = first.loss
-        now.start = first.loss_W.tolist()
-        if main:
-            save_best()
+        first = judge.of(validated_now(), first=True)
+        now = replace(now, **kept_by(first), lowest=first.value, start=first.value_W.tolist())
+        keep(first)
 
     while True:
         stopped, share, late = numbers_from_main(accelerator, where, count=3)
@@ -161,23 +175,21 @@ def train(
         new = now.step and now.step != now.validated_step
         if new and (due > now.validated or share >= 1):
             now.validated, now.validated_step = due, now.step
-            found = validated_now()
+            found = judge.of(validated_now())
             if is_best(found):
-                now.best, now.best_step = found.loss, now.step
-                if main:
-                    save_best()
+                now = replace(now, **kept_by(found))
+                keep(found)
             # What is lower, but not surely so, may become so in further steps.
-            now.without_gain = 0 if found.loss < now.lowest else now.without_gain + 1
-            now.lowest = min(now.lowest, found.loss)
+            now.without_gain = 0 if found.value < now.lowest else now.without_gain + 1
+            now.lowest = min(now.lowest, found.value)
             write()
         elif new and stopped:
             # This one is made so that the stopped run has something to show. A run that goes on must choose as if it
             # had never been stopped: the state tells nothing of this validation, and keeps the weights it replaces.
-            if is_best(found := validated_now()):
+            if is_best(found := judge.of(validated_now())):
                 write(best=state.best_weights() if state and main and math.isfinite(now.best) else {})
-                ended_at = replace(now, best=found.loss, best_step=now.step)
-                if main:
-                    save_best()
+                ended_at = replace(now, **kept_by(found))
+                keep(found)
             else:
                 write()
         elif late:
@@ -203,11 +215,12 @@ def train(
     return TrainingResult(
         steps=now.step,
         best_step=shown.best_step,
-        best_validation_loss=shown.best if math.isfinite(shown.best) else math.nan,
+        best_validation_loss=_error(shown, quantiles=bool(levels_of(network))),
         seconds=seconds,
         windows_per_s=now.step * config.batch_size / seconds if seconds else math.nan,
         stopped=bool(stopped),
         early=now.without_gain >= config.patience,
+        adds_nothing=shown.best_step == 0 or not shown.with_forecast,
     )
 
 
@@ -235,6 +248,7 @@ def _accumulate(
     undivided batch's gradient. DeepSpeed averages over processes, and all of them meet in each of its backward passes.
     """
     processes, own = accelerator.num_processes, accelerator.process_index
+    levels = levels_of(network)
     count = min(-(-config.accumulation // processes), -(-len(chosen) // processes))
     averaged = processes if is_sharded(accelerator) else 1
     loss_sum = torch.zeros((), device=accelerator.device)
@@ -244,13 +258,29 @@ def _accumulate(
         drawn = part if len(part) else chosen[:1]  # counts nothing, by its share
         channel, origin = windows.training.channel[drawn], windows.training.origin[drawn]
         context_BT, target_BH = windows.source.gather(channel, origin=origin)
-        forecast_BH = network(context_BT, **windows.source.beside(channel, origin=origin))
-        loss = _LOSSES[config.loss](forecast_BH, target_BH) * share
+        found = network(context_BT, **windows.source.beside(channel, origin=origin, channels=bool(levels)))
+        loss = _loss(found, target_BH, config, levels) * share
         accelerator.sync_gradients = number == count
         accelerator.backward(loss * averaged)
         loss_sum = loss_sum + loss.detach()
     add_up_gradients(accelerator, network)
     return float(accelerator.reduce(loss_sum))  # once, because on a GPU it waits for all that was asked for
+
+
+def _loss(found: Tensor, target_BH: Tensor, config: TrainingConfig, levels: tuple[float, ...]) -> Tensor:
+    """Mean loss over windows of what a network returned: a forecast [B, H], or with offsets of quantiles behind it."""
+    forecast_BH = found[..., 0] if levels else found
+    loss = _LOSSES[config.loss](forecast_BH, target_BH)
+    if levels:
+        loss = loss + WEIGHT * pinball(target_BH - forecast_BH.detach(), found[..., 1:], levels).mean()
+    return loss
+
+
+def _error(position: TrainingPosition, *, quantiles: bool) -> float:
+    """MSE of what is kept, which with quantiles is not all that steps are chosen by; NaN if nothing is."""
+    if not math.isfinite(position.best):
+        return math.nan
+    return position.best_error if quantiles else position.best
 
 
 def _check_finite(loss: float, step: int, config: TrainingConfig, *, remedy: str) -> None:

@@ -55,8 +55,12 @@ class TrainingPosition:
 
     step: int = 0
     best: float = math.inf
-    """Validation error of the weights that are kept."""
+    """What the weights that are kept were judged by (timellm.training.choice): MSE, and with quantiles their loss."""
     best_step: int = 0
+    best_error: float = math.inf
+    """MSE of the weights that are kept; infinite in a state of an earlier version, which had no quantiles."""
+    with_forecast: bool = True
+    """Whether they forecast as step `best_step` did; with its quantiles alone, they do as before the first step."""
     lowest: float = math.inf
     """Lowest validation error so far, also of weights that are not surely better than those that are kept."""
     without_gain: int = 0
@@ -70,7 +74,7 @@ class TrainingPosition:
     recent: list[float] = field(default_factory=list)
     """Losses of the last steps."""
     start: list[float] = field(default_factory=list)
-    """Validation error of each window before the first step, if the training began with a validation."""
+    """What each window was judged by before the first step, if the training began with a validation."""
 
 
 @dataclass(frozen=True)

@@ -141,6 +141,8 @@ def _allowed(name: str, value: Any) -> bool:
         return value in get_args(field.annotation)
     if field.annotation is bool:
         return isinstance(value, bool)
+    if get_origin(field.annotation) is tuple:
+        return isinstance(value, list) and all(_is_number(one) and 0 < one < 1 for one in value)
     if field.annotation not in (int, float):
         return _is_text(value)
     least = [rule.ge for rule in field.metadata if isinstance(rule, annotated_types.Ge)]

@@ -45,6 +45,8 @@ def advanced(group: str, kind: str = "time_llm") -> tuple[str, ...]:
 
 
 _FLOAT_STEPS = {"learning_rate": 0.0005, "dropout": 0.05, "clip_norm": 0.1}
+_LEVELS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.9, 0.95, 0.975, 0.99)
+"""Levels of quantiles that are offered; --set takes any."""
 _ROOM_SIDE_BY_SIDE, _EDGES = 20, 2  # letters of all choices together, and of each one's edges: more are cut off
 
 
@@ -103,6 +105,11 @@ class Form:
                     options=choices, default=None if put else usual, required=True, width="stretch", **common
                 )
             return st.selectbox(options=choices, index=0 if put else choices.index(usual), **common)
+        if get_origin(field.annotation) is tuple:  # of numbers: the only such setting of a form is 'quantiles'
+            offered = sorted({*_LEVELS, *usual, *st.session_state.get(key, ())})
+            start = {} if put else {"default": list(usual)}
+            common |= {"options": offered, "format_func": lambda level: f"{100 * level:g} %"}
+            return st.multiselect(**start | common | {"placeholder": "None"} | options)
         start = {} if put else {"value": usual}
         if field.annotation is bool:
             return st.toggle(**start | common | options)

@@ -183,6 +183,7 @@ def put(form: Form, settings: Mapping[str, Any]) -> None:
         st.session_state[keys.setting(form.table_id, "kind")] = values.pop("kind")
     own = {name for fields in sections(form.kind).values() for name in fields.model_fields}
     for name, value in values.items():
+        value = list(value) if isinstance(value, tuple) else value  # as a widget of several choices has it
         st.session_state[form.key(name) if name in own else keys.setting(form.table_id, name)] = value
 
 

@@ -19,6 +19,7 @@ from timellm.data.prepared import PreparedData
 from timellm.files.sealed import write_sealed_json
 from timellm.files.tensorfile import read_tensors, write_tensors
 from timellm.forecasters.protocol import FitJob, FitStoppedError
+from timellm.forecasters.quantile_head_size import rows_of
 from timellm.forecasters.ridge.forecaster import Ridge
 from timellm.forecasters.time_llm.attention_history import AttentionRecord
 from timellm.forecasters.time_llm.backbone import load_backbone
@@ -69,7 +70,8 @@ class TimeLLMForecaster(NetworkForecaster):
         if job.should_stop():
             raise FitStoppedError
         torch.manual_seed(job.config.trained.seed)  # loading a backbone may have drawn from the generator
-        return TimeLLM(model, backbone=backbone, description=job.config.data.description, first=job.first)
+        told = job.config.data.description
+        return TimeLLM(model, backbone=backbone, description=told, first=job.first, rows=rows_of(job.config))
 
     @classmethod
     def has_language_model(cls, config: RunConfig) -> bool:

@@ -3,7 +3,8 @@
 One channel's window in, its forecast out, both in the window's own units. What is registered here trains and is saved;
 the frozen backbone is held beside it.
 
-Shapes: B batch, T context, H horizon, P patches, M d_model, V prototypes, D backbone width, L prompt tokens.
+Shapes: B batch, T context, H horizon, P patches, M d_model, V prototypes, D backbone width, L prompt tokens, Q
+quantiles.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 from timellm.config import ModelConfig
 from timellm.errors import BackboneError
+from timellm.forecasters.quantile_head import QuantileHead
 from timellm.forecasters.time_llm.ablation import LinearMap, PatchesAlone, TrainedLayer
 from timellm.forecasters.time_llm.backbone import Backbone
 from timellm.forecasters.time_llm.fast.checkpointing import checkpoint_layers
@@ -38,8 +40,11 @@ class TimeLLM(nn.Module):
         BackboneError: prompt and patches together exceed the backbone's positions.
     """
 
-    def __init__(self, config: ModelConfig, *, backbone: Backbone, description: str, first: bool = True):
-        """With `first`, all weights are those that training begins with; others are about to be put in their place."""
+    def __init__(self, config: ModelConfig, *, backbone: Backbone, description: str, first: bool = True, rows: int = 1):
+        """With `first`, all weights are those that training begins with; others are about to be put in their place.
+
+        `rows`: channels whose quantiles have numbers of their own.
+        """
         super().__init__()
         self.config = config
         self.template = PromptTemplate(description, config)
@@ -70,6 +75,11 @@ class TimeLLM(nn.Module):
         self.head = ForecastHead(
             patches=config.patches, channels=self.kept, horizon=config.horizon, dropout=config.dropout
         )
+        self.quantile_levels = config.quantiles
+        self.quantile_head: QuantileHead | None = None
+        if config.quantiles:
+            features = config.patches * self.kept
+            self.quantile_head = QuantileHead(config.quantiles, features=features, horizon=config.horizon, rows=rows)
         self.linear_share = LinearShare(horizon=config.horizon) if config.linear_path == "weighted" else None
         self.linear_path: LinearPath | None = None
         if config.linear_path == "trained":
@@ -86,8 +96,9 @@ class TimeLLM(nn.Module):
         *,
         base_BH: Tensor | None = None,
         texts: list[str] | None = None,
+        channel_B: Tensor | None = None,
     ) -> Tensor:
-        """[B, T] -> [B, H].
+        """[B, T] -> [B, H]; with channels -> [B, H, 1 + Q], the offsets of quantiles behind the forecast.
 
         `told` says in words where each window lies in time, if the settings ask for it. `base_BH` is the forecast of
         the ridge, to which this network adds; without one it adds to the mean of the context, as in the paper. `texts`
@@ -97,11 +108,29 @@ class TimeLLM(nn.Module):
             BackboneError: prompt and patches together exceed the backbone's positions.
         """
         base_BH = self._base(context_BT, base_BH)
+        quantiles = self.quantile_head if channel_B is not None else None
         if base_BH is not None and not self.training and self.head.is_zero():
-            return base_BH  # no step was kept: nothing would be added, at the cost of a pass
+            # No step was kept: nothing would be added, at the cost of a pass.
+            if quantiles is None:
+                return base_BH
+            if quantiles.is_zero():
+                return torch.cat([base_BH.unsqueeze(-1), quantiles(None, context_BT, channel_B)], dim=-1)
         windows, prompts = self._embedded(context_BT, told, base_BH, texts)
-        settled = not self.training
-        return self._forecast(windows, lambda patches: self.reader(prompts, patches_BPD=patches, settled=settled))
+        patches_BPD = self._reprogrammed(windows.patches_BPM)
+        hidden_BPF = self.reader(prompts, patches_BPD=patches_BPD, settled=not self.training)[..., : self.kept]
+        forecast_BH = self.head(hidden_BPF) * windows.deviation_B1 + windows.base_BH
+        if quantiles is None:
+            return forecast_BH
+        return torch.cat([forecast_BH.unsqueeze(-1), quantiles(hidden_BPF.flatten(1), context_BT, channel_B)], dim=-1)
+
+    def forecast_start(self) -> dict[str, Tensor]:
+        """The weights that decide the forecast beside the linear path, as they are before training, by name."""
+        start = {f"head.linear.{name}": torch.zeros_like(one) for name, one in self.head.linear.named_parameters()}
+        if self.linear_share is not None:
+            start["linear_share.share_H"] = torch.ones_like(self.linear_share.share_H)
+        if self.linear_path is not None:
+            start["linear_path.weight_FH"] = torch.zeros_like(self.linear_path.weight_FH)
+        return start
 
     def opened(self, context_BT: Tensor, told: Sequence[str] | None = None, *, base_BH: Tensor | None = None) -> Opened:
         """The same windows, whose prompts are read once, to be forecast many times with masks or other patches.

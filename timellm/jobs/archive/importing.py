@@ -153,6 +153,8 @@ def _check(folder: Path) -> None:
     for name, read in readers.items():
         if (folder / name).is_file():
             read()
+    if (folder / CONFIG).is_file() and (found := run.intervals()) is not None and found.kept is not None:
+        found.kept.check()
     if (folder / CONFIG).is_file():
         _check_forecasters(folder, run.config())
 
@@ -174,12 +176,13 @@ def _check_size(path: Path) -> None:
 
     from timellm.evaluation.window_errors import WINDOW_ERRORS
     from timellm.files.parquetfile import declared_size
+    from timellm.forecasting.kept_quantiles import TEST_QUANTILES
 
     try:
         size = declared_size(path)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise CheckpointError(f"{path.name} is damaged ({error}); export the run again") from error
-    most = MOST_OF_WINDOWS if path.name in ("test_forecasts.parquet", WINDOW_ERRORS) else MOST_IN_MEMORY
+    most = MOST_OF_WINDOWS if path.name in ("test_forecasts.parquet", TEST_QUANTILES, WINDOW_ERRORS) else MOST_IN_MEMORY
     if path.name == WINDOW_ERRORS:
         most = min(most, max(MOST_IN_MEMORY, _MOST_SHRUNK * size.file_bytes))
     if size.memory_bytes > most:
