@@ -6,7 +6,7 @@ from timellm.data.season import step_name
 from timellm.errors import DataError, RepairableError, TimeLLMError
 from timellm.plots.series import MOST_SMALL, Stretch, all_channels, gaps, one_channel, thinning_note
 from timellm.quality.checks import shown_first
-from timellm.ui import charts, keys, loaders, quality, questions, repairing, tables
+from timellm.ui import charts, corrections, keys, loaders, quality, questions, repairing, tables
 from timellm.ui.errors import explained, show_error
 from timellm.ui.uploaded import uploaded_tables
 from timellm.ui.words import moment, plain
@@ -21,8 +21,12 @@ if table_id is None:
         st.markdown("Upload a CSV file or choose a sample. This page then shows its series; fine-tuning comes next.")
     st.stop()
 
-with explained("This table cannot be opened"):
+try:
     config = tables.config(table_id)
+except TimeLLMError as error:
+    show_error("This table cannot be opened", str(error))
+    corrections.offer_to_forget()
+    st.stop()
 try:
     with questions.asked(table_id):
         table = loaders.table(config)

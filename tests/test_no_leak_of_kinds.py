@@ -83,6 +83,16 @@ def test_scrambling_the_future_changes_no_forecast(table, tmp_path, kind):
         check(folder, model.predict)
 
 
+@pytest.mark.parametrize("fill", ["fill:previous", "fill:seasonal:24"])
+def test_scrambling_the_future_changes_no_forecast_from_contexts_that_a_repair_fills(table, tmp_path, fill):
+    config = timellm.RunConfig.create(
+        table, kind="ridge", context=48, horizon=12, repair=(fill,), linear_features="plain"
+    )
+    timellm.fit(config, run_dir=tmp_path / "ridge")
+    for model in (FittedRun.load(tmp_path / "ridge").forecaster, *RunFolder(tmp_path / "ridge").quick().rows.values()):
+        check(tmp_path / "ridge", model.predict)
+
+
 def test_scrambling_the_future_changes_no_forecast_of_naive2(table, tmp_path):
     folder = fitted(table, tmp_path / "naive", "naive")
     prepared = RunFolder(folder).prepared()

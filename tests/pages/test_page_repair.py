@@ -6,6 +6,7 @@ from urllib.parse import unquote
 import pandas as pd
 import pytest
 
+from timellm.data.corrections import keep_corrections, kept_corrections
 from timellm.jobs.store.run_store import Store
 from timellm.workspace import workspace
 
@@ -98,6 +99,16 @@ def test_a_repair_in_the_address_that_cannot_be_made_can_be_undone(open_page, ta
     assert any("names channel 'gone'" in error.value.replace("\\", "") for error in app.error)
     button(app, "Undo").click().run()
     assert not app.error and metrics(app)["Rows"] == "400"
+
+
+def test_corrections_without_meaning_can_be_forgotten(open_page, table_id):
+    keep_corrections(table_id, {"repair": ["mend:everything"]})
+    app = open_page("data", table=table_id)
+    assert not app.exception
+    assert "is no repair" in app.error[0].value
+    button(app, "Forget what was corrected about this table").click().run()
+    assert not app.error and metrics(app)["Rows"] == "400"
+    assert kept_corrections(table_id) == {}
 
 
 def test_repairs_reach_the_set_up(open_page, table_id):

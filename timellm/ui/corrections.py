@@ -41,6 +41,14 @@ def restore() -> None:
             st.session_state[_FAILURE] = str(error)
 
 
+def offer_to_forget() -> None:
+    """A button that takes away all corrections: some may be of another version, and keep the table from opening."""
+    if keys.roles():
+        st.button(
+            "Forget what was corrected about this table", icon=":material/restart_alt:", on_click=choose, args=({},)
+        )
+
+
 def show_failure() -> None:
     """Say that corrections could not be kept or read, once."""
     if failure := st.session_state.pop(_FAILURE, None):
