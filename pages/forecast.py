@@ -4,11 +4,11 @@ import streamlit as st
 
 from timellm.ui import keys
 from timellm.ui.errors import explained
-from timellm.ui.forecasting import future, unusual, window
+from timellm.ui.forecasting import future, newer, unusual, window
 from timellm.ui.forecasting.chosen import Chosen, pick_levels
 from timellm.ui.pickers import pick_channel, pick_results
 
-SHOWN = {"Future": future.show, "Test period": window.show, "Unusual": unusual.show}
+SHOWN = {"Future": future.show, "Test period": window.show, "Unusual": unusual.show, "Newer table": newer.show}
 
 st.title("Forecast")
 
@@ -24,7 +24,7 @@ with explained("The forecast of this run cannot be shown"):
     with st.container(horizontal=True, vertical_alignment="bottom"):
         levels = pick_levels()
         apart = (
-            mode != "Unusual"
+            mode in ("Future", "Test period")
             and results.linear_path() is not None
             and st.toggle(
                 "Show what the language model adds",

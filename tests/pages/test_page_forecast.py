@@ -14,6 +14,7 @@ from timellm.data.uploads import save_upload
 from timellm.evaluation.coverage import COVERAGE
 from timellm.forecasting.artifacts import RunFolder
 from timellm.forecasting.bands import INTERVALS
+from timellm.forecasting.fitted import FittedRun
 from timellm.workspace import workspace
 
 
@@ -131,3 +132,33 @@ def test_forecast_below_what_its_data_could_be_names_the_setting_that_helps(open
     app = open_page("forecast", run=finished.id)
     assert not app.exception
     assert "None of the 800 values is below 0. A run with the setting lower_bound at 0 keeps" in said(app)
+
+
+def test_newer_table_is_held_against_the_runs_own_and_forecast_from(open_page, shop):
+    rng, index = np.random.default_rng(1), pd.date_range("2023-01-02", periods=450, freq="D")
+    sales = rng.poisson(20, 420)
+    new = rng.poisson(20, 30)
+    sales = np.concatenate([sales, new])
+    sales[index.day_of_week == 6] = 0
+    sales[440] = 90
+    grown = save_upload("grown.csv", content=pd.DataFrame({"day": index, "bread": sales}).to_csv(index=False).encode())
+    app = open_page("forecast", run=shop.id, show="Newer table")
+    assert not app.exception and "without any training" in said(app)
+    app.selectbox(key="newer").set_value(grown.name).run()
+    assert not app.exception and "It has 30 rows after" in said(app) and "420 rows that both have" in said(app)
+    app.button(key="forecast/newer-forecast").click().run()
+    assert not app.exception and not app.error
+    shown = app.dataframe[0].value
+    assert shown["Time"].tolist() == list(pd.date_range(index[-1], periods=15, freq="D")[1:])
+    expected = FittedRun.load(shop.run_dir).forecast(grown)
+    np.testing.assert_allclose(shown["Forecast"], expected["yhat"], atol=0.5)
+    app.button(key="forecast/newer-unusual").click().run()
+    assert not app.exception and not app.error and "of 30 values" in said(app)
+
+
+def test_table_that_does_not_fit_the_run_is_refused_with_the_reason(open_page, shop):
+    hourly = pd.DataFrame({"day": pd.date_range("2024-01-01", periods=200, freq="h"), "bread": range(200)})
+    table = save_upload("hourly.csv", content=hourly.to_csv(index=False).encode())
+    app = open_page("forecast", run=shop.id, show="Newer table", newer="hourly")
+    assert not app.exception
+    assert any("but the run was trained on" in one.value for one in app.error)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from timellm.forecasting.artifacts import RunFolder
+    from timellm.forecasting.newer import Difference
     from timellm.ledger.keeping import Newer
 
 READING = ("decimal", "encoding", "header", "delimiter", "ragged", "missing_codes", "sheet")
@@ -38,12 +39,15 @@ def forecast(arguments: argparse.Namespace) -> Answer:
     if arguments.out is not None:
         inputs = run_inputs(arguments.run_dir, arguments.data, arguments.known)
         check_out(arguments.out, force=arguments.force, inputs=inputs)
-    frame, newer = _forecast(arguments)
+    frame, newer, differs = _forecast(arguments)
     answers = []
     if arguments.out is not None:
         answers.append(_written(arguments.out, frame))
     if arguments.keep:
         answers.append(keep_forecast(arguments, newer))
+    if differs:
+        said = "\n".join(["", "Beside the run's own table:", *(f"- {one.sentence}" for one in differs)])
+        answers.append(Answer({"differences": [one.to_dict() for one in differs]}, said))
     return Answer(
         {key: value for one in answers for key, value in one.data.items()}, "\n".join(one.text for one in answers)
     )
@@ -58,8 +62,8 @@ def _written(out: Path, frame: pd.DataFrame) -> Answer:
     return Answer(data, f"{out}: {len(frame):,} rows, {channels} channels, {first} to {last}")
 
 
-def _forecast(arguments: argparse.Namespace) -> tuple[pd.DataFrame, Newer | None]:
-    """The forecast, and where it is from if that is a newer table."""
+def _forecast(arguments: argparse.Namespace) -> tuple[pd.DataFrame, Newer | None, tuple[Difference, ...]]:
+    """The forecast, where it is from if that is a newer table, and how that one differs from the run's own."""
     from timellm.errors import DataError
     from timellm.evaluation.intervals import DEFAULT_LEVELS
     from timellm.ledger.keeping import Newer
@@ -67,17 +71,20 @@ def _forecast(arguments: argparse.Namespace) -> tuple[pd.DataFrame, Newer | None
     reading, levels = reading_of(arguments), levels_of(arguments.levels)
     if arguments.data is not None or arguments.known is not None:
         from timellm.forecasting.fitted import FittedRun
+        from timellm.forecasting.newer import differences
 
         fitted = FittedRun.load(arguments.run_dir, trust_remote_code=arguments.trust_remote_code)
         known, table = arguments.known and arguments.known.resolve(), fitted.table
+        differs: tuple[Difference, ...] = ()
         if arguments.data is not None:
             table = fitted.newer(arguments.data.resolve(), known=known, **reading)
+            differs = differences(fitted.table, table, context=fitted.config.task.context)
         if known is not None:
             table = fitted.told(table, known)
         kept = levels or (DEFAULT_LEVELS if arguments.keep and fitted.intervals is not None else ())
         frame = fitted.forecast(table, levels=kept)
         asked = frame if levels else frame[["unique_id", "ds", "yhat"]]
-        return asked, Newer(table, frame, str((arguments.data or Path(fitted.config.data.path)).resolve()))
+        return asked, Newer(table, frame, str((arguments.data or Path(fitted.config.data.path)).resolve())), differs
     folder = opened(arguments.run_dir)
     frame = folder.future()  # worked out when the run ended
     if frame.empty:
@@ -87,9 +94,9 @@ def _forecast(arguments: argparse.Namespace) -> tuple[pd.DataFrame, Newer | None
             "give a table that is complete at its end with --data"
         )
     if not levels:
-        return frame, None
+        return frame, None, ()
     frame = folder.banded(frame, levels)
-    return frame, Newer(folder.table(), frame, folder.config().data.path)
+    return frame, Newer(folder.table(), frame, folder.config().data.path), ()
 
 
 def levels_of(text: str | None) -> tuple[int, ...]:

@@ -19,7 +19,7 @@ from timellm.data.effects import check_known
 from timellm.data.gaps import Reach
 from timellm.data.known_reading import TableRows, read_ahead
 from timellm.data.prepared import PreparedData
-from timellm.data.table import Table, load_table
+from timellm.data.table import Table
 from timellm.data.windows import WindowIndex
 from timellm.errors import CheckpointError, DataError
 from timellm.evaluation.intervals import NO_INTERVALS, check_levels
@@ -28,6 +28,7 @@ from timellm.forecasters.protocol import Forecaster
 from timellm.forecasters.registry import kind_of
 from timellm.forecasting.artifacts import RunFolder
 from timellm.forecasting.bands import Intervals, with_bands
+from timellm.forecasting.newer import read_newer
 
 
 @dataclass(frozen=True)
@@ -198,23 +199,9 @@ class FittedRun:
         """A newer table with the run's channels, read as `forecast` reads it; `known` is its second file.
 
         Raises:
-            DataError: it lacks a channel, or has another step between rows.
+            DataError: it cannot be read, lacks a channel, or has another step between rows.
         """
-        if not isinstance(data, Table):
-            settings = self.config.updated(**reading).data
-            files = {"path": str(data), "known_file": "" if known is None else str(known)}
-            data = load_table(settings.model_copy(update={**files, "channels": self.table.channels}))
-        missing = [name for name in self.table.channels if name not in data.channels]
-        if missing:
-            raise DataError(
-                f"the table has no channel '{missing[0]}'; the run was trained on {', '.join(self.table.channels)}"
-            )
-        if data.frequency != self.table.frequency:
-            raise DataError(
-                f"the table has one row every {data.frequency}, but the run was trained on {self.table.frequency};"
-                " resample it, or train a run on it"
-            )
-        return data
+        return read_newer(self.config, self.table, data, known=known, **reading)
 
     def _check_end(self, table: Table) -> None:
         context = max(self.config.task.context, self.forecaster.past_rows)

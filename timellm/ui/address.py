@@ -24,6 +24,7 @@ _CALLED: dict[str, str] = {
     "weights": "kind of weights", "order": "order of the rows", "prototype": "prototype", "rows": "rows",
     "windows": "number of windows", "masked": "unit",
     "by": "breakdown", "backtest": "choice of windows",
+    "newer": "newer table",
     "layer": "layer", "layer_head": "head", "sinks": "attention sinks", "tokens": "number of tokens",
 }  # fmt: skip
 ALL_HEADS, LARGEST_HEAD = "Mean of all heads", "Maximum over heads"

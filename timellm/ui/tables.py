@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _UPLOAD, _PICK, _FAILURE = (keys.view("data", name) for name in ("upload", "pick", "failure"))
 _SAMPLE = "sample:"
-_ENDINGS = ["csv", "txt", "tsv", "dat", "tab", "rdb", "gz", "zip", "xlsx", "xls", "xlsb", "ods", "parquet"]
+ENDINGS = ["csv", "txt", "tsv", "dat", "tab", "rdb", "gz", "zip", "xlsx", "xls", "xlsb", "ods", "parquet"]
 # How the file is written: setting -> label, and words for its values.
 _WRITTEN: dict[str, tuple[str, dict[str, str]]] = {
     "header": ("First line", {"auto": "detected", "yes": "names the columns", "no": "is data"}),
@@ -73,7 +73,7 @@ def source() -> str | None:
     known = titles()
     current = keys.chosen("table")
     left, right = st.columns(2)
-    left.file_uploader("Your own table (CSV, Excel, Parquet)", type=_ENDINGS, key=_UPLOAD, on_change=_bring)
+    left.file_uploader("Your own table (CSV, Excel, Parquet)", type=ENDINGS, key=_UPLOAD, on_change=_bring)
     st.session_state[_PICK] = current if current in known else None  # the URL decides
     right.selectbox(
         "Or a table that is here",
