@@ -158,7 +158,7 @@ def test_newer_table_is_held_against_the_runs_own_and_forecast_from(open_page, s
 
 def test_table_that_does_not_fit_the_run_is_refused_with_the_reason(open_page, shop):
     hourly = pd.DataFrame({"day": pd.date_range("2024-01-01", periods=200, freq="h"), "bread": range(200)})
-    table = save_upload("hourly.csv", content=hourly.to_csv(index=False).encode())
+    save_upload("hourly.csv", content=hourly.to_csv(index=False).encode())
     app = open_page("forecast", run=shop.id, show="Newer table", newer="hourly")
     assert not app.exception
     assert any("but the run was trained on" in one.value for one in app.error)
