@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import timellm
+from timellm.cli import main
 from timellm.config import RunConfig
 from timellm.data.gaps import Past, Reach, filled_at_the_end
 from timellm.data.prepared import PreparedData
@@ -160,6 +161,25 @@ def test_a_run_repairs_new_data_as_it_repaired_its_own(records, tmp_path):
 
 def replace_path(config, path):
     return config.updated(path=str(path))
+
+
+def test_newer_data_may_need_other_repairs(hourly_csv, tmp_path, capsys):
+    config = RunConfig.create(hourly_csv, kind="naive", context=24, horizon=6)
+    timellm.fit(config, run_dir=tmp_path / "run")
+    newer = pd.read_csv(hourly_csv)
+    pd.concat([newer, newer.tail(3)]).to_csv(tmp_path / "newer.csv", index=False)
+    command = [
+        "forecast",
+        str(tmp_path / "run"),
+        "--data",
+        str(tmp_path / "newer.csv"),
+        "--out",
+        str(tmp_path / "f.csv"),
+    ]
+    assert main(command) == 2
+    assert "repair=duplicates:mean" in capsys.readouterr().err
+    assert main([*command, "--repair", "duplicates:mean"]) == 0
+    assert len(pd.read_csv(tmp_path / "f.csv")) == 12
 
 
 def test_a_prediction_reads_the_filled_context(records, tmp_path):

@@ -121,7 +121,19 @@ def test_steps_are_counted_from_fixed_points(write, step, first):
     assert whole.values.index[0] >= pd.Timestamp(first)
 
 
-@pytest.mark.parametrize(("step", "says"), [("2MS", "several months"), ("ME", "begin of its step"), ("x", "no step")])
+@pytest.mark.parametrize(
+    ("step", "says"),
+    [
+        ("2MS", "a fixed point"),
+        ("ME", "begin of its step"),
+        ("B", "a fixed point"),
+        ("x", "no step"),
+        ("1ns", "use for"),
+        ("-1h", "use for"),
+        ("0h", "use for"),
+        ("999999999999D", "use for"),
+    ],
+)
 def test_a_step_that_cannot_be_counted_is_refused(write, step, says):
     with pytest.raises(ConfigError, match=says):
         timellm.read_table(write(UNEVEN), repair=(f"resample:{step}:mean",))

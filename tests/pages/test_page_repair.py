@@ -89,7 +89,7 @@ def test_a_step_that_cannot_be_made_says_why_and_is_not_applied(open_page, table
     app.text_input(key=f"setting/{table_id}/repair/step").set_value("2MS")
     button(app, "Look at it").click().run()
     assert not app.exception
-    assert "several months" in app.error[0].value
+    assert "a fixed point" in app.error[0].value
     assert repair_of(app) is None
 
 

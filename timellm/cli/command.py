@@ -131,14 +131,17 @@ def _parser() -> argparse.ArgumentParser:
         settings(one)
         repair(one)
 
-    def repair(one: argparse._ActionsContainer) -> None:
+    def repair(
+        one: argparse._ActionsContainer,
+        text: str = "repair the table, such as resample:1h:mean, duplicates:mean, clip:0:100, fill:previous or "
+        "timezone:Europe/Berlin; give it again for the next step",
+    ) -> None:
         one.add_argument(
             "--repair",
             action="append",
             default=[],
             metavar="STEP",
-            help="repair the table, such as resample:1h:mean, duplicates:mean, clip:0:100, fill:previous or "
-            "timezone:Europe/Berlin; give it again for the next step",
+            help=text,
         )
 
     def force(one: argparse.ArgumentParser) -> None:
@@ -175,6 +178,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--data", type=Path, metavar="NEW.csv", help="newer table with the same columns")
     one.add_argument("--known", type=Path, metavar="AHEAD.csv", help="values of columns known ahead, by timestamp")
     settings(one, "how the newer table is read: decimal, encoding or header, such as decimal=comma")
+    repair(one, "repair the newer table by these steps instead of the run's own; give it again for the next step")
     one.add_argument("--out", type=Path, metavar="F.csv", help="columns unique_id, ds, yhat")
     one.add_argument("--keep", action="store_true", help="keep it in the ledger, to be scored when the table has grown")
     one.add_argument("--by", metavar="NAME", help="who keeps it; this machine's user when not given")
@@ -190,6 +194,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--level", type=_whole(10, 99), default=95, metavar="N", help="of the band, in percent (95)")
     one.add_argument("--data", type=Path, metavar="NEW.csv", help="look at the rows of a newer table instead")
     settings(one, "how the newer table is read: decimal, encoding or header, such as decimal=comma")
+    repair(one, "repair the newer table by these steps instead of the run's own; give it again for the next step")
     one.add_argument("--out", type=Path, metavar="F.csv", help="write all of them there")
     force(one)
     trust(one)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from timellm.cli.answer import Answer, columns
 from timellm.cli.bar import Bar
+from timellm.cli.fitting import repair_of
 from timellm.cli.ledger import keep_forecast
 from timellm.cli.output import check_out, write_out
 from timellm.evaluation.metrics import ABSOLUTE
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from timellm.forecasting.newer import Difference
     from timellm.ledger.keeping import Newer
 
-READING = ("decimal", "encoding", "header", "delimiter", "ragged", "missing_codes", "sheet")
+READING = ("decimal", "encoding", "header", "delimiter", "ragged", "missing_codes", "sheet", "repair")
 """Settings that say how a file is read; a newer file may need others than the run's own."""
 
 
@@ -118,11 +119,11 @@ def levels_of(text: str | None) -> tuple[int, ...]:
 
 
 def reading_of(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The settings of `--set`, which answer a question about the newer file."""
+    """The settings of `--set`, which answer a question about the newer file, and its repairs."""
     from timellm.config import parse_setting
     from timellm.errors import ConfigError
 
-    reading = dict(map(parse_setting, arguments.settings))
+    reading = dict(map(parse_setting, arguments.settings)) | repair_of(arguments)
     if other := sorted(reading.keys() - set(READING)):
         raise ConfigError(
             f"setting '{other[0]}' is the run's own; --set takes here {', '.join(READING)}, which say how "

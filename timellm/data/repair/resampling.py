@@ -25,6 +25,7 @@ from timellm.data.repair.report import StepReport
 from timellm.errors import ConfigError
 
 _LATEST = 50  # steps between records that say how dense a series is at its end
+_SHORTEST = pd.Timedelta(milliseconds=1)
 _LONGEST = pd.Timedelta(days=36_525)
 _MONDAY = np.datetime64("1970-01-05", "us")
 
@@ -79,20 +80,21 @@ def parse_step(alias: str) -> pd.DateOffset:
     example = "use for example 15min, h, 3h, D, W-MON, MS, QS or YS"
     try:
         offset = to_offset("W-MON" if alias == "W" else alias)
-        beyond = offset is not None and pd.Timestamp("2000-01-01") + offset - pd.Timestamp("2000-01-01") > _LONGEST
+        length = pd.Timestamp("2000-01-01") + offset - pd.Timestamp("2000-01-01")
+        beyond = not _SHORTEST <= length <= _LONGEST
     except (OverflowError, OutOfBoundsDatetime, OutOfBoundsTimedelta):
         offset, beyond = None, True
     except ValueError:
         raise ConfigError(f"a table cannot be resampled to '{alias}', which is no step; {example}") from None
-    if beyond or offset is None or offset.n < 1:
+    if beyond or offset is None or offset.n < 1:  # a step that goes back has a length below 0, too
         raise ConfigError(f"a table cannot be resampled to '{alias}'; {example}")
     if isinstance(offset, Tick | Day | Week) or (
         isinstance(offset, MonthBegin | QuarterBegin | YearBegin) and offset.n == 1
     ):
         return offset
     raise ConfigError(
-        f"a table cannot be resampled to '{alias}': a row stands at the begin of its step, and several months are not"
-        f" counted from a fixed point; {example}"
+        f"a table cannot be resampled to '{alias}': a row stands at the begin of its step, and steps are counted"
+        f" from a fixed point, which these have not; {example}"
     )
 
 
