@@ -115,7 +115,14 @@ def test_report_says_what_the_folder_says(page, evil_run):
     for model in scores.models:
         assert model in said and number(scores.error(model, "mae")) in said
     assert folder.coverage().sentence(80) in said
-    for words in ("Horizon, rows", "Is the language model earning its cost?", "Training", "1 value is missing"):
+    for words in (
+        "Horizon, rows",
+        "Is the language model earning its cost?",
+        "Training",
+        "1 value is missing",
+        "has no value in 1 row",
+        "checks found nothing: ",
+    ):
         assert words in said
     assert script_of(Reported.of(evil_run)).splitlines()[0] in said
 

@@ -43,7 +43,7 @@ def missing_values(table: Examined) -> Iterator[Finding]:
 
 
 def _missing(table: Examined, at: int, count: int, *, in_full: bool) -> Finding:
-    name, rows = table.table.channels[at], len(table.index)
+    name, rows = table.names[at], len(table.index)
     share = count / rows
     if not in_full:
         return Finding("missing_values", "warning", "windows_left_out", count, share, name)
@@ -74,7 +74,7 @@ def _missing(table: Examined, at: int, count: int, *, in_full: bool) -> Finding:
 def empty(table: Examined) -> Iterator[Finding]:
     """Channels without any value."""
     for at in np.flatnonzero(table.known_count_N == 0):
-        name, rows = table.table.channels[at], len(table.index)
+        name, rows = table.names[at], len(table.index)
         yield Finding(
             "empty", "grave", "cannot_start", rows, 1.0, name, where=(table.span(0, rows - 1, name),),
             repair=_without(name),
@@ -87,7 +87,7 @@ def constant(table: Examined) -> Iterator[Finding]:
     for first, values_Rn in blocks(table.values_RN):
         low, high = np.fmin.reduce(values_Rn, axis=0), np.fmax.reduce(values_Rn, axis=0)
         for at in np.flatnonzero(low == high):
-            name = table.table.channels[first + at]
+            name = table.names[first + at]
             known = int(table.known_count_N[first + at])
             yield Finding(
                 "constant", "warning", "nothing_to_learn", known, 1.0, name, where=(table.span(0, rows - 1, name),),
@@ -129,7 +129,7 @@ def counters(table: Examined) -> Iterator[Finding]:
         for at in np.flatnonzero(_steady(values_Rn[:_FIRST], least=0.5)):
             step = _step(values_Rn[:, at])
             if step is not None:
-                name, rows = table.table.channels[first + at], len(table.index)
+                name, rows = table.names[first + at], len(table.index)
                 yield Finding(
                     "counter", "warning", "nothing_to_learn", int(table.known_count_N[first + at]), 1.0, name,
                     where=(table.span(0, rows - 1, name),), values={"step": step}, repair=_without(name),

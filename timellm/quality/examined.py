@@ -90,6 +90,11 @@ class Examined:
         return self.table.values.index
 
     @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of all channels."""
+        return self.table.channels
+
+    @cached_property
     def values_RN(self) -> np.ndarray:
         """All values, float64, NaN where missing."""
         return self.table.values.to_numpy(np.float64)
@@ -116,8 +121,7 @@ class Examined:
         rows, count = self.values_RN.shape
         most = min(count, max(_FEWEST_CHANNELS, min(_MOST_CHANNELS, _MOST_VALUES // max(rows, 1))))
         chosen = np.unique(np.linspace(0, count - 1, most).round().astype(int))
-        names = self.table.channels
-        return tuple(Channel(names[at], np.ascontiguousarray(self.values_RN[:, at])) for at in chosen)
+        return tuple(Channel(self.names[at], np.ascontiguousarray(self.values_RN[:, at])) for at in chosen)
 
     @cached_property
     def lively(self) -> tuple[Channel, ...]:
@@ -139,11 +143,10 @@ class Examined:
         # One outlier would hide a season.
         values_R = np.clip(values_R, *np.quantile(channel.sample, (_CLIPPED, 1 - _CLIPPED)))
         found = shown_seasons(values_R[:, None], frequency=self.table.frequency)
-        least = max(_CORRELATED, 4 / np.sqrt(len(values_R)))
+        known = int(channel.known_R[-_LATEST:].sum())
+        least = max(_CORRELATED, 4 / np.sqrt(max(known, 1)))
         calendar = set(self.calendar.values())
-        return tuple(
-            one for one in found if one[1] >= least and (one[0] in calendar or one[0] * _CYCLES <= len(values_R))
-        )
+        return tuple(one for one in found if one[1] >= least and (one[0] in calendar or one[0] * _CYCLES <= known))
 
     @property
     def window(self) -> int:

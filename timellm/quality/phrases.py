@@ -48,8 +48,10 @@ def listed(names: list[str]) -> str:
 
 
 def less(skill: float) -> str:
-    """A skill in words: 10 % less."""
-    return f"{abs(100 * skill):.0f} % {'less' if skill >= 0 else 'more'}"
+    """A skill in words: 10 % less error than."""
+    if abs(skill) < 0.005:
+        return "about the same error as"
+    return f"{abs(100 * skill):.0f} % {'less' if skill > 0 else 'more'} error than"
 
 
 def percent(share: float | None) -> str:

@@ -158,11 +158,11 @@ def _predictability(finding: Finding, values: Mapping[str, Any]) -> str:
     held_out = f"over {rows(values['horizon'])}, on rows that it was not chosen on"
     if len(channels) == 1:
         one = channels[0]
-        return f"The best simple rule ({one['rule']}) has {less(one['skill'])} error than a constant {held_out}."
+        return f"The best simple rule ({one['rule']}) has {less(one['skill'])} a constant {held_out}."
     poor = values["without_skill"]
     without = f" It is no better for {listed(poor)}." if poor else ""
     return (
-        f"The best simple rule of each channel has {less(values['median_skill'])} error than a constant {held_out}"
+        f"The best simple rule of each channel has {less(values['median_skill'])} a constant {held_out}"
         f" (median of {len(channels):,} channels).{without}"
     )
 

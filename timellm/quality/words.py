@@ -158,7 +158,7 @@ def _where(finding: Finding) -> str:
     if not finding.where or finding.kind in _PLACELESS:
         return ""
     places = ", ".join(_place(span) for span in finding.where[:MOST_PLACES])
-    many = len(finding.where)
+    many = finding.values.get("gaps") or finding.values.get("times") or len(finding.where)  # `where` is cut off
     return f"Where: {places}{f' and {many - MOST_PLACES:,} more' if many > MOST_PLACES else ''}."
 
 
