@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from timellm.config import RunConfig
+from timellm.data.effects import moment
 from timellm.data.table import Table, load_table
 from timellm.errors import DataError
 
@@ -86,9 +87,10 @@ def _rows(own: Table, other: Table) -> Difference:
     new, shared = int((index > end).sum()), len(index.intersection(own.values.index))
     missed = len(pd.date_range(end, index[0], freq=own.offset)) - 2 if index[0] > end else 0
     if not new:
-        text = f"It has no row after {end}, the end of the run's own table; it ends at {index[-1]}."
+        text = f"It has no row after {moment(end)}, the end of the run's own table; it ends at {moment(index[-1])}."
         return Difference("rows", False, text)
-    text = f"It has {new:,} {_noun(new, 'row')} after {end}, the end of the run's own table, up to {index[-1]}"
+    text = f"It has {new:,} {_noun(new, 'row')} after {moment(end)}, the end of the run's own table"
+    text += f", up to {moment(index[-1])}"
     if shared:
         return Difference("rows", False, f"{text}, and {shared:,} {_noun(shared, 'row')} that both have.")
     if missed > 0:
@@ -109,7 +111,8 @@ def _revised(own: Table, other: Table) -> list[Difference]:
     if not count:
         return []
     row, column = (int(place) for place in np.argwhere(differs)[0])
-    where = f"the first is '{own.channels[column]}' at {both[row]}: {two[row, column]:g}, before {one[row, column]:g}"
+    before, now = _number(one[row, column]), _number(two[row, column])
+    where = f"the first is '{own.channels[column]}' at {moment(both[row])}: {now}, before {before}"
     if count >= _ANOTHER * of:
         text = f"Of {of:,} values at shared times, {count:,} differ, so it is another series; {where}."
         return [Difference("revised", False, text)]
@@ -128,8 +131,8 @@ def _of_channel(name: str, own_N: pd.Series, other_N: pd.Series, context: int) -
         found.append(
             Difference(
                 "range", True,
-                f"'{name}': of its last {len(last_T):,} values, {outside:,} lie outside {low:g} to {high:g}, the range "
-                "of the run's own table.",
+                f"'{name}': of its last {len(last_T):,} values, {outside:,} lie outside {_number(low)} to "
+                f"{_number(high)}, the range of the run's own table.",
                 name,
             )
         )  # fmt: skip
@@ -144,12 +147,16 @@ def _of_channel(name: str, own_N: pd.Series, other_N: pd.Series, context: int) -
             found.append(
                 Difference(
                     kind, True,  # type: ignore[arg-type]
-                    f"'{name}': the {word} of its last {len(last_T):,} values is {now:.4g}; over as many rows of the "
-                    f"run's own table it was {least:.4g} to {most:.4g}.",
+                    f"'{name}': the {word} of its last {len(last_T):,} values is {_number(now)}; over as many rows of "
+                    f"the run's own table it was {_number(least)} to {_number(most)}.",
                     name,
                 )
             )  # fmt: skip
     return found
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _noun(number: int, noun: str) -> str:
