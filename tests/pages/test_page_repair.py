@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from timellm.data.corrections import keep_corrections, kept_corrections
+from timellm.data.samples import samples
 from timellm.jobs.store.run_store import Store
 from timellm.workspace import workspace
 
@@ -51,6 +52,10 @@ def test_a_doubled_hour_is_mended_in_one_click_and_the_choice_is_kept(open_page,
     assert (workspace().uploads / table_id).read_bytes() == local_csv
 
     again = open_page("data", table=table_id)  # another visit, with nothing of it in the address
+    assert not again.error and repair_of(again) == ["timezone:Europe/Berlin:utc"]
+    again.selectbox(key="data/pick").select(f"sample:{samples()[0].key}").run()
+    assert repair_of(again) is None
+    again.selectbox(key="data/pick").select(table_id).run()
     assert not again.error and repair_of(again) == ["timezone:Europe/Berlin:utc"]
     button(again, "Undo").click().run()
     assert "already stands" in again.error[0].value
