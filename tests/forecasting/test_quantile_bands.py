@@ -78,8 +78,8 @@ def test_card_compares_quantiles_as_they_are_conformalised_and_bands_without_the
     assert set(own["method"]) == {ADAPTIVE, SPLIT, OWN, ROUND} and card.measured.quantiles == (0.1, 0.5, 0.9)
     said = card.made_of(80)
     assert said.startswith("Bands are made of the model's own quantiles at 10, 50, 90 %, conformalised on")
-    assert f"they held {card.achieved(80, OWN):.1%} in the 80 % band" in said
-    assert f"would hold {card.achieved(80, ROUND):.1%}" in said
+    assert f"the quantiles held {card.achieved(80, OWN):.1%} of the values in the 80 % band" in said
+    assert f"would have held {card.achieved(80, ROUND):.1%}" in said
     assert abs(card.achieved(80, SPLIT) - 0.8) < 0.15
     assert card.to_dict()["quantile_loss"].keys() == {ADAPTIVE, SPLIT, OWN, ROUND}
     assert set(RunFolder(made).intervals().models) == set(RunFolder(made).scores().models)

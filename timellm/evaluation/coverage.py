@@ -174,10 +174,10 @@ class CoverageCard:
         made, own, plain = (self.at(level, method=one).iloc[0] for one in (SPLIT, OWN, ROUND))
         return (
             f"Bands are made of the model's own quantiles at {named} %, conformalised on the validation part. As they"
-            f" are, they held {own['coverage']:.1%} in the {level} % band. Without adapting, it holds"
-            f" {made['coverage']:.1%} at a width of {made['width']:.3g} and a Winkler score of {made['winkler']:.3g};"
-            f" bands round the forecast would hold {plain['coverage']:.1%} at {plain['width']:.3g} and"
-            f" {plain['winkler']:.3g}."
+            f" are, the quantiles held {own['coverage']:.1%} of the values in the {level} % band. Conformalised, and"
+            f" without adapting to the test period, the band held {made['coverage']:.1%} at a width of"
+            f" {made['width']:.3g} and a Winkler score of {made['winkler']:.3g}. A band round the forecast would have"
+            f" held {plain['coverage']:.1%} at {plain['width']:.3g} and {plain['winkler']:.3g}."
         )
 
     def sentence(self, level: int) -> str:
