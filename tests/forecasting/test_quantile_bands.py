@@ -22,6 +22,7 @@ from timellm.forecasting.anomalies import new_points, points_of_channel
 from timellm.forecasting.artifacts import RunFolder
 from timellm.forecasting.bands import INTERVALS
 from timellm.forecasting.kept_quantiles import FUTURE_QUANTILES, TEST_QUANTILES
+from timellm.jobs.archive.importing import _check
 from timellm.pipeline import evaluate
 
 LEVELS = (50, 80, 83, 95)
@@ -139,6 +140,15 @@ def test_kept_quantiles_that_do_not_fit_are_refused_with_what_to_do(folder, spoi
         write_parquet(folder.path / INTERVALS, rows.replace_schema_metadata({b"timellm.intervals": facts}))
     with pytest.raises(CheckpointError, match="evaluate the run again"):
         folder.future((80,))
+
+
+def test_archive_of_a_run_is_read_with_its_quantiles(folder):
+    _check(folder.path)
+    data = bytearray((folder.path / TEST_QUANTILES).read_bytes())
+    data[80] ^= 4
+    (folder.path / TEST_QUANTILES).write_bytes(data)
+    with pytest.raises(CheckpointError, match=r"test_quantiles\.parquet is damaged"):
+        _check(folder.path)
 
 
 def test_command_says_of_what_bands_are_made(made, capsys):

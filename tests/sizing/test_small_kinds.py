@@ -48,6 +48,12 @@ def test_a_step_grows_with_its_batch_and_training_with_its_steps(kind):
     assert longer.training_s > small.training_s
 
 
+@pytest.mark.parametrize("kind", ["dlinear", "patchtst"])
+def test_quantiles_take_time_and_memory(kind):
+    plain, more = (estimate(config_for(kind, quantiles=levels), AROUND) for levels in ((), (0.1, 0.5, 0.9)))
+    assert plain.step_s < more.step_s and plain.memory.adapters < more.memory.adapters
+
+
 def test_a_kind_that_is_solved_at_once_has_no_step():
     found = estimate(config_for("ridge"), AROUND)
     assert found.step_s == 0 and found.training_s > 0

@@ -13,7 +13,9 @@ from timellm.data.prepared import PreparedData
 from timellm.data.table import load_table
 from timellm.forecasters.ridge.forecaster import Ridge
 from timellm.forecasters.time_llm.kept import LINEAR_PATH, path_config
+from timellm.forecasters.time_llm.shape import backbone_shape
 from timellm.forecasting.artifacts import RunFolder
+from timellm.sizing.memory import quantile_weights
 from timellm.training.choice import Judge
 from timellm.training.evaluation import Validation
 from timellm.training.quantiles import forecast_of_start
@@ -92,6 +94,13 @@ def test_forecast_and_quantiles_of_a_step_are_judged_apart(run, better_forecast,
     assert one.error == pytest.approx((squared_W if better_forecast else start_W).mean(), rel=1e-5)
     first = judge.of(replace(found, loss=1.0, error_WH=judge._start_WH, loss_W=start_W), first=True)
     assert first.with_forecast and (first.value < 0.3) == better_quantiles
+
+
+def test_estimate_counts_the_weights_of_the_head(run):
+    head = run.forecaster.network.quantile_head
+    counted = quantile_weights(run.config, backbone_shape(run.config.model.backbone))
+    assert counted == sum(weight.numel() for weight in head.parameters()) > 0
+    assert quantile_weights(run.config.updated(quantiles=()), backbone_shape(run.config.model.backbone)) == 0
 
 
 def test_old_state_without_quantiles_goes_on():
