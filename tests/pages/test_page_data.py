@@ -153,6 +153,16 @@ def test_repair_of_a_finding_is_looked_at_before_it_is_made(open_page, hourly_cs
     assert any(one.label == "Apply" for one in app.button)
 
 
+def test_many_findings_of_a_kind_are_folded_away(open_page):
+    app = open_page("data")
+    rows = [f"2024-{1 + day // 28:02d}-{1 + day % 28:02d}," + ",".join(
+        "" if day == 20 + channel else f"{(day * 7 + channel) % 11}" for channel in range(6)
+    ) for day in range(300)]  # fmt: skip
+    app.file_uploader[0].upload("six.csv", "\n".join(["date,a,b,c,d,e,f", *rows]).encode()).run()
+    assert not app.exception
+    assert any("3 more, 'd', 'e', 'f'" in one.label for one in app.expander)
+
+
 def test_checks_that_found_nothing_are_counted_by_name(open_page, table_id):
     app = open_page("data", table=table_id, part="Quality")
     (clear,) = [one.value for one in app.caption if "checks found nothing" in one.value]

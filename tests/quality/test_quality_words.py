@@ -9,7 +9,7 @@ from timellm.config import TaskConfig
 from timellm.config.repair import checked
 from timellm.quality.checks import CHECKS, READING, check
 from timellm.quality.finding import SEVERITIES, Finding, as_data
-from timellm.quality.words import amount, more_found, nothing_found, said
+from timellm.quality.words import amount, in_few_words, more_found, nothing_found, said
 
 KEYS = {"kind", "severity", "channel", "count", "share", "where", "values", "effect", "repair"}
 
@@ -81,6 +81,8 @@ def test_of_very_many_channels_with_gaps_the_worst_are_listed_and_the_others_cou
     assert listed[0].count == 59
     assert quality.more == {"missing_values": 68}
     assert more_found(quality) == ("Missing values: 68 more channels are not listed.",)
+    (group,) = [group for group in quality.grouped() if group[0].kind == "missing_values" and len(group) > 10]
+    assert in_few_words(group[3:]).startswith(f"Missing values: {len(group) - 3} more, '{group[3].channel}', ")
 
 
 def test_undefined_numbers_are_null():

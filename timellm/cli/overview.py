@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from timellm.errors import DataError
     from timellm.quality.checks import Quality
 
+_MOST_OF_A_KIND = 5
+"""Findings of one kind that are said in full."""
+
 
 def inspect(arguments: argparse.Namespace) -> Answer:
     """The content of a CSV file, how it would be read, and what was found in it.
@@ -90,9 +93,13 @@ def inspect(arguments: argparse.Namespace) -> Answer:
 
 def sentences(quality: Quality) -> list[str]:
     """What was found, a line each, gravest first, and which checks found nothing."""
-    from timellm.quality.words import more_found, nothing_found, said
+    from timellm.quality.words import in_few_words, more_found, nothing_found, said
 
-    found = [f"{one.severity}: {said(one).sentence}" for one in quality.findings]
+    found = []
+    for group in quality.grouped():
+        found += [f"{one.severity}: {said(one).sentence}" for one in group[:_MOST_OF_A_KIND]]
+        if rest := group[_MOST_OF_A_KIND:]:
+            found.append(f"{rest[0].severity}: {in_few_words(rest)}; --json has all of them")
     return [*found, *more_found(quality), *filter(None, [nothing_found(quality)])]
 
 

@@ -71,6 +71,13 @@ class Quality:
         """Findings of one kind."""
         return tuple(one for one in self.findings if one.kind == kind)
 
+    def grouped(self) -> tuple[tuple[Finding, ...], ...]:
+        """The findings by severity and kind: a hundred channels with gaps are one matter."""
+        groups: dict[tuple[str, str], list[Finding]] = {}
+        for one in self.findings:
+            groups.setdefault((one.severity, one.kind), []).append(one)
+        return tuple(map(tuple, groups.values()))
+
     def data(self) -> dict[str, Any]:
         """As JSON has it."""
         return {

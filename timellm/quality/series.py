@@ -8,6 +8,7 @@ Shapes: R rows, K known values, B blocks of rows.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -67,7 +68,7 @@ def outliers(table: Examined) -> Iterator[Finding]:
         order = sorted(where.tolist(), key=lambda one: -float(np.nanmax(farthest[one[0] : one[1] + 1])))
         spans = table.spans(np.array(order), channel.name)
         usual = values_R[~found_R & channel.known_R]
-        lowest, highest = float(usual.min()), float(usual.max())
+        lowest, highest = _outwards(float(usual.min()), float(usual.max()))
         outside = bool(extreme_R.any())
         yield Finding(
             "outliers",
@@ -109,6 +110,15 @@ def _usual(values_R: np.ndarray, channel: Channel) -> tuple[float, float]:
         return endless
     limit = float(far[gaps[0]]) * (1 - 1e-12)
     return middle - limit, middle + limit
+
+
+def _outwards(low: float, high: float) -> tuple[float, float]:
+    """Limits with a few digits that hold both."""
+    if not high > low:
+        return low, high
+    digits = 4 - math.floor(math.log10(high - low))
+    step = 10.0**-digits
+    return min(low, round(low - step / 2, digits)), max(high, round(high + step / 2, digits))
 
 
 def level_shifts(table: Examined) -> Iterator[Finding]:

@@ -5,13 +5,13 @@ Inputs: a `Finding`. Outputs: `Said`. The only place where findings become words
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from timellm.config.repair import RepairStep
 from timellm.quality.checks import Quality
 from timellm.quality.finding import Effect, Finding, Span
-from timellm.quality.phrases import MOST_PLACES, moment, percent, rows
+from timellm.quality.phrases import MOST_PLACES, listed, moment, percent, rows
 from timellm.quality.what import WHAT
 
 _TITLES = {
@@ -75,8 +75,14 @@ def nothing_found(quality: Quality) -> str:
 
 
 def more_found(quality: Quality) -> tuple[str, ...]:
-    """What is not listed, and what was not looked at."""
+    """What is not listed."""
     return tuple(f"{_TITLES[kind]}: {count:,} more channels are not listed." for kind, count in quality.more.items())
+
+
+def in_few_words(group: Sequence[Finding]) -> str:
+    """Findings of one kind that are not shown in full: how many, and of which channels."""
+    names = [one.channel for one in group if one.channel is not None]
+    return f"{_TITLES[group[0].kind]}: {len(group):,} more{f', {listed(names)}' if names else ''}"
 
 
 def amount(finding: Finding) -> str:

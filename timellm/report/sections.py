@@ -22,9 +22,8 @@ from timellm.evaluation.twins import in_set
 from timellm.forecasters.registry import kind_of
 from timellm.forecasting.artifacts import SUMMARY
 from timellm.plots.report_print import curve_figure, forecast_figure, overview_figure, steps_figure
-from timellm.quality.finding import Finding
-from timellm.quality.words import more_found, nothing_found, said
 from timellm.report.facts import Reported
+from timellm.report.found import found_in
 from timellm.report.html import Html, figure, heading, moment, paragraph, table
 
 METRIC = "mae"
@@ -182,7 +181,7 @@ def data(run: Reported, *, name: str) -> list[Html]:
             f" every {found.frequency}, from {moment(index[0])} to {moment(index[-1])}. {gaps}."
         ),
         paragraph(description) if description else Html(""),
-        *_found(run),
+        *found_in(run),
         figure(
             overview_figure(values.iloc[:, :_MOST_SERIES], split), name=f"{name}-data",
             alt="The table, thinned for drawing; dotted lines part training, validation and test",
@@ -190,24 +189,6 @@ def data(run: Reported, *, name: str) -> list[Html]:
         table(["Channel", "Missing", "Lowest", "Mean", "Highest", "Deviation"], rows),
         paragraph(f"{more:,} more channels are not listed.", kind="faint") if more > 0 else Html(""),
     ]  # fmt: skip
-
-
-def _found(run: Reported) -> list[Html]:
-    """What the checks found in the table, gravest first, and how it was read."""
-    quality = run.quality
-    rows = [[one.severity, *_in_words(one)] for one in quality.findings]
-    notes = [heading("How it was read", 3), *map(paragraph, run.table.notes)] if run.table.notes else []
-    return [
-        heading("What was found in it", 3),
-        table(["", "Finding", "What and where", "What it does to a forecast"], rows),
-        *(paragraph(sentence, kind="faint") for sentence in (*more_found(quality), nothing_found(quality))),
-        *notes,
-    ]
-
-
-def _in_words(finding: Finding) -> list[str]:
-    words = said(finding)
-    return [words.title, f"{words.what} {words.where}".strip(), words.effect]
 
 
 def settings(run: Reported) -> list[Html]:

@@ -6,6 +6,7 @@ address, so that a shared link shows the same place.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -15,7 +16,7 @@ from timellm.config.repair import filling
 from timellm.errors import DataError
 from timellm.plots.series import Stretch
 from timellm.quality.finding import SEVERITIES, Finding
-from timellm.quality.words import more_found, nothing_found, said
+from timellm.quality.words import in_few_words, more_found, nothing_found, said
 from timellm.ui import keys, loaders, repairing, tables
 from timellm.ui.words import moment, plain
 
@@ -29,9 +30,9 @@ _COLOURS = {"grave": "red", "warning": "orange", "fact": "blue"}
 _ICONS = {"grave": ":material/error:", "warning": ":material/warning:", "fact": ":material/info:"}
 _MANY = 6
 """Findings from which on they can be filtered."""
-_MOST_SHOWN = 20
+_MOST_OF_A_KIND = 3
+"""Findings of one kind that are shown at once; the others are folded away."""
 _SHOWN = keys.view("data", "severities")
-_ALL = keys.view("data", "all-findings")
 
 
 def checked(table_id: str, config: DataConfig, table: Table) -> Quality:
@@ -53,12 +54,16 @@ def checked(table_id: str, config: DataConfig, table: Table) -> Quality:
 
 def show(quality: Quality, table_id: str) -> None:
     """The findings, which severities are shown where there are many, and the checks that found nothing."""
-    findings = _filtered(quality.findings)
-    everything = len(findings) <= _MOST_SHOWN or st.session_state.get(_ALL, False)
-    for finding in findings if everything else findings[:_MOST_SHOWN]:
-        _row(finding, table_id)
-    if len(findings) > _MOST_SHOWN:
-        st.toggle(f"All {len(findings):,} findings", key=_ALL)
+    shown = _severities(quality)
+    for group in quality.grouped():
+        if group[0].severity not in shown:
+            continue
+        for finding in group[:_MOST_OF_A_KIND]:
+            _row(finding, table_id)
+        if rest := group[_MOST_OF_A_KIND:]:
+            with st.expander(plain(in_few_words(rest))):
+                for finding in rest:
+                    _row(finding, table_id)
     for sentence in (*more_found(quality), nothing_found(quality)):
         if sentence:
             st.caption(plain(sentence))
@@ -110,12 +115,13 @@ def in_words(finding: Finding) -> str:
     return plain(said(finding).what)
 
 
-def _filtered(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
-    counts = {one: sum(finding.severity == one for finding in findings) for one in SEVERITIES}
-    there = [one for one, count in counts.items() if count]
-    if len(findings) <= _MANY or len(there) < 2:
-        return findings
-    picked = st.pills(
+def _severities(quality: Quality) -> list[str]:
+    """The severities that are shown: a choice where there are many findings."""
+    counts = Counter(finding.severity for finding in quality.findings)
+    there: list[str] = [one for one in SEVERITIES if counts[one]]
+    if len(quality.findings) <= _MANY or len(there) < 2:
+        return there
+    return st.pills(
         "Show findings",
         there,
         selection_mode="multi",
@@ -123,7 +129,6 @@ def _filtered(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
         format_func=lambda one: f"{one}: {counts[one]:,}",
         key=_SHOWN,
     )
-    return tuple(one for one in findings if one.severity in picked)
 
 
 def _label(finding: Finding) -> str:
@@ -145,7 +150,7 @@ def _row(finding: Finding, table_id: str | None = None) -> None:
                     icon=":material/healing:",
                     help="Look at the repair before it is made.",
                     on_click=_mend,
-                    args=(table_id, finding.repair.step),
+                    args=(table_id, finding),
                 )
             if table_id is not None and finding.where:
                 st.button(
@@ -170,7 +175,9 @@ def _go(finding: Finding) -> None:
     st.session_state.pop("spot", None)
 
 
-def _mend(table_id: str, step: str) -> None:
-    """Show what a repair would do."""
-    st.session_state["part"] = REPAIR
-    repairing.look_at(table_id, step)
+def _mend(table_id: str, finding: Finding) -> None:
+    """Show what a finding's repair would do, on its channel."""
+    if finding.repair is not None:
+        st.session_state["part"] = REPAIR
+        channel = finding.channel if finding.repair.kind != "drop" else None
+        repairing.look_at(table_id, finding.repair.step, channel)

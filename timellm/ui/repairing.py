@@ -84,9 +84,13 @@ def has_repairs() -> bool:
     return bool(_applied())
 
 
-def look_at(table_id: str, step: str) -> None:
-    """Preview a step on the panel of a table."""
+def look_at(table_id: str, step: str, channel: str | None) -> None:
+    """Preview a step on the panel of a table, and draw this channel before and after it."""
     _look_at(_candidate(table_id), step)
+    if channel is None:
+        st.session_state.pop(_channel_key(table_id), None)
+    else:
+        st.session_state[_channel_key(table_id)] = channel
 
 
 def panel(table_id: str, said: str = "") -> None:
@@ -121,6 +125,10 @@ def panel(table_id: str, said: str = "") -> None:
     looked_at = st.session_state.get(candidate) or (offers[0] if offers else None)
     if looked_at is not None:
         _preview(table_id, candidate, config, now, looked_at)
+
+
+def _channel_key(table_id: str) -> str:
+    return keys.setting(table_id, "repair-channel")
 
 
 def _candidate(table_id: str) -> str:
@@ -221,7 +229,7 @@ def _drawn(table_id: str, now: View, after: View, report: StepReport | None) -> 
     if len(channels) > 1:
         channel = st.selectbox(
             "Channel to look at", channels, index=_first_that_varies(after, channels),
-            key=keys.setting(table_id, "repair-channel"),
+            key=_channel_key(table_id),
         )  # fmt: skip
     one, other = now.series(channel), after.series(channel)
     if report is not None and report.places and len(other) > 4 * _NEAR:
