@@ -86,3 +86,18 @@ def test_missing_values_hide_nothing_and_are_no_outliers(look, daily_wave, rando
     (found,) = look(load=load).of("outliers")
     assert [span.first_row for span in found.where] == [777]
     assert pd.notna(found.values["usual_high"])
+
+
+def test_fall_over_many_weeks_is_no_shift_and_the_same_fall_in_a_day_is_one(look, random):
+    noise = random.normal(0, 1, 1500)
+    days = np.arange(1500)
+    assert alarms(look(price=100 + noise - 0.5 * np.clip(days - 700, 0, 60), frequency="D")) == []
+    assert alarms(look(price=100 + noise - 30 * (days >= 700), frequency="D")) == [("level_shift", "price")]
+
+
+def test_outlier_beyond_the_usual_range_is_offered_a_limit_also_when_its_neighbours_gave_it_away(look, random):
+    level = np.repeat([100.0, 120.0], 500) + random.normal(0, 0.1, 1000)
+    level[700] = 90
+    (found,) = look(level=level).of("outliers")
+    assert not found.values["inside_usual_range"]
+    assert found.repair.arguments["lower"] > 99

@@ -33,6 +33,8 @@ _SURE = 6.0
 3.5 of them, and a wave never exceeds 1."""
 _CLEAR = 3.0
 """How many times the spread of the blocks beside it a level shift is."""
+_AT_ONCE = 0.75
+"""Share of a level shift that must happen within a cycle of the calendar; of a steady fall it is half."""
 _MOST_SHIFTS = 5
 """A channel whose level changes more often does so by itself: a state, not an event."""
 _VARIANCE_BLOCKS = 40
@@ -69,7 +71,7 @@ def outliers(table: Examined) -> Iterator[Finding]:
         spans = table.spans(np.array(order), channel.name)
         usual = values_R[~found_R & channel.known_R]
         lowest, highest = _outwards(float(usual.min()), float(usual.max()))
-        outside = bool(extreme_R.any())
+        outside = bool(((values_R < lowest) | (values_R > highest)).any())
         yield Finding(
             "outliers",
             "warning",
@@ -124,12 +126,12 @@ def _outwards(low: float, high: float) -> tuple[float, float]:
 def level_shifts(table: Examined) -> Iterator[Finding]:
     """Moments after which a channel stays on another level."""
     size = _block_rows(table)
-    side = _side_blocks(table, size)
+    side, short = _side_blocks(table, size)
     for channel in table.lively:
         blocks_B, place_B = _block_means(channel.values_R, size)
         if len(blocks_B) < max(_FEWEST_BLOCKS, 4 * side) or len(channel.kept_K) < _FEWEST:
             continue
-        at, jumps = _shifts(blocks_B, side)
+        at, jumps = _shifts(blocks_B, side, short)
         if not 0 < len(at) <= _MOST_SHIFTS:
             continue
         order = np.argsort(-np.abs(jumps), kind="stable")
@@ -157,8 +159,8 @@ def level_shifts(table: Examined) -> Iterator[Finding]:
         )
 
 
-def _shifts(blocks_B: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
-    """Blocks at which a new level begins, and by how much it differs."""
+def _shifts(blocks_B: np.ndarray, side: int, short: int) -> tuple[np.ndarray, np.ndarray]:
+    """Blocks at which a new level begins, and by how much it differs; most of it within `short` blocks."""
     medians = np.median(sliding_window_view(blocks_B, 2 * side), axis=1)
     jump = medians[2 * side :] - medians[: -2 * side]  # at block i + 2 * side
     local = np.median(np.abs(sliding_window_view(blocks_B, 2 * side) - medians[:, None]), axis=1) * _MAD
@@ -173,8 +175,10 @@ def _shifts(blocks_B: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
     while len(found) <= _MOST_SHIFTS and left.max() > 0:
         peak = int(left.argmax())
         begin = _edge(blocks_B, peak, side)
-        found.append(begin)
-        by.append(float(jump[peak]))
+        at_once = blocks_B[begin : begin + short].mean() - blocks_B[max(0, begin - short) : begin].mean()
+        if at_once / jump[peak] >= _AT_ONCE:
+            found.append(begin)
+            by.append(float(jump[peak]))
         left[max(0, peak - 2 * side) : peak + 2 * side + 1] = 0.0
     return np.array(found, int), np.array(by)
 
@@ -245,13 +249,17 @@ def _block_rows(table: Examined) -> int:
     return max(1, -(-rows // _MOST_BLOCKS))
 
 
-def _side_blocks(table: Examined, size: int) -> int:
-    """Half of the blocks that are compared on each side, all of them whole cycles of the calendar; else 10."""
+def _side_blocks(table: Examined, size: int) -> tuple[int, int]:
+    """Half of the blocks that are compared on each side, and those in which a shift must happen.
+
+    Both are whole days or weeks, so that their waves do not count; a year is too slow a wave to matter for the latter.
+    """
     for name in ("day", "week", "year"):
         blocks, rest = divmod(table.calendar.get(name, 0), size)
         if not rest and 5 <= blocks <= 60:
-            return blocks if blocks <= 30 else -(-blocks // 2)
-    return 10
+            side = blocks if blocks <= 30 else -(-blocks // 2)
+            return side, max(2, side // 6) if name == "year" else side
+    return 10, 3
 
 
 def _block_means(values_R: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
