@@ -4,6 +4,7 @@ import streamlit as st
 
 from timellm.data.samples import samples
 from timellm.jobs.local.launcher import supervise
+from timellm.ui import tables
 from timellm.ui.errors import explained, without_server_paths
 from timellm.ui.loaders import store
 from timellm.ui.machine import machine_line
@@ -27,11 +28,10 @@ with own, st.container(border=True, height="stretch"):
     st.page_link("data.py", label="Upload a file", icon=":material/upload_file:")
 with sample, st.container(border=True, height="stretch"):
     st.markdown("**A sample**")
-    bundled = samples()[0]
-    st.markdown(f"{plain(bundled.title)}. Real data, openly licensed, ready to fine-tune on.")
+    st.markdown(f"{len(samples())} tables, from every five minutes to monthly. Real data, openly licensed.")
     st.space("stretch")
-    open_sample = {"table": f"sample:{bundled.key}"}
-    st.page_link("data.py", label="Open the sample", icon=":material/dataset:", query_params=open_sample)
+    open_sample = {"table": tables.sample_id(samples()[0])}
+    st.page_link("data.py", label=plain(samples()[0].title), icon=":material/dataset:", query_params=open_sample)
 with last, st.container(border=True, height="stretch"):
     st.markdown("**The last run**")
     if runs:

@@ -65,6 +65,27 @@ def test_choosing_a_sample_opens_it(open_page):
     assert app.query_params["table"].startswith("sample:")
 
 
+def test_gallery_opens_a_sample_with_what_its_columns_are_for(open_page):
+    app = open_page("data")
+    assert not app.exception and [one.label for one in app.button].count("Fit it") == len(samples())
+    app.button(key="data/open/victoria-electricity").click().run()
+    assert not app.exception and app.query_params["table"] == "sample:victoria-electricity"
+    app.run()  # what was corrected is put in force when a page opens
+    assert {metric.label: metric.value for metric in app.metric}["Channels"] == "1"
+
+
+def test_one_click_on_a_card_starts_a_run(open_page, monkeypatch):
+    started = []
+    monkeypatch.setattr("timellm.ui.setup.start", lambda config, name, where, promise: started.append((config, name)))
+    app = open_page("data")
+    app.button(key="data/fit/victoria-electricity").click().run()
+    assert not app.exception and not app.error
+    ((config, name),) = started
+    assert config.data.known_ahead == ("holiday",) and name.startswith("Electricity demand of Victoria")
+    assert (config.task.context, config.task.horizon) == (336, 96)
+    assert config.data.description.startswith("Electricity demand of the Australian state")
+
+
 def test_table_id_that_is_gone_says_so_and_leaves_the_picker(open_page):
     app = open_page("data", table="ffffffffffff-gone.csv")
     assert not app.exception

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from timellm.data.uploads import table_path
+from timellm.data.uploads import sample_settings, table_path
 from timellm.errors import DataError
 from timellm.json_text import read_json
 from timellm.workspace import workspace, write_whole
@@ -40,7 +40,7 @@ def keep_corrections(table_id: str, settings: Mapping[str, Any]) -> None:
 
 
 def kept_corrections(table_id: str) -> dict[str, Any]:
-    """The corrections of a table; none where none were kept.
+    """The corrections of a table; where none were kept, those that a sample comes with, or none.
 
     Raises:
         DataError: there is no such table, or the file is damaged.
@@ -49,7 +49,7 @@ def kept_corrections(table_id: str) -> dict[str, Any]:
     try:
         found = read_json(file, most_bytes=MOST_BYTES)
     except FileNotFoundError:
-        return {}
+        return sample_settings(table_id)
     except (OSError, ValueError) as error:
         raise DataError(
             f"what was corrected about this table before cannot be read ({error}); correct it anew"

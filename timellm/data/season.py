@@ -56,7 +56,7 @@ def season_name(frequency: str) -> str:
 def suggest_lengths(table: Table, task: TaskConfig) -> tuple[int, int]:
     """Context and horizon, in rows, that suit the step and fit each part of the split at least once.
 
-    The horizon is 96 hours, 30 days, 10 weeks or 6 months, or else two seasons, and the context 336 rows; both are
+    The horizon is 96 hours, 30 days, 10 weeks or 12 months, or else two seasons, and the context 336 rows; both are
     shortened where the table is short.
 
     Raises:

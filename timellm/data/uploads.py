@@ -17,6 +17,7 @@ import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from timellm.data.samples import find_sample
 from timellm.errors import DataError
@@ -142,6 +143,12 @@ def table_path(table_id: str) -> Path:
             f"there is no table {table_id[:80]!r}; it may have been removed. Choose a table on the Data page"
         )
     return path
+
+
+def sample_settings(table_id: str) -> dict[str, Any]:
+    """What the columns of a bundled table are for, as settings of `DataConfig`; nothing for an upload."""
+    key = table_id.removeprefix(_SAMPLE)
+    return {} if key == table_id else dict(find_sample(key).settings)
 
 
 def _upload(path: Path) -> Upload:

@@ -12,7 +12,7 @@ import streamlit as st
 
 from timellm.config import DataConfig, RunConfig, TaskConfig, TimeLLMConfig
 from timellm.data.encodings import LEGACY
-from timellm.data.samples import find_sample, samples
+from timellm.data.samples import Sample, find_sample, samples
 from timellm.data.season import suggest_description, suggest_lengths
 from timellm.data.uploads import save_upload, table_path, uploads
 from timellm.errors import DataError, TimeLLMError
@@ -60,12 +60,17 @@ _WRITTEN_OUT = {
 def titles() -> dict[str, str]:
     """Every table that is here: id -> title; own files newest first, then samples."""
     own = {upload.id: upload.name for upload in uploads()}
-    return own | {f"{_SAMPLE}{sample.key}": f"Sample: {sample.title}" for sample in samples()}
+    return own | {sample_id(sample): f"Sample: {sample.title}" for sample in samples()}
 
 
 def title(table_id: str) -> str:
     """A table's title, for headings and run names."""
     return titles().get(table_id, table_id).removeprefix("Sample: ")
+
+
+def sample_id(sample: Sample) -> str:
+    """The id of a bundled table."""
+    return f"{_SAMPLE}{sample.key}"
 
 
 def source() -> str | None:

@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from timellm.errors import DataError
 
 _FOLDER = Path(__file__).parent
+_STEPS = ("h", "5min", "30min", "D", "W-SAT", "MS")
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,7 @@ class Sample:
     key: str
     title: str
     description: str  # in words that suit a prompt
+    shows: str  # what there is to see, in a sentence
     rows: int
     channels: tuple[str, ...]
     frequency: str
@@ -29,6 +32,7 @@ class Sample:
     licence: str
     attribution: str
     cut: str  # what was taken from the source, and what was changed
+    settings: dict[str, Any]  # of DataConfig: what its columns are for
 
     @property
     def path(self) -> Path:
@@ -37,9 +41,9 @@ class Sample:
 
 
 def samples() -> tuple[Sample, ...]:
-    """Every bundled table, the one to begin with first."""
+    """Every bundled table: the one to begin with first, then from the shortest step to the longest."""
     records = [_read(path) for path in _FOLDER.glob("*.json")]
-    return tuple(sorted(records, key=lambda sample: (sample.frequency != "h", sample.key)))
+    return tuple(sorted(records, key=lambda sample: (_STEPS.index(sample.frequency), sample.key)))
 
 
 def find_sample(key: str) -> Sample:
