@@ -27,6 +27,9 @@ _FAR = 5.0
 in a million values, rain (exponential) 3.4 times."""
 _GAP = 2.0
 """An outlier also lies so many times as far out as the farthest usual value: a heavy tail thins out, without a gap."""
+_MATTERS = 0.5
+"""Share of the usual distance from the middle that a spike between usual values must have; a smaller one does no harm
+to errors."""
 _MOST_BLOCKS, _FEWEST_BLOCKS = 2000, 60
 _SURE = 6.0
 """Robust standard deviations by which a level shift must exceed the usual change. The largest of 2000 normal changes is
@@ -53,15 +56,11 @@ def outliers(table: Examined) -> Iterator[Finding]:
         values_R = channel.values_R
         low, high = _usual(values_R, channel)
         extreme_R = (values_R < low) | (values_R > high)
-        beside_R = np.full(len(values_R), np.nan)
-        beside_R[1:-1] = values_R[1:-1] - (values_R[:-2] + values_R[2:]) / 2
-        # What stands beside an outlier is pulled away from its neighbours, too, by half as much.
-        size_R = np.abs(beside_R)
-        spread = Channel(channel.name, beside_R)
-        low_beside, high_beside = _usual(beside_R, spread)
+        beside_R = _beyond_neighbours(values_R)
+        low_beside, high_beside = _usual(beside_R, Channel(channel.name, beside_R))
         spike_R = (beside_R < low_beside) | (beside_R > high_beside)
         if spike_R.any():
-            spike_R[1:-1] &= ~(size_R[1:-1] < np.fmax(size_R[:-2], size_R[2:]))
+            spike_R &= np.abs(beside_R) > _MATTERS * _spread(channel)[1]
         found_R = extreme_R | spike_R
         where = runs(found_R)
         if not len(where):
@@ -85,6 +84,7 @@ def outliers(table: Examined) -> Iterator[Finding]:
                 "usual_low": lowest,
                 "usual_high": highest,
                 "inside_usual_range": not outside,
+                "far_from": "all others" if extreme_R.any() else "both neighbours",
             },
             # A value that is wrong only beside its neighbours is not mended by limits.
             repair=RepairOffer("clip", {"channel": channel.name, "lower": lowest, "upper": highest})
@@ -93,11 +93,19 @@ def outliers(table: Examined) -> Iterator[Finding]:
         )
 
 
+def _beyond_neighbours(values_R: np.ndarray) -> np.ndarray:
+    """How far each value stands out from the nearer of its two neighbours; 0 for one between them, NaN beside a gap."""
+    up, down = values_R[1:-1] - values_R[:-2], values_R[1:-1] - values_R[2:]
+    found_R = np.full(len(values_R), np.nan)
+    found_R[1:-1] = np.where(up * down < 0, 0.0, np.where(np.abs(up) < np.abs(down), up, down))
+    found_R[1:-1][np.isnan(up + down)] = np.nan
+    return found_R
+
+
 def _usual(values_R: np.ndarray, channel: Channel) -> tuple[float, float]:
     """Limits beyond which values are outliers; endless where there are none."""
     endless = -np.inf, np.inf
-    middle = float(np.median(channel.sample)) if len(channel.kept_K) else 0.0
-    usual = float(np.quantile(np.abs(channel.sample - middle), 1 - _TAIL)) if len(channel.kept_K) else 0.0
+    middle, usual = _spread(channel)
     if not usual > 0:
         return endless
     with np.errstate(invalid="ignore"):
@@ -112,6 +120,14 @@ def _usual(values_R: np.ndarray, channel: Channel) -> tuple[float, float]:
         return endless
     limit = float(far[gaps[0]]) * (1 - 1e-12)
     return middle - limit, middle + limit
+
+
+def _spread(channel: Channel) -> tuple[float, float]:
+    """The median, and the distance from it within which 99 % of the values lie."""
+    if not len(channel.kept_K):
+        return 0.0, 0.0
+    middle = float(np.median(channel.sample))
+    return middle, float(np.quantile(np.abs(channel.sample - middle), 1 - _TAIL))
 
 
 def _outwards(low: float, high: float) -> tuple[float, float]:

@@ -106,9 +106,8 @@ def _counter(finding: Finding, values: Mapping[str, Any]) -> str:
 
 def _outliers(finding: Finding, values: Mapping[str, Any]) -> str:
     examples = ", ".join(number(one) for one in values["examples"])
-    far = "from both neighbours" if values["inside_usual_range"] else "from all others"
     return (
-        f"{_named(finding)} has {counted(finding.count, 'value')} far {far}: {examples}"
+        f"{_named(finding)} has {counted(finding.count, 'value')} far from {values['far_from']}: {examples}"
         f"{' and others' if finding.count > len(values['examples']) else ''}; the others lie from"
         f" {number(values['usual_low'])} to {number(values['usual_high'])}."
     )
