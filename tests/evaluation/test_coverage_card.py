@@ -7,7 +7,17 @@ import pandas as pd
 import pytest
 
 from timellm.errors import CheckpointError, ConfigError
-from timellm.evaluation.coverage import ADAPTIVE, CARD_LEVELS, COVERAGE, SPLIT, CoverageCard, CoverageSums, Measured
+from timellm.evaluation.coverage import (
+    ADAPTIVE,
+    CARD_LEVELS,
+    COVERAGE,
+    OWN,
+    ROUND,
+    SPLIT,
+    CoverageCard,
+    CoverageSums,
+    Measured,
+)
 
 CHANNELS = ("a", "b")
 SCALE_N = np.array([2.0, 10.0])
@@ -99,6 +109,23 @@ def test_sentence_says_what_was_promised_and_achieved():
 def test_sentence_says_why_coverage_is_off(coverage, ratio, reason):
     assert reason in card(coverage, error_ratio=ratio).sentence(80)
     assert card(0.82, error_ratio=ratio).why_off(80) == ""
+
+
+@pytest.mark.parametrize(
+    ("quantiles", "plain", "said"),
+    [
+        (0.9, 1.0, "So the quantiles made its Winkler score 10.0% lower."),
+        (1.1, 1.0, "So the quantiles made its Winkler score 10.0% higher: leave 'quantiles' empty here."),
+        (np.nan, 1.0, "and 1."),
+    ],
+)
+def test_card_says_whether_quantiles_were_worth_it(quantiles, plain, said):
+    scores = {ADAPTIVE: 1.0, SPLIT: quantiles, OWN: 1.0, ROUND: plain}
+    rows = [card().rows.query("model == 'Ridge' and method == @ADAPTIVE").assign(method=one, winkler=score)
+            for one, score in scores.items()]  # fmt: skip
+    one = CoverageCard.of(rows, measured(quantiles=(0.1, 0.9)))
+    assert one.made_of(80).endswith(said) and one.made_of(80).startswith("Bands are made of the model's own quantiles")
+    assert card().made_of(80).startswith("Bands lie round the forecast")
 
 
 def test_card_compares_with_the_best_other_bands_and_refuses_other_levels():

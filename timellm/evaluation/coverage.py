@@ -178,7 +178,8 @@ class CoverageCard:
             f" without adapting to the test period, the band held {made['coverage']:.1%} at a width of"
             f" {made['width']:.3g} and a Winkler score of {made['winkler']:.3g}. A band round the forecast would have"
             f" held {plain['coverage']:.1%} at {plain['width']:.3g} and {plain['winkler']:.3g}."
-        )
+            f" {_worth(made['winkler'], plain['winkler'])}"
+        ).strip()
 
     def sentence(self, level: int) -> str:
         """What was promised, what was achieved, and why if the two differ."""
@@ -259,6 +260,15 @@ class CoverageCard:
             raise CheckpointError(f"{path} cannot be read ({one_line(error)}); evaluate the run again") from error
         except (ValueError, LookupError, TypeError, AttributeError, pa.ArrowException) as error:
             raise CheckpointError(f"{path} is damaged ({one_line(error)}); evaluate the run again") from error
+
+
+def _worth(quantiles: float, plain: float) -> str:
+    """Whether quantiles made a band better, by its Winkler score; empty where one is not known."""
+    if math.isnan(quantiles) or math.isnan(plain):
+        return ""
+    if quantiles < plain:
+        return f"So the quantiles made its Winkler score {1 - quantiles / plain:.1%} lower."
+    return f"So the quantiles made its Winkler score {quantiles / plain - 1:.1%} higher: leave 'quantiles' empty here."
 
 
 def _measured(facts: Mapping[str, Any]) -> Measured:
