@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import timellm
 from timellm.config import RunConfig
-from timellm.ui import keys
+from timellm.ui import draft, keys
 from timellm.workspace import workspace
 
 
@@ -46,3 +46,8 @@ def test_results_of_a_run_with_quantiles_say_of_what_bands_are_made(open_page, t
     assert list(app.dataframe[0].value)[2:] == ["80 % low", "80 % high", "95 % low", "95 % high"]
     app.segmented_control(key="show").set_value("Test period").run()
     assert not app.exception and not app.error
+
+
+def test_draft_keeps_levels_and_nothing_else_in_their_place():
+    assert draft._allowed("quantiles", [0.1, 0.9]) and draft._allowed("quantiles", [])
+    assert not any(draft._allowed("quantiles", one) for one in ("0.1", 0.1, [2], ["0.1"], [True]))
