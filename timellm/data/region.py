@@ -4,42 +4,32 @@ Inputs: decoded text, whose lines end in a newline character. Outputs: a `Region
 comments, a row of units or types, or several tables; they are left out with a note that says what and where. Nothing
 here decides what a column means.
 
-The delimiter is the one under which most lines have one width and most cells look like a number, a date or plain text
-(the idea of van den Burg et al., 2019, "Wrangling messy CSV files by detecting row and type patterns"). The table
-begins at the first line whose cells are of the kinds that its columns hold further down; the line before is the header.
+The table begins at the first line whose cells are of the kinds that its columns hold further down; the line before is the header.
 """
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from timellm.data.numerals import look_like_numbers
-from timellm.data.records import DELIMITERS, excerpt
+from timellm.data.head_lines import (
+    SPACES,
+    STRONG,
+    Line,
+    cells_of,
+    comment_mark,
+    find_delimiter,
+    head_lines,
+    is_comment,
+    split_lines,
+)
+from timellm.data.records import excerpt
 from timellm.errors import DataError
 
-SPACES = " "
-"""Runs of spaces, where no other delimiter divides the lines."""
 NAMES = {"semicolon": ";", "tab": "\t", "bar": "|", "comma": ",", "spaces": SPACES}
 """Delimiters as the setting `delimiter` names them."""
-_MARKS = ("#", "%", "//", "!")
-_HEAD_CHARACTERS = 1 << 19
-_HEAD_LINES = 2000
-_TYPED_LINES = 100
-_MOST_SPANNED = 100
-_STRONG = 0.7  # of a column's cells, to be called a column of numbers or of times
-_MISSING = ("", "na", "n/a", "#n/a", "nan", "-nan", "null", "none", "<na>", "nat", "-", "--", "---", "?", ".")
-_TIME = (
-    r"^(?:[0-9]{4}[-/.][0-9]{1,2}(?:[-/.][0-9]{1,2})?|[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2,4}|[0-9]{1,2}:[0-9]{2})"
-    r"|^[0-9]{8}:[0-9]{2}|^[0-9]{1,2}[ -][A-Za-z]{3}|^[A-Za-z]{3,9}[ .-]+[0-9]"
-)
 _UNIT = re.compile(  # [mm], (°C), a type of a statistics agency (15s, 10d, 8n), %, °C, W/m2
     r"^(?:[\[(].*[\])]|[0-9]{1,2}[sdn]|%|[^\s0-9]{0,3}°[CFK]?|[A-Za-zµ]{1,4}(?:[/·*^.][A-Za-z0-9²³^-]{1,4})*)?$"
 )
@@ -57,29 +47,19 @@ class Region:
     notes: tuple[str, ...]
 
 
-@dataclass
-class _Line:
-    number: int  # counted from 0
-    text: str
-    begin: int  # character at which it begins
-    cells: list[str] = field(default_factory=list)
-    kinds: str = ""
-    blank: bool = False
-
-
 def find_region(text: str, *, name: str, delimiter: str = "auto") -> Region:
     """Find the table in a text that is not empty; `delimiter` is auto or one of `NAMES`.
 
     Raises:
         DataError: no delimiter divides the lines into columns.
     """
-    lines = _head(text)
-    comment = _comment_mark(lines)
-    shown = [line for line in lines if line.text.strip() and not (comment and _is_comment(line, comment))]
+    lines = head_lines(text)
+    comment = comment_mark(lines)
+    shown = [line for line in lines if line.text.strip() and not (comment and is_comment(line, comment))]
     if not shown:
         raise DataError(f"{name} holds comments alone; choose a file with a header and rows of data")
-    mark = _delimiter(shown, name) if delimiter == "auto" else NAMES[delimiter]
-    width = _split(lines, mark)
+    mark = find_delimiter(shown, name) if delimiter == "auto" else NAMES[delimiter]
+    width = split_lines(lines, mark)
     data = _data_lines([line for line in shown if not line.blank], width)
     if not data:
         return _whole(text, shown[0], mark, comment)
@@ -91,114 +71,7 @@ def find_region(text: str, *, name: str, delimiter: str = "auto") -> Region:
     return replace(region, notes=_notes(lines, top.header or run[0], top, comment, others))
 
 
-def _head(text: str) -> list[_Line]:
-    pieces = text[:_HEAD_CHARACTERS].split("\n", _HEAD_LINES)
-    if len(pieces) > 1 and (len(pieces) > _HEAD_LINES or len(text) > _HEAD_CHARACTERS):
-        pieces.pop()  # the rest of the text, or the beginning of a line
-    lines, begin, place = [], 0, 0
-    while place < len(pieces):
-        count = _spanned(pieces, place)
-        text_of = "\n".join(pieces[place : place + count])
-        lines.append(_Line(place, text_of, begin))
-        begin += len(text_of) + 1
-        place += count
-    return lines
-
-
-def _spanned(pieces: Sequence[str], place: int) -> int:
-    """Lines that one record takes: several where a quoted cell has line ends in it."""
-    if pieces[place].count('"') % 2 == 0:
-        return 1
-    for count, piece in enumerate(pieces[place + 1 : place + _MOST_SPANNED], start=2):
-        if piece.count('"') % 2:
-            return count
-    return 1
-
-
-def _comment_mark(lines: Sequence[_Line]) -> str:
-    """The mark of comment lines; empty if the first line that is not blank begins with none."""
-    first = next(line.text.lstrip() for line in lines if line.text.strip())
-    marks = [mark for mark in _MARKS if first.startswith(mark)]
-    if marks:
-        return marks[0]
-    # Below a preamble, a header may be a comment of its own (# STN,YYYYMMDD,HH).
-    hashed = [line for line in lines if line.text.lstrip().startswith("#")]
-    return "#" if 0 < len(hashed) <= len(lines) / 2 else ""
-
-
-def _is_comment(line: _Line, mark: str) -> bool:
-    return line.text.lstrip().startswith(mark)
-
-
-def _cells(text: str, delimiter: str) -> list[str]:
-    if delimiter == SPACES:
-        return text.split()
-    if '"' in text:
-        try:
-            return next(csv.reader([text], delimiter=delimiter))
-        except (csv.Error, StopIteration):
-            pass  # a cell that is too long, or a quotation mark that is never closed: split at every delimiter
-    return text.split(delimiter)
-
-
-def _flat(rows: Sequence[Sequence[str]]) -> pa.Array:
-    return pc.utf8_trim_whitespace(pa.array([cell for row in rows for cell in row], pa.large_string()))
-
-
-def _kinds(flat: pa.Array) -> np.ndarray:
-    """Of each cell: n number, t time, e empty or missing, x text; as bytes."""
-    kinds = np.full(len(flat), ord("x"), np.uint8)
-    kinds[pc.match_substring_regex(flat, _TIME).to_numpy(zero_copy_only=False)] = ord("t")
-    kinds[look_like_numbers(flat)] = ord("n")
-    missing = pc.is_in(pc.utf8_lower(flat), value_set=pa.array(_MISSING, pa.large_string()))
-    kinds[missing.to_numpy(zero_copy_only=False)] = ord("e")
-    return kinds
-
-
-def _delimiter(lines: Sequence[_Line], name: str) -> str:
-    ranked: list[tuple[float, int, str]] = []
-    sample = lines if len(lines) <= 2 * _TYPED_LINES else [*lines[:_TYPED_LINES], *lines[-_TYPED_LINES:]]
-    for delimiter in (*DELIMITERS, SPACES):
-        rows = [_cells(line.text, delimiter) for line in sample]
-        wide = Counter(len(row) for row in rows if len(row) > 1)
-        if not wide:
-            continue
-        width = max(wide, key=lambda one: (wide[one], one))
-        agree = [row for row in rows if len(row) == width]
-        flat = _flat(agree)
-        kinds, share = _kinds(flat), len(agree) / len(rows)
-        others = "".join(other for other in DELIMITERS if other != delimiter)
-        odd = pc.match_substring_regex(flat, f"[{re.escape(others)}]").to_numpy(zero_copy_only=False)
-        typed = 1 - (odd & (kinds == ord("x"))).mean()
-        if delimiter == SPACES and (ranked or share < _STRONG or np.isin(kinds, list(b"nt")).mean() < _STRONG):
-            continue
-        ranked.append((round(share * typed, 1), width, delimiter))
-    if not ranked:
-        first = lines[0].text.strip()
-        raise DataError(
-            f"{name} has one column ('{excerpt(first)}'); a table needs a timestamp column and at least one column of "
-            "numbers, separated by commas, semicolons or tabs"
-        )
-    return max(ranked, key=lambda item: item[:2])[2]
-
-
-def _split(lines: Sequence[_Line], delimiter: str) -> int:
-    """Give each line its cells; returns how many most of them have, of those with more than one."""
-    widths: Counter[int] = Counter()
-    for line in lines:
-        line.cells = _cells(line.text, delimiter)
-    kinds = _kinds(_flat([line.cells for line in lines])).tobytes().decode()
-    begin = 0
-    for line in lines:
-        line.kinds = kinds[begin : begin + len(line.cells)]
-        begin += len(line.cells)
-        line.blank = not line.text.replace(delimiter, "").strip()
-        if len(line.cells) > 1 and not line.blank:
-            widths[len(line.cells)] += 1
-    return max(widths, key=lambda width: (widths[width], width), default=0)
-
-
-def _data_lines(lines: Sequence[_Line], width: int) -> list[_Line]:
+def _data_lines(lines: Sequence[Line], width: int) -> list[Line]:
     """Lines whose cells are of the kinds that the columns hold: numbers in columns of numbers, times in those of times.
 
     Empty where no column is of numbers or times: then nothing tells a header from data.
@@ -209,12 +82,12 @@ def _data_lines(lines: Sequence[_Line], width: int) -> list[_Line]:
         kinds = Counter(line.kinds[column] for line in wide)
         given = sum(kinds.values()) - kinds["e"]
         for kind in "nt":
-            if given and kinds[kind] >= _STRONG * given:
+            if given and kinds[kind] >= STRONG * given:
                 strong[column] = kind
     if not strong:
         return []
 
-    def fits(line: _Line) -> bool:
+    def fits(line: Line) -> bool:
         given = [column for column in strong if line.kinds[column] != "e"]
         right = sum(line.kinds[column] == strong[column] for column in given)
         return bool(given) and 2 * right > len(given)
@@ -222,14 +95,14 @@ def _data_lines(lines: Sequence[_Line], width: int) -> list[_Line]:
     return [line for line in wide if fits(line)]
 
 
-def _longest_run(lines: Sequence[_Line], data: Sequence[_Line], width: int) -> tuple[list[_Line], list[_Line]]:
+def _longest_run(lines: Sequence[Line], data: Sequence[Line], width: int) -> tuple[list[Line], list[Line]]:
     """The data lines of the longest table, and those of others.
 
     A new table begins where a line of texts stands between data lines that looks like a header: as wide as the table or
     wider than one cell, without any number or time.
     """
     is_data = {line.number for line in data}
-    runs: list[list[_Line]] = [[]]
+    runs: list[list[Line]] = [[]]
     for line in lines:
         if line.number in is_data:
             runs[-1].append(line)
@@ -239,12 +112,12 @@ def _longest_run(lines: Sequence[_Line], data: Sequence[_Line], width: int) -> t
     return longest, [line for run in runs if run is not longest for line in run]
 
 
-def _begins_a_table(line: _Line, width: int) -> bool:
+def _begins_a_table(line: Line, width: int) -> bool:
     texts_alone = len(line.cells) > 1 and not set(line.kinds) & set("nt")
     return texts_alone and not line.blank and 2 * line.kinds.count("x") > min(width, len(line.cells))
 
 
-def _start_of_block(lines: Sequence[_Line], last: _Line, other: _Line) -> _Line:
+def _start_of_block(lines: Sequence[Line], last: Line, other: Line) -> Line:
     """The first line below `last` that belongs to the table of the line `other`."""
     return next(line for line in lines if last.number < line.number <= other.number)
 
@@ -253,20 +126,20 @@ def _start_of_block(lines: Sequence[_Line], last: _Line, other: _Line) -> _Line:
 class _Top:
     """What stands above the first data line: the header, and a row of units or types below it, if there are such."""
 
-    header: _Line | None = None
+    header: Line | None = None
     text: str = ""
     """The header as it is to be read."""
-    units: _Line | None = None
+    units: Line | None = None
 
 
-def _top(lines: Sequence[_Line], first: _Line, mark: str, comment: str) -> _Top:
+def _top(lines: Sequence[Line], first: Line, mark: str, comment: str) -> _Top:
     above = [line for line in lines if line.number < first.number and line.text.strip() and not line.blank][-2:]
     if not above:
         return _Top()
     near, width = above[-1], len(first.cells)
-    if comment and _is_comment(near, comment):
+    if comment and is_comment(near, comment):
         bare = near.text.lstrip().lstrip(comment).strip()
-        return _Top(near, bare) if len(_cells(bare, mark)) == width else _Top()
+        return _Top(near, bare) if len(cells_of(bare, mark)) == width else _Top()
     missing = width - len(near.cells)
     if missing > 0 and set(first.kinds[-missing:]) == {"e"}:
         # The names of empty columns at the end were left out.
@@ -277,7 +150,7 @@ def _top(lines: Sequence[_Line], first: _Line, mark: str, comment: str) -> _Top:
         alone = len(near.cells) > 1 and set(near.kinds) == {"x"} and near.number == first.number - 1
         return _Top(near, near.text) if alone else _Top()
     upper = above[0] if len(above) > 1 and _names(above[0], width) else None
-    if upper is None or (comment and _is_comment(upper, comment)):
+    if upper is None or (comment and is_comment(upper, comment)):
         return _Top(near, near.text)
     names, lower = ([cell.strip() for cell in line.cells] for line in (upper, near))
     if all(map(_UNIT.match, lower)) and "" not in names:
@@ -287,7 +160,7 @@ def _top(lines: Sequence[_Line], first: _Line, mark: str, comment: str) -> _Top:
     return _Top(near, near.text)
 
 
-def _names(line: _Line, width: int) -> bool:
+def _names(line: Line, width: int) -> bool:
     """Whether a line could name this many columns."""
     return len(line.cells) == width and 2 * line.kinds.count("x") >= width - line.kinds.count("e")
 
@@ -301,13 +174,13 @@ def _joined(upper: Sequence[str], lower: Sequence[str], mark: str) -> str:
     return (mark if mark != SPACES else "\t").join(f'"{one}"' for one in names)
 
 
-def _whole(text: str, first: _Line, mark: str, comment: str) -> Region:
+def _whole(text: str, first: Line, mark: str, comment: str) -> Region:
     """The text from its first line that is no comment on."""
     body, mark = _readable(text[first.begin :], mark, comment)
     return Region(mark, body, first.number + 1, ())
 
 
-def _cut(text: str, top: _Top, first: _Line, ending: tuple[str, str, int]) -> Region:
+def _cut(text: str, top: _Top, first: Line, ending: tuple[str, str, int]) -> Region:
     mark, comment, end = ending
     header = top.header
     if header is not None and header.text == top.text and first.begin == header.begin + len(header.text) + 1:
@@ -332,7 +205,7 @@ def _readable(body: str, mark: str, comment: str) -> tuple[str, str]:
     return body, mark
 
 
-def _notes(lines: Sequence[_Line], first: _Line, top: _Top, comment: str, others: Sequence[_Line]) -> tuple[str, ...]:
+def _notes(lines: Sequence[Line], first: Line, top: _Top, comment: str, others: Sequence[Line]) -> tuple[str, ...]:
     notes = []
     above = [line for line in lines if line.number < first.number and line.text.strip()]
     if above:
@@ -353,10 +226,10 @@ def _notes(lines: Sequence[_Line], first: _Line, top: _Top, comment: str, others
     return tuple(notes)
 
 
-def _is(lines: Sequence[_Line]) -> str:
+def _is(lines: Sequence[Line]) -> str:
     return "is" if len(lines) == 1 else "are"
 
 
-def _range(lines: Sequence[_Line]) -> str:
+def _range(lines: Sequence[Line]) -> str:
     first, last = lines[0].number + 1, lines[-1].number + 1
     return f"Line {first} stands" if first == last else f"Lines {first:,} to {last:,} stand"
