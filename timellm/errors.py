@@ -19,6 +19,10 @@ class DataError(TimeLLMError):
     evidence: object | None = None
     """What is at fault as data, where it is known (timellm.data.unfit)."""
 
+    def __init__(self, message: str):
+        """`message` may quote a stranger's cells and names: what cannot be printed becomes a mark, line ends ⏎."""
+        super().__init__("".join(one if one.isprintable() else "⏎" if one == "\n" else "�" for one in message))
+
 
 @dataclass(frozen=True)
 class Choice:

@@ -15,6 +15,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
@@ -23,12 +24,12 @@ from timellm.files.parquetfooter import declared_values
 
 MOST_BYTES = 2**30
 """Of a table when it is unpacked."""
-_MOST_CELLS = 400_000_000
+_MOST_CELLS = 50_000_000  # a cell takes about 30 bytes while a table is read
 _GZIP, _ZIP, _OLD_EXCEL, _PARQUET = b"\x1f\x8b", b"PK\x03\x04", b"\xd0\xcf\x11\xe0", b"PAR1"
 CONTAINERS = (_GZIP, _ZIP, _OLD_EXCEL, _PARQUET)
 """How the files begin that hold a table inside."""
 _WORKBOOK = ("xl/workbook.xml", "xl/workbook.bin", "content.xml")
-_TABLES = (".csv", ".txt", ".tsv", ".dat", ".tab")
+_TABLES = (".csv", ".txt", ".tsv", ".dat", ".tab", ".json", ".jsonl", ".ndjson")
 _MOST_CHOICES = 20
 
 
@@ -77,8 +78,14 @@ def _zip(raw: bytes, name: str, sheet: str | None) -> bytes:
                 raise _too_large(name)
             if any(part in files for part in _WORKBOOK):
                 return _workbook(raw, name, sheet)
-            tables = [one for one in files if one.lower().endswith(_TABLES) and not one.startswith("__MACOSX/")]
-            with archive.open(_chosen(tables, name, sheet, "files", "table ending in .csv, .txt or .tsv")) as file:
+            # What is asked must be a name that can be shown and typed.
+            tables = {
+                "".join(sign if sign.isprintable() else "?" for sign in one): one
+                for one in files
+                if one.lower().endswith(_TABLES) and not one.startswith("__MACOSX/")
+            }
+            chosen = _chosen([*tables], name, sheet, "files", "table ending in .csv, .txt, .tsv or .json")
+            with archive.open(tables[chosen]) as file:
                 found = file.read(MOST_BYTES + 1)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, UnicodeDecodeError):
         raise DataError(f"{name} is a damaged or encrypted zip archive; pack or export the table again") from None
@@ -122,22 +129,42 @@ def _cell(value: Any) -> str:
 
 def _parquet(raw: bytes, name: str) -> bytes:
     try:
-        file = pq.ParquetFile(pa.BufferReader(raw))
-        facts = file.metadata
+        facts = pq.read_metadata(pa.BufferReader(raw))
         declared = sum(facts.row_group(number).total_byte_size for number in range(facts.num_row_groups))
         if declared > MOST_BYTES or declared_values(raw) > _MOST_CELLS:
             raise _too_large(name)
-        flat = [one.name for one in file.schema_arrow if not pa.types.is_nested(one.type)]
-        table = file.read(columns=flat)
+        columns = map(facts.schema.column, range(facts.num_columns))
+        texts = [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
+        # One long text that stands in a million rows stays one text, until it is known how long they are together.
+        file = pq.ParquetFile(pa.BufferReader(raw), read_dictionary=texts)
+        table = file.read(columns=[one.name for one in file.schema_arrow if not pa.types.is_nested(one.type)])
+        if sum(map(_text_bytes, table.columns)) > MOST_BYTES:
+            raise _too_large(name)
+        table = _plain(table)
     except (pa.ArrowException, OSError, ValueError) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(f"{name} is a damaged Parquet file; write it again or export it as CSV") from None
-    if not table.num_columns or not table.num_rows:
-        raise DataError(f"{name} holds no rows of plain columns; choose a file with a column of timestamps and numbers")
+    if table.num_columns < 2 or not table.num_rows:
+        raise DataError(
+            f"{name} holds {table.num_rows:,} rows of {table.num_columns} plain columns (lists, records and bytes are "
+            "not read); choose a file with a column of timestamps and a column of numbers"
+        )
     text = pa.BufferOutputStream()
-    pyarrow.csv.write_csv(_plain(table), text)
+    pyarrow.csv.write_csv(table, text)
     return text.getvalue().to_pybytes()
+
+
+def _text_bytes(column: pa.ChunkedArray) -> int:
+    """How long the texts of a column of dictionaries are together; 0 for other columns."""
+    if not pa.types.is_dictionary(column.type) or not _is_text(column.type.value_type):
+        return 0
+    chunks = (pc.binary_length(one.dictionary).take(one.indices) for one in column.chunks)
+    return sum(pc.sum(lengths.cast(pa.int64())).as_py() or 0 for lengths in chunks)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_large_string(kind) or pa.types.is_string(kind) or pa.types.is_binary(kind))
 
 
 def _plain(table: pa.Table) -> pa.Table:

@@ -18,6 +18,7 @@ from timellm.errors import Choice, DataError, QuestionError
 LEGACY = {
     "cp1252": "Western European (Windows-1252)",
     "cp1250": "Central European (Windows-1250)",
+    "iso8859_2": "Central European (Latin-2)",
     "cp1251": "Cyrillic (Windows-1251)",
     "koi8-r": "Cyrillic (KOI8-R)",
     "cp866": "Cyrillic (DOS, code page 866)",
@@ -33,18 +34,46 @@ LEGACY = {
     "cp850": "Western European (DOS, code page 850)",
 }
 _CONTAINERS = {
+    b"PK\x05\x06": "an empty zip archive",
+    b"BZh": "a bzip2 file",
+    b"\xfd7zXZ": "an xz file",
+    b"7z\xbc\xaf": "a 7z archive",
+    b"\x28\xb5\x2f\xfd": "a Zstandard file",
+    b"Rar!": "a RAR archive",
+    b"ARROW1": "a Feather file",
+    b"\x89HDF": "an HDF5 file",
+    b"CDF": "a NetCDF file",
+    b"\x7fELF": "a program",
+    b"MZ": "a program",
+    b"\xff\xd8\xff": "a picture",
+    b"GIF8": "a picture",
+    b"{\\rtf": "an RTF document",
     b"PK\x03\x04": "a zip archive or workbook within another one",
     b"\x1f\x8b": "a gzip file within another one",
     b"SQLite format 3": "a SQLite database",
     b"%PDF": "a PDF document",
     b"\x89PNG": "a picture",
 }
-_MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+_MARKUP = re.compile(rb"(?i)\s*(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|head|body|table|\?xml|svg)")
+# UTF-32 before UTF-16, whose mark is how UTF-32's begins.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 _WORDS = re.compile(rb"[A-Za-z]*[\x80-\xff][A-Za-z\x80-\xff]*")
+# In East Asian encodings, the second byte of a letter may be one of these, too.
+_LONG_WORDS = re.compile(rb"[A-Za-z]*[\x80-\xff][@-\[\]-{}~A-Za-z\x80-\xff]*")
+_INVISIBLE = re.compile("[\ufeff\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069]")
+_SNIFFED = 4096
 # Letters and signs of Western European tables that other encodings rarely put in the same places.
 _WESTERN = set("äöüßéèêëàâçîïôûùœæøåñáíóúãÄÖÜÉÈÀÇØÅÆÑÁÓÚ")
 _SIGNS = set("°µ²³€£§±·½¼×–’ºª®© \u00a0")
+_NEVER_IN_WORDS = set("¼½¾£¥¶¡¢¦¨¸¯¬ˇ˘˛˙´")
+_EAST_ASIAN = ("cp932", "euc_jp", "gb18030", "big5", "cp949")
 _MOST_CHOICES = 6
 _SHOWN = 60
 
@@ -69,7 +98,11 @@ def decode(raw: bytes, *, name: str, encoding: str) -> Decoded:
     for magic, kind in _CONTAINERS.items():
         if raw.startswith(magic):
             raise DataError(f"{name} is {kind}, not a text table; save or export it as CSV first")
+    if _MARKUP.match(raw[:_SNIFFED]):
+        raise DataError(f"{name} is a web page or XML, not a text table; save or export it as CSV first")
     marked = next((e for mark, e in _MARKS if raw.startswith(mark)), None)
+    if marked is None and encoding == "auto" and (unmarked := _utf16_without_mark(raw)) is not None:
+        return unmarked
     tried = marked or ("utf-8" if encoding == "auto" else encoding)
     try:
         return Decoded(raw.decode(tried), tried)
@@ -89,8 +122,34 @@ def decode(raw: bytes, *, name: str, encoding: str) -> Decoded:
     return _decode_legacy(raw, name, _line(raw, start))
 
 
+def without_invisible(text: str) -> tuple[str, tuple[str, ...]]:
+    """The text without characters that nobody sees, and a note: byte-order marks inside, zero-width blanks."""
+    first = None if text.isascii() else _INVISIBLE.search(text)
+    if first is None:
+        return text, ()
+    line = text.count("\n", 0, first.start()) + 1
+    note = f"Invisible characters are left out (the first, U+{ord(first.group()):04X}, stands in line {line:,})."
+    return _INVISIBLE.sub("", text), (note,)
+
+
+def _utf16_without_mark(raw: bytes) -> Decoded | None:
+    """Text in UTF-16 that has no byte-order mark: every other byte of a table is zero."""
+    head = raw[:_SNIFFED]
+    for zeros, encoding in ((head[1::2], "utf-16-le"), (head[::2], "utf-16-be")):
+        if (
+            len(raw) % 2 == 0
+            and len(head) >= 8
+            and zeros.count(0) > 0.8 * len(zeros)
+            and head.count(0) < 0.6 * len(head)
+        ):
+            text = _try(raw, encoding)
+            if text is not None:
+                return Decoded(text, encoding, (f"The text is read as {encoding.upper()}; it has no byte-order mark.",))
+    return None
+
+
 def _decode_legacy(raw: bytes, name: str, line: int) -> Decoded:
-    words = b" ".join(dict.fromkeys(_WORDS.findall(raw)))
+    words, long_words = (b" ".join(dict.fromkeys(one.findall(raw))) for one in (_WORDS, _LONG_WORDS))
     if _clearly_western(words):
         shown = next(word for word in words.decode("cp1252").split(" ") if not word.isascii())
         note = (
@@ -99,7 +158,11 @@ def _decode_legacy(raw: bytes, name: str, line: int) -> Decoded:
         )
         return Decoded(raw.decode("cp1252"), "cp1252", (note,))
     ranked = sorted(
-        ((legibility(text), encoding) for encoding in LEGACY if (text := _try(words, encoding)) is not None),
+        (
+            (legibility(text), encoding)
+            for encoding in LEGACY
+            if (text := _try(long_words if encoding in _EAST_ASIAN else words, encoding)) is not None
+        ),
         key=lambda pair: -pair[0],
     )
     best = next(encoding for _, encoding in ranked if _try(raw, encoding) is not None)
@@ -157,7 +220,12 @@ def _word_legibility(word: str) -> float:
     if not letters:
         return 0.0 if strange else 0.5
     scripts = {_script(letter) for letter in letters if not letter.isascii()}
-    if strange or len(scripts - {"kanji"}) > 1 or (scripts - {"latin"} and any(letter.isascii() for letter in letters)):
+    if (
+        strange
+        or _NEVER_IN_WORDS & set(word)
+        or len(scripts - {"kanji"}) > 1
+        or (scripts - {"latin"} and any(letter.isascii() for letter in letters))
+    ):
         return 0.0
     if scripts == {"latin"}:
         share = sum(not letter.isascii() for letter in letters) / len(letters)

@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from timellm.data.dressed import DRESSED
 from timellm.data.numerals import look_like_numbers
 from timellm.data.records import DELIMITERS, excerpt
 from timellm.errors import DataError
@@ -35,7 +36,8 @@ STRONG = 0.7
 _MISSING = ("", "na", "n/a", "#n/a", "nan", "-nan", "null", "none", "<na>", "nat", "-", "--", "---", "?", ".")
 _TIME = (
     r"^(?:[0-9]{4}[-/.][0-9]{1,2}(?:[-/.][0-9]{1,2})?|[0-9]{1,2}[./-][0-9]{1,2}[./-][0-9]{2,4}|[0-9]{1,2}:[0-9]{2})"
-    r"|^[0-9]{8}:[0-9]{2}|^[0-9]{1,2}[ -][A-Za-z]{3}|^[A-Za-z]{3,9}[ .-]+[0-9]"
+    r"|^[0-9]{8}:[0-9]{2}|^[0-9]{1,2}[ -][A-Za-z]{3}|^[A-Za-z]{2,9}(?:[.-]|,? )+[0-9]"
+    r"|^[0-9]{4}[年M]|^Q[1-4][ /.-]?[0-9]{4}$"
 )
 
 
@@ -107,7 +109,8 @@ def _kinds(flat: pa.Array) -> np.ndarray:
     """Of each cell: n number, t time, e empty or missing, x text; as bytes."""
     kinds = np.full(len(flat), ord("x"), np.uint8)
     kinds[pc.match_substring_regex(flat, _TIME).to_numpy(zero_copy_only=False)] = ord("t")
-    kinds[look_like_numbers(flat)] = ord("n")
+    dressed = pc.match_substring_regex(flat, DRESSED).to_numpy(zero_copy_only=False) & (kinds != ord("t"))
+    kinds[look_like_numbers(flat) | dressed] = ord("n")
     missing = pc.is_in(pc.utf8_lower(flat), value_set=pa.array(_MISSING, pa.large_string()))
     kinds[missing.to_numpy(zero_copy_only=False)] = ord("e")
     return kinds
@@ -134,8 +137,8 @@ def find_delimiter(lines: Sequence[Line], name: str) -> str:
     if not ranked:
         first = lines[0].text.strip()
         raise DataError(
-            f"{name} has one column ('{excerpt(first)}'); a table needs a timestamp column and at least one column of "
-            "numbers, separated by commas, semicolons or tabs"
+            f"{name} has one column ('{excerpt(first)}'); give a timestamp column and at least one column of numbers, "
+            "separated by commas, semicolons or tabs"
         )
     return max(ranked, key=lambda item: item[:2])[2]
 

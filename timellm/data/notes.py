@@ -13,6 +13,9 @@ import pandas as pd
 from timellm.config import DataConfig
 from timellm.data.columns import ColumnRoles
 
+LARGEST_EXACT = 2**53
+"""Up to this, a 64-bit floating-point number holds every whole number."""
+
 
 def role_notes(roles: ColumnRoles, config: DataConfig) -> list[str]:
     """Which columns were taken for what, where the configuration does not say."""
@@ -42,6 +45,14 @@ def order_notes(times: pd.Series, series: np.ndarray) -> list[str]:
     if (steps <= 0).all():
         return ["Rows stood newest first; they are sorted by time."]
     return [f"Rows were out of order in {(steps < 0).sum():,} places; they are sorted by time."]
+
+
+def rounding_notes(values: pd.DataFrame) -> list[str]:
+    """Whether numbers have more digits than a 64-bit floating-point number holds."""
+    large = values.columns[values.abs().max() > LARGEST_EXACT]
+    if not len(large):
+        return []
+    return [f"Numbers beyond {LARGEST_EXACT:,} are rounded to 16 digits: {_listed(large)}. Leave IDs out."]
 
 
 def _listed(names: Iterable[str]) -> str:

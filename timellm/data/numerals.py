@@ -13,12 +13,12 @@ import pyarrow.compute as pc
 
 Sign = Literal["point", "comma"]
 MARKS: dict[Sign, str] = {"point": ".", "comma": ","}
-_SPACES = "' \u2019\u00a0\u202f"  # separate thousands in either habit
+SPACES = "' \u2019\u00a0\u2009\u202f"  # separate thousands in either habit
 _INFINITE = ("inf", "+inf", "-inf", "infinity", "+infinity", "-infinity")
 
 
 def _grammar(decimal: str, thousands: str) -> str:
-    groups = "|".join(rf"(?:{mark}[0-9]{{3}})+" for mark in (rf"\{thousands}", *_SPACES))
+    groups = "|".join(rf"(?:{mark}[0-9]{{3}})+" for mark in (rf"\{thousands}", *SPACES))
     grouped = rf"[1-9][0-9]{{0,2}}(?:{groups})(?:\{decimal}[0-9]*)?"
     bare = rf"(?:[0-9]+(?:\{decimal}[0-9]*)?|\{decimal}[0-9]+)(?:[eE][+-]?[0-9]+)?"
     return rf"^[+-]?(?:{grouped}|{bare})$"
@@ -51,5 +51,5 @@ def cast_numbers(cells: pa.ChunkedArray | pa.Array) -> np.ndarray:
 def plain_numbers(cells: pa.ChunkedArray | pa.Array, sign: Sign) -> pa.ChunkedArray | pa.Array:
     """Digits and a decimal point only, of cells that follow the grammar."""
     thousands = "," if sign == "point" else r"\."
-    bare = pc.replace_substring_regex(cells, f"^\\+|{thousands}|[{_SPACES}]", "")
+    bare = pc.replace_substring_regex(cells, f"^\\+|{thousands}|[{SPACES}]", "")
     return bare if sign == "point" else pc.replace_substring(bare, ",", ".")

@@ -73,6 +73,12 @@ def split_records(body: str, delimiter: str, *, name: str, first_line: int) -> R
         body = re.sub(rf"(?m)^[ \t{re.escape(delimiter)}]+$", "", body)
     odd = _Odd()
     cells = _parse(f"{body}\n{_END}", delimiter, name, odd)
+    if cells.num_columns == 1:
+        raise DataError(
+            f"{name}, line {first_line}: the first line of the table ('{excerpt(body.split(chr(10), 1)[0])}') has one "
+            "cell; give a timestamp column and at least one column of numbers, separated by commas, semicolons"
+            " or tabs, or name what separates them in setting 'delimiter'"
+        )
     lines, odd_lines = _start_lines(cells, odd, first_line, body)
     _check(odd, cells, (lines, odd_lines), name)
     columns, lines = _stripped(cells), lines[:-1]

@@ -4,7 +4,8 @@ Inputs: decoded text, whose lines end in a newline character. Outputs: a `Region
 comments, a row of units or types, or several tables; they are left out with a note that says what and where. Nothing
 here decides what a column means.
 
-The table begins at the first line whose cells are of the kinds that its columns hold further down; the line before is the header.
+The table begins at the first line whose cells are of the kinds that its columns hold further down; the line before is
+the header.
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ from timellm.data.head_lines import (
     split_lines,
 )
 from timellm.data.records import excerpt
+from timellm.data.wrappings import unwrapped, without_repeats
 from timellm.errors import DataError
 
 NAMES = {"semicolon": ";", "tab": "\t", "bar": "|", "comma": ",", "spaces": SPACES}
 """Delimiters as the setting `delimiter` names them."""
+MOST_COLUMNS = 50_000
 _UNIT = re.compile(  # [mm], (°C), a type of a statistics agency (15s, 10d, 8n), %, °C, W/m2
     r"^(?:[\[(].*[\])]|[0-9]{1,2}[sdn]|%|[^\s0-9]{0,3}°[CFK]?|[A-Za-zµ]{1,4}(?:[/·*^.][A-Za-z0-9²³^-]{1,4})*)?$"
 )
@@ -53,6 +56,7 @@ def find_region(text: str, *, name: str, delimiter: str = "auto") -> Region:
     Raises:
         DataError: no delimiter divides the lines into columns.
     """
+    text, wrapped = unwrapped(text)
     lines = head_lines(text)
     comment = comment_mark(lines)
     shown = [line for line in lines if line.text.strip() and not (comment and is_comment(line, comment))]
@@ -60,15 +64,27 @@ def find_region(text: str, *, name: str, delimiter: str = "auto") -> Region:
         raise DataError(f"{name} holds comments alone; choose a file with a header and rows of data")
     mark = find_delimiter(shown, name) if delimiter == "auto" else NAMES[delimiter]
     width = split_lines(lines, mark)
+    if all(line.blank for line in shown):
+        raise DataError(f"{name} holds delimiters and no cells; choose a file with a header and rows of data")
+    if width > MOST_COLUMNS:
+        raise DataError(
+            f"{name} has {width:,} columns, and at most {MOST_COLUMNS:,} are read; save fewer columns, or one row per "
+            "series and timestamp (unique_id, ds, y)"
+        )
     data = _data_lines([line for line in shown if not line.blank], width)
     if not data:
-        return _whole(text, shown[0], mark, comment)
+        return replace(_whole(text, shown[0], mark, comment), notes=wrapped)
     run, others = _longest_run(shown, data, width)
-    top = _top(lines, run[0], mark, comment)
+    first = _first_of(lines, run[0], mark, comment)
+    top = _top(lines, first, width, (mark, comment, name))
+    if top.header is not None and (joined := without_repeats(text, top.header.text, first.begin, mark)) is not None:
+        region = find_region(joined, name=name, delimiter=delimiter)
+        note = f"The header stands again between the rows ('{excerpt(top.header.text)}'), and is left out there."
+        return replace(region, notes=(*wrapped, *region.notes, note))
     below = [line for line in others if line.number > run[-1].number]
     end = _start_of_block(shown, run[-1], below[0]).begin if below else len(text)
-    region = _cut(text, top, run[0], (mark, comment, end))
-    return replace(region, notes=_notes(lines, top.header or run[0], top, comment, others))
+    region = _cut(text, top, first, (mark, comment, end))
+    return replace(region, notes=(*wrapped, *_notes(lines, top.header or first, top, comment, others)))
 
 
 def _data_lines(lines: Sequence[Line], width: int) -> list[Line]:
@@ -90,7 +106,9 @@ def _data_lines(lines: Sequence[Line], width: int) -> list[Line]:
     def fits(line: Line) -> bool:
         given = [column for column in strong if line.kinds[column] != "e"]
         right = sum(line.kinds[column] == strong[column] for column in given)
-        return bool(given) and 2 * right > len(given)
+        # A header has no time in a column of times; a row with one wrong cell has.
+        timed = any(line.kinds[column] == strong[column] == "t" for column in given)
+        return bool(given) and (2 * right > len(given) or (timed and 2 * right == len(given)))
 
     return [line for line in wide if fits(line)]
 
@@ -132,16 +150,39 @@ class _Top:
     units: Line | None = None
 
 
-def _top(lines: Sequence[Line], first: Line, mark: str, comment: str) -> _Top:
-    above = [line for line in lines if line.number < first.number and line.text.strip() and not line.blank][-2:]
+def _first_of(lines: Sequence[Line], first: Line, mark: str, comment: str) -> Line:
+    """The first row: above it, rows with a cell too many or too few may stand below the header."""
+    if first.kinds[0] != "t":
+        return first
+    found, number = first, first.number
+    for line in reversed([line for line in lines if line.number < first.number]):
+        if line.blank or (comment and is_comment(line, comment)):
+            number = line.number
+            continue
+        if line.number != number - 1 - line.text.count("\n"):
+            break
+        if len(line.cells) < 2 or line.kinds[0] != "t":
+            return found if _names(line, len(first.cells)) else first
+        found, number = line, line.number
+    return first
+
+
+def _top(lines: Sequence[Line], first: Line, width: int, how: tuple[str, str, str]) -> _Top:
+    mark, comment, name = how
+    above = [line for line in lines if line.number < first.number and line.text.strip() and not line.blank]
+    while above and comment and is_comment(above[-1], comment):
+        bare = above[-1].text.lstrip().lstrip(comment).strip()
+        if len(cells_of(bare, mark)) == width:
+            return _Top(above[-1], bare)
+        above.pop()
     if not above:
         return _Top()
-    near, width = above[-1], len(first.cells)
-    if comment and is_comment(near, comment):
-        bare = near.text.lstrip().lstrip(comment).strip()
-        return _Top(near, bare) if len(cells_of(bare, mark)) == width else _Top()
+    above = above[-2:]
+    near = above[-1]
+    if near.text.count('"') % 2:
+        raise DataError(f"{name}, line {near.number + 1}: a quotation mark is never closed; close or remove it")
     missing = width - len(near.cells)
-    if missing > 0 and set(first.kinds[-missing:]) == {"e"}:
+    if missing > 0 and len(first.cells) == width and set(first.kinds[-missing:]) == {"e"}:
         # The names of empty columns at the end were left out.
         near.text += mark * missing
         near.cells, near.kinds = near.cells + [""] * missing, near.kinds + "e" * missing

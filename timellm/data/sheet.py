@@ -19,8 +19,10 @@ import pyarrow.compute as pc
 
 from timellm.config import DataConfig
 from timellm.data.containers import unpack
-from timellm.data.encodings import decode
+from timellm.data.dressed import undressed
+from timellm.data.encodings import decode, without_invisible
 from timellm.data.header import column_names
+from timellm.data.jsonrows import json_table
 from timellm.data.missing_codes import AUTO, without_codes
 from timellm.data.ragged import settle_odd_lines
 from timellm.data.records import blocks, split_records
@@ -99,6 +101,12 @@ def read_sheet(config: DataConfig) -> Sheet:
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     text = text.lstrip("\ufeff")
+    if text.endswith(("\x00", "\x1a")):  # the rest of a disk block, or how DOS ended its files
+        text = text.rstrip("\x00\x1a")
+    text, cleaned = without_invisible(text)
+    written = json_table(text, name=name)
+    if written is not None:
+        text, cleaned = written[0], (*cleaned, *written[1])
     if not text or text.isspace():
         raise DataError(f"{name} is empty; choose a file with a header and rows of data")
     control = _CONTROL.search(text)
@@ -124,10 +132,10 @@ def read_sheet(config: DataConfig) -> Sheet:
     if not rows:
         raise DataError(f"{name} has a header but no rows; add data below the header")
     texts = {column: cells.slice(int(has_header)) for column, cells in columns.items()}
-    texts = without_codes(texts, config.missing_codes)
+    texts, undressed_notes = undressed(without_codes(texts, config.missing_codes), text)
     kept = tuple(text for column, text in zip(names, first, strict=True) if column in columns)
     numbers = np.arange(int(has_header), len(records.lines))
-    notes = (*decoded.notes, *region.notes, *ragged_notes)
+    notes = (*decoded.notes, *cleaned, *region.notes, *ragged_notes, *undressed_notes)
     return Sheet(
         texts, numbers, name, delimiter, notes, records.lines, kept, has_header, decoded.doubt, config.missing_codes
     )

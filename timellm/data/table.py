@@ -25,7 +25,7 @@ from timellm.data.gaps import Missing
 from timellm.data.known import Known
 from timellm.data.known_reading import KnownSource, TableRows, read_known
 from timellm.data.missing_codes import ask_about_numbers
-from timellm.data.notes import order_notes, role_notes
+from timellm.data.notes import order_notes, role_notes, rounding_notes
 from timellm.data.regularity import Records, check_distinct, find_grid
 from timellm.data.repair.apply import Repaired, fill_report, repaired
 from timellm.data.repair.entries import Entries
@@ -142,6 +142,7 @@ def load_table(config: DataConfig) -> Table:
         *role_notes(roles, config),
         *file.stamps.notes,
         *decimals.notes,
+        *rounding_notes(values),
         *(order_notes(times, series) if repair is None else ()),
         *(report.sentence for report in reports),
         *known_notes,

@@ -18,8 +18,9 @@ from timellm.data.decimals import Decimals, find_decimals, parse_numbers
 from timellm.data.header import check_header
 from timellm.data.known_reading import check_roles
 from timellm.data.missing_codes import ask_about_numbers
+from timellm.data.records import excerpt
 from timellm.data.repair.entries import Entries
-from timellm.data.sheet import Sheet, check_cells_stay_on_their_line, is_missing, read_sheet
+from timellm.data.sheet import MISSING, Sheet, check_cells_stay_on_their_line, is_missing, read_sheet
 from timellm.data.timeparts import compose_timestamps
 from timellm.data.timestamps import Reading, parse_timestamps
 from timellm.errors import DataError, RepairableError
@@ -101,7 +102,7 @@ def open_table(config: DataConfig) -> TableFile:
     _ask(sheet, roles, config)
     if roles.time_column is None:
         for name in roles.columns:
-            if name not in roles.numeric and is_time_name(name):  # its first wrong cell says more than its absence
+            if is_time_name(name):  # its first wrong cell says more than its absence
                 parse_timestamps(sheet.column(name), column=name, line=sheet.line)
         raise DataError(
             f"{sheet.name}: no column holds timestamps (columns: {', '.join(roles.columns[:20])}); add one with dates "
@@ -158,10 +159,20 @@ def _select_columns(sheet: Sheet, roles: ColumnRoles, wanted: tuple[str, ...]) -
     names = tuple(name for name in offered if name in chosen) if wanted else roles.series
     if not names:
         raise DataError(
-            f"{sheet.name}: no column besides '{roles.time_column}' holds numbers; "
-            "a table needs at least one column of numbers"
+            f"{sheet.name}: no column besides '{roles.time_column}' holds numbers{_example(sheet, tuple(offered))}; "
+            "add a column of numbers, or correct the cells"
         )
     return names
+
+
+def _example(sheet: Sheet, columns: tuple[str, ...]) -> str:
+    """The first cell of the first column that has one, for a message."""
+    for name in columns:
+        cells = sheet.column(name)
+        given = cells[~cells.isin(MISSING)]
+        if len(given):
+            return f" ('{name}' has '{excerpt(given.iloc[0])}' in line {sheet.line(given.index[0])})"
+    return " (every cell is empty)" if columns else ""
 
 
 def _check_long(sheet: Sheet, roles: ColumnRoles) -> None:

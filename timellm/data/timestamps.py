@@ -14,8 +14,9 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from timellm.data.month_names import STARTS, in_english
+from timellm.data.month_names import STARTS
 from timellm.data.records import excerpt
+from timellm.data.time_spellings import BEGINS, plain_spelling, sample_places
 from timellm.data.timeline import fill_share
 from timellm.errors import DataError
 
@@ -63,17 +64,12 @@ _ISO = (
 _MONTH_NAMES = f"jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|{STARTS}"
 PLAUSIBLE = (
     rf"(?i)^(?:[0-9]{{4}}|[0-9]{{1,2}}(?:[/.-][0-9]{{1,4}}|\.? ?[ -]?(?:{_MONTH_NAMES}))"
-    rf"|(?:{_MONTH_NAMES})[^0-9 -]*[ -][0-9])"
+    rf"|(?:{_MONTH_NAMES})[^0-9 -]*[ -][0-9]|{BEGINS})"
 )
-_INTERVAL = (
-    r"^([0-9]{1,4}[-/.][^-–]{4,}[0-9])(?: - | – | to | bis )[0-9]{1,4}[-/.].*[0-9]$"
-    r"|^([0-9]{4}-[0-9]{2}-[0-9]{2}[T ][^/]*[0-9Z])/[0-9]{4}-.*$"
-)
-_MIDNIGHT = r"([T ])24(:?00(?::?00(?:[.,]0+)?)?)$"
 _SERIAL = r"[2-7][0-9]{4}(?:\.[0-9]+)?"  # days since 1899-12-30, as spreadsheets count them: 1954 to 2119
 _MOST_MINUTES = 14 * 60  # Line Islands; to the west, it is 12 hours
-_SAMPLE = 300
 _MOST_CELLS = 0.8
+_LAST_YEAR = 9000
 
 
 @dataclass(frozen=True)
@@ -87,18 +83,11 @@ class Reading:
     """Whether the cells said so: they had offsets, or counted from a moment in UTC."""
 
 
-def sample_places(places: np.ndarray) -> np.ndarray:
-    """At most 300 of these places, evenly spaced."""
-    if len(places) <= _SAMPLE:
-        return places
-    return places[np.unique(np.linspace(0, len(places) - 1, _SAMPLE).astype(int))]
-
-
 def looks_like_time(cells: pd.Series, *, least: float = 0.8) -> bool:
     """Whether at least this share of cells (a sample without missing ones) are timestamps written one way."""
     if cells.empty or cells.str.contains(PLAUSIBLE).mean() < least:
         return False
-    cells = _plain(cells)[0]
+    cells = plain_spelling(cells)[0]
     return any(reading.values.notna().mean() >= least for reading in _readings(cells))
 
 
@@ -118,7 +107,7 @@ def parse_timestamps(cells: pd.Series, *, column: str, line: Callable[[int], int
         raise DataError(
             f"column '{column}', line {line(empty.idxmax())}: the timestamp is missing; fill it in or remove the line"
         )
-    written, (cells, later, notes) = cells, _plain(cells)
+    written, (cells, later, notes) = cells, plain_spelling(cells)
     hopeful = {
         reading.label
         for reading in _readings(cells.iloc[sample_places(np.arange(len(cells)))])
@@ -142,29 +131,25 @@ def parse_timestamps(cells: pd.Series, *, column: str, line: Callable[[int], int
         )
     if chosen.label == "ISO8601":
         chosen = _apply_offsets(cells, chosen, column, line)
+    _check_years(chosen.values, written, column, line)
+    if "%y" in chosen.label:
+        notes = (
+            *notes,
+            f"Years of two digits are read as 1969 to 2068: '{written.iloc[0]}' is in {chosen.values.iloc[0].year}.",
+        )
     values = chosen.values if later is None else chosen.values + pd.to_timedelta(later.astype("int64"), unit="D")
     return Reading(values, chosen.label, (*notes, *chosen.notes), chosen.utc)
 
 
-def _plain(cells: pd.Series) -> tuple[pd.Series, pd.Series | None, tuple[str, ...]]:
-    """Cells without the ends of intervals, with English months, and with 00:00 for 24:00; and which are a day later.
-
-    The sample decides, because most columns have nothing of the kind and replacing is slow.
-    """
-    sample, notes, later = cells.iloc[sample_places(np.arange(len(cells)))], [], None
-    if sample.str.fullmatch(_INTERVAL).mean() > _MOST_CELLS:
-        notes.append(f"Timestamps are intervals, such as '{excerpt(cells.iloc[0])}'; each row stands at its begin.")
-        begins = cells.str.extract(_INTERVAL)
-        cells = begins[0].fillna(begins[1]).fillna(cells)
-    cells = in_english(cells)
-    if cells.str.endswith(("24:00", "24:00:00", "2400")).any():
-        later = cells.str.fullmatch(f".*{_MIDNIGHT}")
-        if later.any():
-            cells = cells.str.replace(_MIDNIGHT, r"\g<1>00\2", regex=True)
-            notes.append("24:00 is read as 00:00 of the next day.")
-        else:
-            later = None
-    return cells, later, tuple(notes)
+def _check_years(values: pd.Series, written: pd.Series, column: str, line: Callable[[int], int]) -> None:
+    """Refuse years that no calendar has, and the last ones that it has: after them, there is nothing to forecast."""
+    for record in (values.idxmin(), values.idxmax()):
+        if not 1 <= values.loc[record].year <= _LAST_YEAR:
+            raise DataError(
+                f"column '{column}', line {line(record)}: '{excerpt(written.loc[record])}' is in the year "
+                f"{values.loc[record].year}, and years from 1 to {_LAST_YEAR} can be read; correct it or remove the "
+                "line"
+            )
 
 
 def _readings(cells: pd.Series, labels: set[str] | None = None) -> Iterator[Reading]:
