@@ -79,7 +79,8 @@ def find_grid(file: TableFile, records: Records, asked: str | None) -> tuple[pd.
     present = pd.DatetimeIndex(times.unique()).sort_values()
     if len(present) < 2:
         raise DataError(
-            f"{file.sheet.name} has only one timestamp ({present[0]}); add the rows before it, because a forecast needs a history"
+            f"{file.sheet.name} has only one timestamp ({present[0]}); add the rows before it, "
+            "because a forecast needs a history"
         )
     frequency = parse_frequency(asked, present) if asked else infer_frequency(present)
     try:
