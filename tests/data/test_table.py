@@ -14,7 +14,7 @@ import pytest
 from timellm.config import DataConfig
 from timellm.data.columns import suggest_columns
 from timellm.data.table import Table, load_table, read_table
-from timellm.errors import ConfigError, DataError, TimeLLMError
+from timellm.errors import ConfigError, DataError, QuestionError, TimeLLMError
 
 ETT = Path(__file__).resolve().parents[3] / "shared" / "data" / "ETTh1.csv"
 
@@ -70,7 +70,7 @@ def test_long_table_with_other_names_is_recognised_by_repeated_timestamps(csv):
 def test_long_table_with_several_values_asks_which(csv):
     rows = "\n".join(f"{city},2020-01-0{day},{day},7" for city in ("Oslo", "Rome") for day in range(1, 5))
     path = csv(f"city,when,temperature,wind\n{rows}")
-    with pytest.raises(DataError, match=r"these hold numbers: temperature, wind; name the one .*'value_column'"):
+    with pytest.raises(QuestionError, match="several of its columns hold numbers: temperature, wind"):
         read_table(path)
     assert read_table(path, value_column="wind").values.to_numpy().max() == 7
 

@@ -28,7 +28,7 @@ class DataConfig(Section):
     id_column: str | None = None
     """Series ID column of a long table."""
     value_column: str | None = None
-    """Target column of a long table."""
+    """Target column of a long table; * makes each of its columns of numbers a channel of its own."""
     channels: tuple[str, ...] = ()
     """Columns (wide) or series IDs (long) to learn and forecast; empty means all of them."""
     known_ahead: tuple[str, ...] = setting((), title="Known ahead")

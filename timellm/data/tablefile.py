@@ -17,6 +17,7 @@ from timellm.data.columns import ColumnRoles, find_roles, is_time_name, stamp_ce
 from timellm.data.decimals import Decimals, find_decimals, parse_numbers
 from timellm.data.header import check_header
 from timellm.data.known_reading import check_roles
+from timellm.data.manyvalues import EACH, ask_for_values, one_value_column
 from timellm.data.missing_codes import ask_about_numbers
 from timellm.data.records import excerpt
 from timellm.data.repair.entries import Entries
@@ -97,6 +98,8 @@ def open_table(config: DataConfig) -> TableFile:
         DataError: it cannot be used; names column, line and remedy.
     """
     sheet = compose_timestamps(read_sheet(config), config)
+    if config.value_column == EACH:
+        sheet, config = one_value_column(sheet, config)
     roles = find_roles(sheet, config)
     check_roles(config, roles)
     _ask(sheet, roles, config)
@@ -182,11 +185,9 @@ def _check_long(sheet: Sheet, roles: ColumnRoles) -> None:
             "or set 'layout' to wide"
         )
     if roles.value_column is None:
-        found = ", ".join(roles.value_candidates) or "none"
-        raise DataError(
-            f"{sheet.name}: a long table has one column of values, but these hold numbers: {found}; "
-            "name the one to forecast in setting 'value_column'"
-        )
+        if roles.value_candidates:
+            raise ask_for_values(sheet, roles.value_candidates)
+        raise DataError(f"{sheet.name}: a long table needs a column of numbers, and it has none besides its IDs")
     if len({roles.time_column, roles.id_column, roles.value_column}) < 3:
         raise DataError(
             f"{sheet.name}: timestamp '{roles.time_column}', series ID '{roles.id_column}' and value "

@@ -12,6 +12,7 @@ import streamlit as st
 
 from timellm.config import DataConfig, RunConfig, TaskConfig, TimeLLMConfig
 from timellm.data.encodings import LEGACY
+from timellm.data.manyvalues import EACH
 from timellm.data.samples import Sample, find_sample, samples
 from timellm.data.season import suggest_description, suggest_lengths
 from timellm.data.uploads import save_upload, table_path, uploads
@@ -55,6 +56,9 @@ _WRITTEN_OUT = {
     "missing_codes": ("Codes for missing values", "asked; or write -9999 ---"),
     "sheet": ("Sheet, or file in a zip", "the only one"),
 }
+
+
+_EACH = "each column of numbers"
 
 
 def titles() -> dict[str, str]:
@@ -209,7 +213,7 @@ def _roles(table_id: str, found: ColumnRoles) -> dict[str, Any]:
             label,
             offered,
             index=offered.index(now.get(role)) if now.get(role) in offered else 0,
-            format_func=lambda name: said if name is None else name,
+            format_func=lambda name: said if name is None else _EACH if name == EACH else name,
             key=keys.setting(table_id, role),
         )
 
@@ -235,7 +239,7 @@ def _roles(table_id: str, found: ColumnRoles) -> dict[str, Any]:
         )
     with right:
         id_column = pick("id_column", "Series ID column (long)", found.id_candidates, found.id_column)
-        value_column = pick("value_column", "Value column (long)", found.value_candidates, found.value_column)
+        value_column = pick("value_column", "Value column (long)", (*found.value_candidates, EACH), found.value_column)
         channels = st.multiselect(
             "Channels to read",
             found.series,
