@@ -75,11 +75,12 @@ def signed(value: float) -> str:
     return f"{value:+,.4g}"
 
 
-def seconds(seconds: float | None) -> str:
-    """A length of time in its largest whole unit."""
-    if seconds is None:
-        return "?"
+def seconds(length: float | None) -> str:
+    """A length of time in the largest unit that it fills; empty if it is not known."""
+    if length is None:
+        return ""
     for size, name in ((86400, "day"), (3600, "hour"), (60, "minute")):
-        if seconds >= size and seconds % size == 0:
-            return counted(int(seconds // size), name)
-    return f"{seconds:g} s"
+        if length >= size:
+            whole = length % size == 0
+            return counted(int(length // size), name) if whole else f"{length / size:,.4g} {name}s"
+    return f"{length:g} s"

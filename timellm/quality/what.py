@@ -47,8 +47,10 @@ def _missing_rows(finding: Finding, values: Mapping[str, Any]) -> str:
 
 
 def _duplicates(finding: Finding, values: Mapping[str, Any]) -> str:
-    alike = values["alike"]
-    same = " All of them equal it in every cell." if alike == finding.count else f" {alike:,} equal it." * bool(alike)
+    alike, same = values["alike"], ""
+    if alike:
+        which = "It equals" if finding.count == 1 else "All equal" if alike == finding.count else f"{alike:,} equal"
+        same = f" {which} the earlier one in every cell."
     return f"{rows(finding.count)} {have(finding.count)} the timestamp of an earlier row.{same}"
 
 

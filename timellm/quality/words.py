@@ -164,7 +164,9 @@ def _where(finding: Finding) -> str:
     if not finding.where or finding.kind in _PLACELESS:
         return ""
     places = ", ".join(_place(span) for span in finding.where[:MOST_PLACES])
-    many = finding.values.get("gaps") or finding.values.get("times") or len(finding.where)  # `where` is cut off
+    # `where` is cut off; of a refused table, each place is a row.
+    all_of_them = finding.count if finding.effect == "refused" else None
+    many = all_of_them or finding.values.get("gaps") or finding.values.get("times") or len(finding.where)
     return f"Where: {places}{f' and {many - MOST_PLACES:,} more' if many > MOST_PLACES else ''}."
 
 
