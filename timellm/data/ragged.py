@@ -42,8 +42,11 @@ def settle_odd_lines(records: Records, delimiter: str, *, name: str, ragged: Rag
     inside = [line for line in records.odd if line not in footer]
     notes = [f"{_where(footer)} below the table and {_is(footer)} left out ({_shown(footer)})."] if footer else []
     records = replace(records, odd=())
-    if not inside:
-        return records, tuple(notes)
+    empty = [line for line in inside if line.cells > width and not any(_cells(line.text, delimiter)[width:])]
+    if empty:
+        verb = "have" if len(empty) > 1 else "has"
+        notes.append(f"{_where(empty, verb=verb)} empty cells at the end, which are cut off ({_shown(empty)}).")
+        inside = [line for line in inside if line not in empty]
     if ragged == "auto" and len(inside) > _few(rows + len(inside)):
         raise _question(inside, width, name)
     short = [line for line in inside if line.cells < width]
@@ -58,7 +61,8 @@ def settle_odd_lines(records: Records, delimiter: str, *, name: str, ragged: Rag
     if mended:
         done = "filled up with empty cells" if not long or ragged == "pad" else "filled up or joined to fit"
         notes.append(f"{_where(mended, verb='were' if len(mended) > 1 else 'was')} {done} ({_shown(mended)}).")
-        records = _with(records, mended, delimiter)
+    if mended or empty:
+        records = _with(records, sorted([*mended, *empty], key=lambda line: line.line), delimiter)
     return records, tuple(notes)
 
 
@@ -89,6 +93,8 @@ def _fit(cells: list[str], numeric: Sequence[bool]) -> list[str]:
     width, surplus = len(numeric), len(cells) - len(numeric)
     if surplus <= 0:
         return cells + [""] * -surplus
+    if not any(cells[width:]):
+        return cells[:width]
     joined = [
         [*cells[:start], " ".join(cells[start : start + surplus + 1]), *cells[start + surplus + 1 :]]
         for start in range(width)

@@ -16,6 +16,7 @@ import pandas as pd
 import pyarrow as pa
 
 from timellm.config import DataConfig
+from timellm.data.monthtable import months_below_each_other
 from timellm.data.sheet import Sheet
 
 _NAMES: Mapping[str, str] = {
@@ -48,11 +49,16 @@ _DATE = (
     r"^[0-9]{4}[0-9]{2}[0-9]{2}$|^[0-9]{4}[-/.][0-9]{1,2}[-/.][0-9]{1,2}$|^[0-9]{1,2}[-/.][0-9]{1,2}[-/.][0-9]{2,4}$"
 )
 _SAMPLE = 300
+_MOST_UNNAMED = 7
 
 
 def compose_timestamps(sheet: Sheet, config: DataConfig) -> Sheet:
-    """The sheet with its columns of parts put together; unchanged where there are none."""
+    """The sheet with its columns of parts put together, or its months; unchanged where there are none."""
+    if config.layout == "auto" and not config.time_column and (monthly := months_below_each_other(sheet)) is not None:
+        return monthly
     named = {config.time_column, config.time_of_day_column, config.id_column, config.value_column} - {None}
+    if not sheet.has_header and (parts := _unnamed_parts(sheet, named)) is not None:
+        return _with_stamps(sheet, parts)
     found = _columns_of_parts(sheet, named)
     for group in _GROUPS:
         if all(part in found for part in group):
@@ -74,6 +80,33 @@ def _columns_of_parts(sheet: Sheet, named: set[str | None]) -> dict[str, str]:
     return found
 
 
+def _unnamed_parts(sheet: Sheet, named: set[str | None]) -> dict[str, str] | None:
+    """Columns at the left that are year, month, day, hour ... in this order, as many as tell the rows apart.
+
+    A day of the year may stand behind the year.
+    """
+    columns = sheet.columns[:_MOST_UNNAMED]
+    if len(columns) < 3 or not named.isdisjoint(columns):
+        return None
+    values = {column: _whole_numbers(sheet, column) for column in columns}
+    # With the day of the year first: that it agrees with month and day is no chance, and 1 January fits all of them.
+    for names in (("year", "day_of_year", "month", "day"), ("year", "month", "day"), ("year", "day_of_year")):
+        parts: dict[str, str] = {}
+        for part, column in zip((*names, "hour", "minute", "second"), columns, strict=False):
+            found, (low, high) = values[column], _RANGES[part]
+            if found is None or found.min() < low or found.max() > high:
+                break
+            parts[part] = column
+            if part == "year" or (part in names[:-1] and len(names) == 4):
+                continue
+            stamps = _stamps(sheet, parts)
+            if stamps is None:
+                break
+            if not stamps.duplicated().any():
+                return parts
+    return None
+
+
 def _whole_numbers(sheet: Sheet, column: str) -> np.ndarray | None:
     """The numbers of a column; None if a cell is none, or has a fraction."""
     values = pd.to_numeric(sheet.column(column), errors="coerce").to_numpy(np.float64)
@@ -83,21 +116,27 @@ def _whole_numbers(sheet: Sheet, column: str) -> np.ndarray | None:
 
 
 def _with_stamps(sheet: Sheet, parts: Mapping[str, str]) -> Sheet:
+    stamps = _stamps(sheet, parts)
+    return sheet if stamps is None else _replaced(sheet, tuple(parts.values()), stamps)
+
+
+def _stamps(sheet: Sheet, parts: Mapping[str, str]) -> pd.Series | None:
+    """The timestamps of parts; None if they are no dates, such as 31 April: then the columns are something else."""
     values = {part: pd.to_numeric(sheet.column(column)).astype("int64") for part, column in parts.items()}
-    if "day_of_year" in values:
+    if "day_of_year" in values and "month" not in values:
         stamps = pd.to_datetime(values["year"].astype(str), format="%Y")
         stamps += pd.to_timedelta(values["day_of_year"] - 1, unit="D")
     else:
         frame = {part: values.get(part, 1) for part in ("year", "month", "day")}
         stamps = pd.to_datetime(pd.DataFrame(frame), errors="coerce")
-        if stamps.isna().any():  # 31 April: the columns are not what their names say
-            return sheet
+        if stamps.isna().any() or ("day_of_year" in values and (stamps.dt.day_of_year != values["day_of_year"]).any()):
+            return None
     clock = values.get("clock", pd.Series(0, stamps.index))
     hours = values.get("hour", clock // 100)
     minutes = values.get("minute", clock % 100)
     stamps += pd.to_timedelta(hours * 60 + minutes, unit="min")
     stamps += pd.to_timedelta(values.get("second", pd.Series(0, stamps.index)), unit="s")
-    return _replaced(sheet, tuple(parts.values()), stamps)
+    return stamps
 
 
 def _with_hours(sheet: Sheet, found: Mapping[str, str], named: set[str | None]) -> Sheet:
