@@ -219,7 +219,7 @@ class NetworkForecaster(OneRow):
         weights_from_main(accelerator, network)
         fitted = cls(network, job.config, base=base, accelerator=accelerator)
         from_main(accelerator, lambda: fitted.write_extras(job.folder))
-        report = _report(trained, seconds=time.monotonic() - started)
+        report = _report(trained, seconds=time.monotonic() - started, quantiles=bool(levels_of(network)))
         if base is not None:
             report = replace(report, facts=report.facts | base.facts, notes=(*report.notes, *base.notes))
         if base is not None and cls.has_language_model(job.config):
@@ -318,7 +318,13 @@ def pinned_windows(prepared: PreparedData, folder: Path) -> PinnedWindows:
     )
 
 
-def _report(trained: TrainingResult, *, seconds: float) -> FitReport:
+def _report(trained: TrainingResult, *, seconds: float, quantiles: bool) -> FitReport:
+    notes: tuple[str, ...] = ()
+    if quantiles and trained.adds_nothing and trained.best_step:
+        notes = (
+            f"The quantiles are those of step {trained.best_step:,}. They lie round the forecast from before training,"
+            " which no step made surely better.",
+        )
     return FitReport(
         seconds,
         stopped=trained.stopped,
@@ -331,4 +337,5 @@ def _report(trained: TrainingResult, *, seconds: float) -> FitReport:
             "windows_per_s": trained.windows_per_s,
             "ended_early": trained.early,
         },
+        notes=notes,
     )
