@@ -6,7 +6,7 @@ from timellm.data.season import step_name
 from timellm.errors import DataError, RepairableError, TimeLLMError
 from timellm.plots.series import MOST_SMALL, Stretch, all_channels, gaps, one_channel, thinning_note
 from timellm.quality.checks import shown_first
-from timellm.ui import charts, corrections, gallery, keys, loaders, quality, questions, repairing, tables
+from timellm.ui import charts, corrections, elsewhere, gallery, keys, loaders, quality, questions, repairing, tables
 from timellm.ui.errors import explained, show_error
 from timellm.ui.uploaded import uploaded_tables
 from timellm.ui.words import moment, plain
@@ -16,6 +16,7 @@ st.title("Data")
 table_id = tables.source()
 with explained("The uploaded tables cannot be listed"):
     uploaded_tables()
+elsewhere.show()
 if table_id is None:
     with st.container(border=True):
         st.markdown("Upload a CSV file or choose a sample. This page then shows its series; fine-tuning comes next.")

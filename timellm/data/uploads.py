@@ -55,7 +55,7 @@ def save_upload(name: str, *, content: bytes) -> Path:
     folder = workspace().uploads
     path = folder / f"{hashlib.sha256(content).hexdigest()[:12]}-{_safe(name)}.csv"
     if path.is_file():
-        _keep_title(path, name)
+        keep_title(path, name)
         return path
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ def save_upload(name: str, *, content: bytes) -> Path:
     except OSError as error:
         Path(temporary).unlink(missing_ok=True)
         raise DataError(f"{path} cannot be written ({error.strerror}); free some space or set TIMELLM_HOME") from None
-    _keep_title(path, name)
+    keep_title(path, name)
     return path
 
 
@@ -156,7 +156,12 @@ def _upload(path: Path) -> Upload:
     return Upload(path.name, path, facts.st_size, datetime.fromtimestamp(facts.st_mtime, UTC))
 
 
-def _keep_title(path: Path, name: str) -> None:
+def keep_title(path: Path, name: str) -> None:
+    """Keep the name of the file that a table came in.
+
+    Raises:
+        DataError: it cannot be written.
+    """
     content = json.dumps({"title": _readable(_stem(name))}, ensure_ascii=False)
     try:
         write_whole(_title_file(path), lambda file: file.write_text(content, encoding="utf-8"))

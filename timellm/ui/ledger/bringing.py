@@ -6,21 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import streamlit as st
-from sqlalchemy.exc import SQLAlchemyError
-from streamlit.errors import StreamlitAPIException
 
 from timellm.data.uploads import save_upload, table_title
-from timellm.errors import LedgerError, TimeLLMError
+from timellm.errors import TimeLLMError
 from timellm.ledger.arriving import INBOX, Outcome, bring, inbox
 from timellm.ledger.folder import Ledger
 from timellm.ledger.words import revised_words, values
 from timellm.ui import keys
+from timellm.ui.databases import connections, engine_of
 from timellm.ui.errors import show_error, without_server_paths
 from timellm.ui.ledger import who
 from timellm.ui.words import plain
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
     from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 _UPLOAD, _CONNECTION, _SQL, _CAME, _FAILURE = (
@@ -62,13 +60,6 @@ def look(ledger: Ledger) -> None:
 @st.cache_data(max_entries=200, show_spinner="Reading the watched folder …")
 def _taken_in(root: str, file: str, stamp: tuple[int, int], ids: tuple[str, ...]) -> tuple[Outcome, ...]:
     return bring(Ledger(Path(root)), [Path(file)], by="watched folder")
-
-
-def connections() -> tuple[str, ...]:
-    """Databases that the operator of this server has set up, in `.streamlit/secrets.toml`."""
-    if not st.secrets.load_if_toml_exists():
-        return ()
-    return tuple(st.secrets.get("connections", {}))
 
 
 def _watched(ledger: Ledger) -> None:
@@ -113,24 +104,11 @@ def _query(ledger: Ledger, name: str, sql: str) -> None:
     from timellm.ledger.asking import rows_as_csv
 
     try:
-        engine = _engine(name)
+        engine = engine_of(name)
         path = save_upload(f"{name}.csv", content=rows_as_csv(engine, sql))
         _bring(ledger, path, f"database {name}")
     except TimeLLMError as error:
         st.session_state[_FAILURE] = str(error)
-
-
-def _engine(name: str) -> Engine:
-    """The engine of a connection.
-
-    Raises:
-        LedgerError: its settings are wrong, or its driver is not installed.
-    """
-    try:
-        return st.connection(name, type="sql").engine
-    except (ImportError, StreamlitAPIException, SQLAlchemyError) as error:
-        said = " ".join(str(error).split())[:300]
-        raise LedgerError(f"the connection '{name}' cannot be made: {said}; correct it in secrets.toml") from error
 
 
 def _bring(ledger: Ledger, path: Path, title: str) -> None:
