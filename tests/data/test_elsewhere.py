@@ -70,7 +70,9 @@ def test_table_is_brought_from_a_url(url):
     assert bring(url, "plants/load.csv").read_text() == TEXT
 
 
-@pytest.mark.parametrize("name", ["../secret.csv", "/etc/passwd", "notes.md", ".hidden.csv", "plants/../../secret.csv", ""])
+@pytest.mark.parametrize(
+    "name", ["../secret.csv", "/etc/passwd", "notes.md", ".hidden.csv", "plants/../../secret.csv", ""]
+)
 def test_what_is_not_listed_is_not_brought(folder, name):
     with pytest.raises(DataError, match="there is no table"):
         bring(str(folder), name)

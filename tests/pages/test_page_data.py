@@ -86,6 +86,25 @@ def test_one_click_on_a_card_starts_a_run(open_page, monkeypatch):
     assert config.data.description.startswith("Electricity demand of the Australian state")
 
 
+def test_table_is_brought_from_the_folder_that_the_operator_names(open_page, hourly_csv, tmp_path, monkeypatch):
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    (folder / "plant.csv").write_bytes(hourly_csv(rows=400))
+    monkeypatch.setenv("TIMELLM_TABLES", str(folder))
+    app = open_page("data")
+    app.selectbox(key="data/elsewhere-pick").select("plant.csv").run()
+    app.button(key="data/elsewhere-pick/button").click().run()
+    assert not app.exception and not app.error
+    assert {metric.label: metric.value for metric in app.metric}["Rows"] == "400"
+
+
+def test_place_that_is_gone_is_said_and_the_page_goes_on(open_page, monkeypatch):
+    monkeypatch.setenv("TIMELLM_TABLES", "/nowhere/at/all")
+    app = open_page("data")
+    assert not app.exception and any("/nowhere/at/all" in one.value for one in app.error)
+    assert app.button(key="data/fit/us-employment")
+
+
 def test_table_id_that_is_gone_says_so_and_leaves_the_picker(open_page):
     app = open_page("data", table="ffffffffffff-gone.csv")
     assert not app.exception

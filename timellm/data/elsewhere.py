@@ -101,11 +101,11 @@ def bring(where: str, name: str) -> Path:
 def _opened(where: str) -> tuple[Any, str]:
     """The file system of a place, and the path of the place in it."""
     try:
-        files, root = fsspec.url_to_fs(where, **({"skip_instance_cache": True}))
+        files, root = fsspec.url_to_fs(where, skip_instance_cache=True)
     except ImportError as error:
         protocol = where.partition("://")[0]
         package = _PACKAGES.get(protocol, "what fsspec needs for it")
-        raise DataError(f"{VARIABLE} names a {protocol} URL, and this needs a package: pip install {package}") from error
+        raise DataError(f"{VARIABLE} names a {protocol} URL, which needs a package: pip install {package}") from error
     files.invalidate_cache()
     return files, str(root)
 

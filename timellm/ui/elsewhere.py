@@ -25,8 +25,8 @@ def show() -> None:
     with st.expander("From a folder, a URL or a database", icon=":material/cloud_download:"):
         st.caption(
             f"An upload may have up to {config.get_option('server.maxUploadSize'):,} MB (the server's setting "
-            f"server.maxUploadSize). Larger tables come from a folder or a URL (s3://…, https://…) that the operator of "
-            f"this server names in {VARIABLE}, or from a database in .streamlit/secrets.toml."
+            f"server.maxUploadSize). Larger tables come from a folder or a URL (s3://…, https://…) that the operator "
+            f"of this server names in {VARIABLE}, or from a database in .streamlit/secrets.toml."
         )
         if (where := place()) is not None:
             _from_place(where)
@@ -51,7 +51,7 @@ def _from_place(where: str) -> None:
     name = left.selectbox(
         f"Table, of {len(found):,}{' first ones' if len(found) == MOST_LISTED else ''}", list(sizes), index=None,
         key=_PICK, placeholder="Choose a table, or type a part of its name",
-        format_func=lambda one: one if sizes[one] is None else f"{one} ({file_size(sizes[one])})",
+        format_func=lambda one: one if (size := sizes[one]) is None else f"{one} ({file_size(size)})",
     )  # fmt: skip
     right.button(
         "Bring it", key=f"{_PICK}/button", disabled=name is None, width="stretch", on_click=_bring, args=(where, name)
