@@ -9,7 +9,7 @@ from timellm.config import TaskConfig
 from timellm.config.repair import checked
 from timellm.quality.checks import CHECKS, READING, check
 from timellm.quality.finding import SEVERITIES, Finding, as_data
-from timellm.quality.words import amount, in_few_words, more_found, nothing_found, said
+from timellm.quality.words import in_few_words, more_found, nothing_found, said
 
 KEYS = {"kind", "severity", "channel", "count", "share", "where", "values", "effect", "repair"}
 
@@ -51,7 +51,6 @@ def test_every_finding_is_strict_json_with_the_same_keys_and_a_sentence(everythi
         assert words.what.endswith(".")
         for part in (words.what, words.where, words.effect, words.repair):
             assert "nan" not in part.split() and "None" not in part
-        amount(finding)
         if finding.repair is not None:
             assert checked([data["repair"]["step"]]) == (finding.repair.step,)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from timellm.config.repair import RepairStep
 from timellm.quality.checks import Quality
 from timellm.quality.finding import Effect, Finding, Span
-from timellm.quality.phrases import MOST_PLACES, listed, moment, percent, rows
+from timellm.quality.phrases import MOST_PLACES, listed, moment, percent
 from timellm.quality.what import WHAT
 
 _TITLES = {
@@ -83,20 +83,6 @@ def in_few_words(group: Sequence[Finding]) -> str:
     """Findings of one kind that are not shown in full: how many, and of which channels."""
     names = [one.channel for one in group if one.channel is not None]
     return f"{_TITLES[group[0].kind]}: {len(group):,} more{f', {listed(names)}' if names else ''}"
-
-
-def amount(finding: Finding) -> str:
-    """How much, in a word or two, for a column of a table."""
-    if finding.kind in ("leak", "copy"):
-        return "" if not finding.count else rows(finding.count)
-    if finding.kind in ("level_shift", "seasons"):
-        return f"{finding.count:,}"
-    if finding.kind == "growing_variance":
-        return f"{finding.values['ratio']:.1f} times"
-    if finding.kind == "predictability":
-        return f"skill {finding.values['median_skill']:.0%}"
-    share = f" ({percent(finding.share)})" if finding.share is not None and finding.share < 1 else ""
-    return f"{finding.count:,}{share}"
 
 
 _PLACELESS = ("constant", "empty", "counter", "few_rows", "too_short", "leak", "copy", "level_shift")
