@@ -13,6 +13,7 @@ from tests.pages.conftest import config_for, fill, hourly_csv
 from timellm.data.uploads import save_upload
 from timellm.forecasting.artifacts import RunFolder
 from timellm.jobs.store.process import this_process
+from timellm.ledger.keeping import keep
 from timellm.training.progress import Progress
 
 _MEASURE = Path(__file__).with_name("readability.js").read_text()
@@ -37,6 +38,7 @@ def pages(server, monkeypatch) -> dict[str, str]:
             running.id, Progress("training", step, 20, fraction=step / 20, train_loss=0.8, validation_loss=0.7)
         )
     waiting = store.create_run(config_for(table), name="Waiting")
+    keep(finished[0].run_dir, by="Ada", note="for the meeting", run_name="Six layers")
     one, other = (run.id for run in finished)
     yield {
         "overview": "",
@@ -52,6 +54,7 @@ def pages(server, monkeypatch) -> dict[str, str]:
         "attention": f"attention?run={one}",
         "attention, failed": f"attention?run={failed.id}",
         "compare": f"compare?runs={one},{other}",
+        "ledger": "ledger",
     }
     store.request_stop(waiting.id)
     store.finish(running.id, "stopped")

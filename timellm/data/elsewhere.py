@@ -23,7 +23,7 @@ from timellm.workspace import workspace
 VARIABLE = "TIMELLM_TABLES"
 ENDINGS = (
     ".csv", ".txt", ".tsv", ".dat", ".tab", ".rdb", ".gz", ".zip", ".xlsx", ".xls", ".xlsb", ".ods", ".parquet",
-    ".json", ".jsonl",
+    ".json", ".jsonl", ".ndjson",
 )  # fmt: skip
 MOST_LISTED = 5_000
 _PACKAGES = {"http": "aiohttp", "https": "aiohttp", "s3": "s3fs", "gs": "gcsfs", "abfs": "adlfs"}

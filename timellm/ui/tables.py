@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from timellm.config import DataConfig, RunConfig, TaskConfig, TimeLLMConfig
+from timellm.data import elsewhere
 from timellm.data.encodings import LEGACY
 from timellm.data.manyvalues import EACH
 from timellm.data.samples import Sample, find_sample, samples
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 _UPLOAD, _PICK, _FAILURE = (keys.view("data", name) for name in ("upload", "pick", "failure"))
 _SAMPLE = "sample:"
-ENDINGS = ["csv", "txt", "tsv", "dat", "tab", "rdb", "gz", "zip", "xlsx", "xls", "xlsb", "ods", "parquet"]
+ENDINGS = [ending.removeprefix(".") for ending in elsewhere.ENDINGS]
 # How the file is written: setting -> label, and words for its values.
 _WRITTEN: dict[str, tuple[str, dict[str, str]]] = {
     "header": ("First line", {"auto": "detected", "yes": "names the columns", "no": "is data"}),
