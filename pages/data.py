@@ -4,9 +4,18 @@ import streamlit as st
 
 from timellm.data.season import step_name
 from timellm.errors import DataError, RepairableError, TimeLLMError
-from timellm.plots.series import MOST_SMALL, Stretch, all_channels, gaps, one_channel, thinning_note
-from timellm.quality.checks import shown_first
-from timellm.ui import charts, corrections, elsewhere, gallery, keys, loaders, quality, questions, repairing, tables
+from timellm.ui import (
+    corrections,
+    elsewhere,
+    gallery,
+    keys,
+    loaders,
+    quality,
+    questions,
+    repairing,
+    series_chart,
+    tables,
+)
 from timellm.ui.errors import explained, show_error
 from timellm.ui.uploaded import uploaded_tables
 from timellm.ui.words import moment, plain
@@ -62,30 +71,12 @@ with st.grid("auto", min_column_width=150):
 
 with explained("The table cannot be checked"):
     checked = quality.checked(table_id, config, table)
-order = shown_first(table, checked)
 
 chart, report, repair, columns, description = st.tabs(
     [quality.CHART, "Quality", quality.REPAIR, "Columns", "Description"], **keys.in_address("part")
 )
 with chart:
-    with st.container(horizontal=True):
-        channel = st.selectbox("Channel", order, **keys.in_address("channel", order))
-        finding = quality.chosen(checked, channel)
-        stretch = quality.stretch_of(finding, table) if finding else Stretch(0, rows - 1)
-    series = stretch.of(table.values[channel])
-    charts.draw(one_channel, series, marks=stretch.inside(), alt=f"Rows of {channel}, with what was found marked")
-    found = gaps(series)
-    notes = [quality.in_words(finding)] if finding else []
-    notes.append(thinning_note(len(series)))
-    if found:
-        marked = "1 gap is marked" if len(found) == 1 else f"{len(found):,} gaps are marked"
-        notes.append(f"{marked}; the longest has {found[0][2]:,} {'row' if found[0][2] == 1 else 'rows'}.")
-    st.caption(" ".join(filter(None, notes)))
-    if channels > 1 and finding is None:
-        st.markdown("**All channels**")
-        if channels > MOST_SMALL:
-            st.caption(f"The first {MOST_SMALL} of {channels:,} channels.")
-        charts.draw(all_channels, table.values[list(order[:MOST_SMALL])], alt="Every channel, small")
+    series_chart.show(table_id, table, checked)
 with report:
     quality.show(checked, table_id)
     if table.notes:

@@ -1,8 +1,13 @@
 """The data screen: bringing a table, refusing one kindly, correcting its columns."""
 
+import json
 from urllib.parse import unquote
 
+import pandas as pd
+import pytest
+
 from timellm.data.samples import samples
+from timellm.ui.series_chart import rows_between
 from timellm.workspace import workspace
 
 
@@ -225,3 +230,32 @@ def test_channel_with_something_to_see_is_drawn_first(open_page):
     rows = [f"2024-01-{1 + hour // 24:02d} {hour % 24:02d}:00,{hour},5,{hour % 24}" for hour in range(240)]
     app.file_uploader[0].upload("dull.csv", "\n".join(["date,number,same,load", *rows]).encode()).run()
     assert app.selectbox(key="channel").value == "load"
+
+
+def test_stretch_that_was_dragged_over_is_drawn_anew_and_taken_back(open_page, hourly_csv):
+    app = open_page("data")
+    app.file_uploader[0].upload("plant.csv", hourly_csv()).run()
+    app.session_state[f"data/brushed/{app.query_params['table']}"] = (100, 149)
+    app.run()
+    assert not app.exception
+    drawn = json.loads(app.get("plotly_chart")[0].proto.spec)
+    assert len(drawn["data"][0]["x"]) == 50 and drawn["layout"]["dragmode"] == "select"
+    assert any("2024-01-05 04:00 to 2024-01-07 05:00." in one.value.replace("\\", "") for one in app.caption)
+    button(app, "Show the whole series").click().run()
+    assert not app.exception and len(json.loads(app.get("plotly_chart")[0].proto.spec)["data"][0]["x"]) == 400
+
+
+@pytest.mark.parametrize(
+    ("begin", "end", "rows"),
+    [
+        ("2024-01-02", "2024-01-03", (24, 48)),
+        ("2024-01-02 00:30", "2024-01-02 00:40", (20, 29)),  # between two rows: a few rows around it
+        ("2023-12-01", "2023-12-02", (0, 5)),
+        ("2025-01-01", "2025-01-02", (95, 99)),
+    ],
+)
+def test_rows_of_a_stretch_of_time_are_a_few_at_least(begin, end, rows):
+    index = pd.date_range("2024-01-01", periods=100, freq="h")
+    first, last = rows_between(index, pd.Timestamp(begin), pd.Timestamp(end))
+    assert 0 <= first < last <= 99
+    assert (first, last) == rows

@@ -115,10 +115,11 @@ class Stretch:
         return tuple(shown)
 
 
-def one_channel(series: pd.Series, *, marks: Sequence[tuple[int, int]] = ()) -> go.Figure:
+def one_channel(series: pd.Series, *, marks: Sequence[tuple[int, int]] = (), brush: bool = False) -> go.Figure:
     """One channel large, with a mark under each of its gaps; the hundred longest gaps when there are more.
 
-    `marks` are stretches of rows (first and last) that are marked more strongly, a single row by a line.
+    `marks` are stretches of rows (first and last) that are marked more strongly, a single row by a line. With `brush`,
+    dragging chooses a stretch of time instead of zooming.
     """
     figure = empty(height=_LARGE_HEIGHT, legend=False)
     figure.add_trace(_line(series, buckets=BUCKETS, colour=HISTORY))
@@ -131,6 +132,8 @@ def one_channel(series: pd.Series, *, marks: Sequence[tuple[int, int]] = ()) -> 
         )
     for first, last, _ in gaps(series)[:MOST_GAPS]:
         figure.add_vrect(x0=first, x1=last, fillcolor=tint(MARK, 0.25), line={"color": MARK, "width": 1})
+    if brush:
+        figure.update_layout(dragmode="select", selectdirection="h")
     return figure
 
 

@@ -29,6 +29,30 @@ def draw(build: Callable[..., go.Figure], *inputs: Any, alt: str, **settings: An
     st.plotly_chart(_figure(digest.hexdigest(), lambda: build(*inputs, **settings)), config=CONFIG, alt=alt)
 
 
+def draw_with_brush(
+    build: Callable[..., go.Figure],
+    *inputs: Any,
+    alt: str,
+    key: str,
+    on_span: Callable[[pd.Timestamp, pd.Timestamp], None],
+    **settings: Any,
+) -> None:
+    """The same; dragging over it calls `on_span` with begin and end of the stretch of time."""
+    digest = hashlib.sha256()
+    _add(digest, [build.__module__, build.__qualname__, inputs, settings])
+
+    def take() -> None:
+        boxes = st.session_state[key].selection.box
+        if boxes:
+            begin, end = sorted(pd.Timestamp(one) for one in boxes[-1]["x"])
+            on_span(begin, end)
+
+    st.plotly_chart(
+        _figure(digest.hexdigest(), lambda: build(*inputs, **settings)), config=CONFIG, alt=alt, key=key,
+        selection_mode="box", on_select=take,
+    )  # fmt: skip
+
+
 def on_dark() -> bool:
     """Whether the page is dark: charts on a canvas do not get their colours from the page's style."""
     return st.context.theme.type == "dark"
