@@ -4,11 +4,11 @@ import pandas as pd
 import pytest
 
 from timellm.data.timestamps import looks_like_time, parse_timestamps
-from timellm.errors import DataError
+from timellm.errors import DataError, QuestionError
 
 
-def parse(*cells: str):
-    return parse_timestamps(pd.Series(cells, dtype="str"), column="date", line=lambda record: record + 2)
+def parse(*cells: str, order="auto"):
+    return parse_timestamps(pd.Series(cells, dtype="str"), column="date", line=lambda record: record + 2, order=order)
 
 
 @pytest.mark.parametrize(
@@ -51,9 +51,9 @@ def test_timestamps_are_read(cells, expected):
         ([f"{month}/1/{year}" for year in (2019, 2020) for month in range(1, 13)], "2019-01-01", "2020-12-01"),
         ([f"1/{month}/{year}" for year in (2019, 2020) for month in range(1, 13)], "2019-01-01", "2020-12-01"),
         (
-            [f"{month}/5/2020 {hour}:00" for month in (3, 4) for hour in range(24)][:24],
+            [f"{month}/5/2020 {hour}:00" for month in (3, 4) for hour in range(24)],
             "2020-05-03 00:00",
-            "2020-05-03 23:00",
+            "2020-05-04 23:00",
         ),
     ],
 )
@@ -62,13 +62,37 @@ def test_day_and_month_are_told_apart_by_the_whole_column(cells, first, last):
     assert (values.min(), values.max()) == (pd.Timestamp(first), pd.Timestamp(last))
 
 
-def test_ambiguous_day_and_month_are_noted():
-    reading = parse(*(f"{day:02d}/01/2020" for day in range(1, 13)))
-    assert reading.values.max() == pd.Timestamp("2020-01-12")
-    assert reading.notes == (
-        "The order of day and month in column 'date' cannot be told from the data: '02/01/2020' is read as "
-        "2 January 2020. If that is wrong, write dates as 2020-01-31.",
-    )
+def test_ambiguous_day_and_month_are_asked_about_and_the_answer_is_taken():
+    cells = [f"{day:02d}/01/2020" for day in range(1, 13)]
+    with pytest.raises(QuestionError, match=r"line 3: '02/01/2020' can be read as 2 January 2020 or as 1 Feb") as asked:
+        parse(*cells)
+    assert asked.value.setting == "date_order"
+    assert [(one.value, one.reading) for one in asked.value.choices] == [
+        ("day_first", "02/01/2020 is 2 January 2020"), ("month_first", "02/01/2020 is 1 February 2020"),
+    ]  # fmt: skip
+    assert parse(*cells, order="day_first").values.max() == pd.Timestamp("2020-01-12")
+    assert parse(*cells, order="month_first").values.max() == pd.Timestamp("2020-12-01")
+
+
+def test_order_of_dates_is_asked_for_three_ways_where_years_have_two_digits():
+    with pytest.raises(QuestionError, match="10 November 2012 or as 11 October 2012 or as 12 November 2010"):
+        parse("10-11-12", "10-11-13")
+    for order, first in (("day_first", "2012-11-10"), ("month_first", "2012-10-11"), ("year_first", "2010-11-12")):
+        reading = parse("10-11-12", "10-11-13", order=order)
+        assert reading.order == order
+        assert reading.values.min() == pd.Timestamp(first)
+
+
+def test_order_that_is_set_goes_before_regular_rows():
+    cells = ("01/02/2024", "02/02/2024", "03/02/2024")
+    assert parse(*cells).values.max() == pd.Timestamp("2024-02-03")
+    assert parse(*cells).order == "day_first"
+    assert parse(*cells, order="month_first").values.max() == pd.Timestamp("2024-03-02")
+
+
+def test_order_that_the_rows_show_is_taken_whatever_is_set():
+    for order in ("auto", "day_first", "month_first"):
+        assert parse("13/01/2020", "14/01/2020", "15/01/2020", order=order).values.max() == pd.Timestamp("2020-01-15")
 
 
 def test_change_of_the_clocks_is_regular_in_utc():
@@ -121,5 +145,6 @@ def test_other_cells_do_not_look_like_time(cells):
     assert not looks_like_time(pd.Series(cells, dtype="str"))
 
 
-def test_one_ambiguous_date_is_read_with_the_day_first():
-    assert parse("01/02/2021").values.tolist() == [pd.Timestamp("2021-02-01")]
+def test_one_ambiguous_date_is_read_as_set():
+    assert parse("01/02/2021", order="day_first").values.tolist() == [pd.Timestamp("2021-02-01")]
+    assert parse("01/02/2021", order="month_first").values.tolist() == [pd.Timestamp("2021-01-02")]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from timellm.forecasting.newer import Difference
     from timellm.ledger.keeping import Newer
 
-READING = ("decimal", "encoding", "header", "delimiter", "ragged", "missing_codes", "sheet", "repair")
+READING = ("decimal", "date_order", "encoding", "header", "delimiter", "ragged", "missing_codes", "sheet", "repair")
 """Settings that say how a file is read; a newer file may need others than the run's own."""
 
 

@@ -46,6 +46,9 @@ class DataConfig(Section):
     decimal: Literal["auto", "point", "comma"] = "auto"
     """Decimal sign of numbers such as 1.017, which may be 1.017 or 1017. Columns that show their sign themselves (12.5)
     are read as they show; auto reads the others alike, and asks where no column shows it."""
+    date_order: Literal["auto", "day_first", "month_first", "year_first"] = setting("auto", title="Order of dates")
+    """Which number of a date such as 01/02/2024 comes first, where every row can be read in several ways; auto takes
+    the order under which the rows are regular, and asks where several are."""
     header: Literal["auto", "yes", "no"] = "auto"
     """Whether the first line names the columns; auto asks when the names look like data."""
     delimiter: Literal["auto", "comma", "semicolon", "tab", "bar", "spaces"] = "auto"

@@ -155,7 +155,9 @@ def _second_file(config: DataConfig, rows: TableRows) -> KnownSource:
             " 'known_file' needs one, written like 2020-01-31 13:00"
         )
     of_day = roles.time_of_day_column if time_column == roles.time_column else None
-    times = parse_timestamps(stamp_cells(sheet, time_column, of_day), column=time_column, line=sheet.line)
+    times = parse_timestamps(
+        stamp_cells(sheet, time_column, of_day), column=time_column, line=sheet.line, order=config.date_order
+    )
     series = None
     if rows.by_channel and config.id_column in sheet.texts:
         series = np.asarray(pd.Categorical(sheet.column(str(config.id_column)), categories=rows.channels).codes)

@@ -147,7 +147,11 @@ def load_table(config: DataConfig) -> Table:
         *(report.sentence for report in reports),
         *known_notes,
     )
-    found = {"decimal": decimals.answer, "time_of_day_column": roles.time_of_day_column}
+    found = {
+        "decimal": decimals.answer,
+        "date_order": file.stamps.order,
+        "time_of_day_column": roles.time_of_day_column,
+    }
     settings = {name: value for name, value in found.items() if value is not None}
     lines = _lines(file, records, grid)
     lines = lines.until(len(values)) if lines is not None else None

@@ -121,7 +121,10 @@ def open_table(config: DataConfig) -> TableFile:
     if roles.layout == "long":
         sheet, names = _select_series(sheet, roles, config.channels)
     stamps = parse_timestamps(
-        _stamps(sheet, roles.time_column, roles.time_of_day_column), column=roles.time_column, line=sheet.line
+        _stamps(sheet, roles.time_column, roles.time_of_day_column),
+        column=roles.time_column,
+        line=sheet.line,
+        order=config.date_order,
     )
     if roles.layout == "wide":
         names = _select_columns(sheet, roles, config.channels)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ from timellm.data.month_names import STARTS
 from timellm.data.records import excerpt
 from timellm.data.time_spellings import BEGINS, plain_spelling, sample_places
 from timellm.data.timeline import fill_share
-from timellm.errors import DataError
+from timellm.errors import Choice, DataError, QuestionError
 
 # In order of preference where a column can be read in several ways and nothing tells which.
 _DATES = (
@@ -72,6 +73,10 @@ _MOST_CELLS = 0.8
 _LAST_YEAR = 9000
 
 
+Order = Literal["day_first", "month_first", "year_first"]
+_ORDERS: dict[Order, str] = {"day_first": "day first", "month_first": "month first", "year_first": "year first"}
+
+
 @dataclass(frozen=True)
 class Reading:
     """A column of text read one way: `values` is NaT where a cell does not fit."""
@@ -81,6 +86,8 @@ class Reading:
     notes: tuple[str, ...] = ()
     utc: bool = False
     """Whether the cells said so: they had offsets, or counted from a moment in UTC."""
+    order: Order | None = None
+    """The order of day, month and year that was taken, where every cell could be read in several."""
 
 
 def looks_like_time(cells: pd.Series, *, least: float = 0.8) -> bool:
@@ -91,15 +98,19 @@ def looks_like_time(cells: pd.Series, *, least: float = 0.8) -> bool:
     return any(reading.values.notna().mean() >= least for reading in _readings(cells))
 
 
-def parse_timestamps(cells: pd.Series, *, column: str, line: Callable[[int], int]) -> Reading:
+def parse_timestamps(
+    cells: pd.Series, *, column: str, line: Callable[[int], int], order: Order | Literal["auto"] = "auto"
+) -> Reading:
     """Read a timestamp column; every cell must be a timestamp.
 
     Args:
         cells: text, indexed by record.
         column: its name, for messages.
         line: from a record to its line in the file.
+        order: the setting `date_order`.
 
     Raises:
+        QuestionError: the order of day and month cannot be told.
         DataError: a cell is empty, is no timestamp, or lacks the UTC offset that others have.
     """
     empty = cells == ""
@@ -121,7 +132,7 @@ def parse_timestamps(cells: pd.Series, *, column: str, line: Callable[[int], int
             "choose another timestamp column, or write dates as 2020-01-31 or 2020-01-31 13:00"
         )
     equals = [reading for reading in readings if reading.values.notna().sum() == best]
-    chosen = equals[0] if len(equals) == 1 else _settle(equals, cells, column)
+    chosen = equals[0] if len(equals) == 1 else _settle(equals, written, column, line, order)
     wrong = chosen.values.isna()
     if wrong.any():
         record = wrong.idxmax()
@@ -138,7 +149,7 @@ def parse_timestamps(cells: pd.Series, *, column: str, line: Callable[[int], int
             f"Years of two digits are read as 1969 to 2068: '{written.iloc[0]}' is in {chosen.values.iloc[0].year}.",
         )
     values = chosen.values if later is None else chosen.values + pd.to_timedelta(later.astype("int64"), unit="D")
-    return Reading(values, chosen.label, (*notes, *chosen.notes), chosen.utc)
+    return Reading(values, chosen.label, (*notes, *chosen.notes), chosen.utc, chosen.order)
 
 
 def _check_years(values: pd.Series, written: pd.Series, column: str, line: Callable[[int], int]) -> None:
@@ -225,22 +236,51 @@ def _to_datetime(cells: pd.Series, form: str) -> pd.Series:
     return pd.to_datetime(cells, format=form, errors="coerce").dt.as_unit("us")
 
 
-def _settle(readings: list[Reading], cells: pd.Series, column: str) -> Reading:
-    """Of several complete readings, the one under which the rows lie on the fullest regular grid."""
+def _settle(
+    readings: list[Reading], written: pd.Series, column: str, line: Callable[[int], int], order: Order | Literal["auto"]
+) -> Reading:
+    """Of several complete readings, the one under which the rows lie on the fullest regular grid, or the one asked for.
+
+    Raises:
+        QuestionError: several do, and none was asked for.
+    """
+    if order != "auto":  # before regularity, which is evidence and no proof
+        asked = next((reading for reading in readings if _order(reading.label) == order), readings[0])
+        return replace(asked, order=_order(asked.label))
     shares = [fill_share(reading.values) for reading in readings]
     best = max(shares)
     close = [reading for reading, share in zip(readings, shares, strict=True) if share >= 0.8 * best]
     chosen = close[0]
-    different = [reading for reading in close[1:] if not reading.values.equals(chosen.values)]
-    if not different:
-        return chosen
-    both = chosen.values.notna() & different[0].values.notna()
-    apart = (both & (chosen.values != different[0].values)).idxmax()
-    note = (
-        f"The order of day and month in column '{column}' cannot be told from the data: '{cells.loc[apart]}' is read "
-        f"as {chosen.values.loc[apart]:%-d %B %Y}. If that is wrong, write dates as 2020-01-31."
-    )
-    return Reading(chosen.values, chosen.label, (*chosen.notes, note))
+    ordered: dict[Order, Reading] = {}
+    for reading in close:
+        ordered.setdefault(_order(reading.label), reading)
+    # Only where a cell can be read in two ways: half of a column may be written in another one.
+    apart_in = [
+        (chosen.values != other.values) & chosen.values.notna() & other.values.notna() for other in ordered.values()
+    ]
+    different = [cells for cells in apart_in if cells.any()]
+    if different:
+        apart = int(different[0].idxmax())
+        cell = excerpt(written.loc[apart])
+        dates = {
+            one: f"{reading.values.loc[apart]:%-d %B %Y}"
+            for one, reading in ordered.items()
+            if not pd.isna(reading.values.loc[apart])
+        }
+        raise QuestionError(
+            f"column '{column}', line {line(apart)}: '{cell}' can be read as {' or as '.join(dates.values())}",
+            setting="date_order",
+            choices=[Choice(one, _ORDERS[one], f"{cell} is {date}") for one, date in dates.items()],
+        )
+    several = any(not reading.values.equals(chosen.values) for reading in readings)
+    return replace(chosen, order=_order(chosen.label) if several else None)
+
+
+def _order(form: str) -> Order:
+    places = {kind: form.find(mark) for kind, mark in (("day", "%d"), ("month", "%m"))}
+    if form[:2] in ("%y", "%Y") or "%" not in form:  # the latter is ISO 8601
+        return "year_first"
+    return "day_first" if places["day"] < places["month"] else "month_first"
 
 
 def _apply_offsets(cells: pd.Series, reading: Reading, column: str, line: Callable[[int], int]) -> Reading:

@@ -10,6 +10,7 @@ from pathlib import Path
 import streamlit as st
 
 from timellm.config import DataConfig, RunConfig, TimeLLMConfig
+from timellm.data.columns import WRITTEN
 from timellm.data.uploads import table_path, table_title
 from timellm.errors import DataError, JobError
 from timellm.jobs.store import queue
@@ -22,7 +23,7 @@ from timellm.ui.settings import Form
 
 _EDITED = keys.view("finetune", "edited")
 _ROLES = (
-    "encoding", "header", "decimal", "layout", "time_column", "time_of_day_column", "id_column", "value_column",
+    *WRITTEN, "decimal", "date_order", "layout", "time_column", "time_of_day_column", "id_column", "value_column",
     "known_ahead", "known_file", "known_holidays", "past_only", "static_columns", "frequency", "repair", "description",
 )  # fmt: skip
 

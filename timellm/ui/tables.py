@@ -34,6 +34,10 @@ ENDINGS = [ending.removeprefix(".") for ending in elsewhere.ENDINGS]
 _WRITTEN: dict[str, tuple[str, dict[str, str]]] = {
     "header": ("First line", {"auto": "detected", "yes": "names the columns", "no": "is data"}),
     "decimal": ("Decimal sign", {"auto": "detected", "point": "point: 1234.5", "comma": "comma: 1234,5"}),
+    "date_order": (
+        "Order of dates",
+        {"auto": "detected", "day_first": "day first", "month_first": "month first", "year_first": "year first"},
+    ),
     "delimiter": (
         "Delimiter",
         {
