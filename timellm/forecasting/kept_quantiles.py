@@ -140,11 +140,12 @@ def _rows(
         done += len(batch)
     if done != count:
         raise ValueError("it has fewer windows than it declares")
-    order = np.argsort(place_W)
-    place_W = place_W[order]
+    if not (np.diff(place_W) > 0).all():  # as they are written
+        order = np.argsort(place_W)
+        place_W, offset_WHQ = place_W[order], offset_WHQ[order]
     if (np.diff(place_W) == 0).any():
         raise ValueError("a window is named twice")
-    return place_W, offset_WHQ[order]
+    return place_W, offset_WHQ
 
 
 def _places(channel_W: np.ndarray, origin_W: np.ndarray) -> np.ndarray:
