@@ -25,7 +25,7 @@ def inspect(arguments: argparse.Namespace) -> Answer:
     """
     from timellm.config import RunConfig, parse_setting
     from timellm.data.bounds import suggest_bounds
-    from timellm.data.season import suggest_lengths
+    from timellm.data.season import Lengths, explained_lengths
     from timellm.data.table import load_table
     from timellm.errors import DataError
     from timellm.quality.checks import check
@@ -39,15 +39,13 @@ def inspect(arguments: argparse.Namespace) -> Answer:
             raise
         return _unfit(arguments.table.resolve(), error)
     values, notes = table.values, list(table.notes)
-    context: int | None
-    horizon: int | None
+    lengths: Lengths | None = None
     task = config.task
     try:
-        context, horizon = suggest_lengths(table, config.task)
-        usual = {"context": context, "horizon": horizon}
+        lengths = explained_lengths(table, config.task)
+        usual = {"context": lengths.context, "horizon": lengths.horizon}
         task = task.model_copy(update={name: rows for name, rows in usual.items() if name not in given})
     except DataError as error:  # worth saying, but no reason to hide what the table is
-        context = horizon = None
         notes.append(str(error))
     quality = check(table, task, filled=config.missing != "skip")
     suggested = suggest_bounds(table)
@@ -67,8 +65,9 @@ def inspect(arguments: argparse.Namespace) -> Answer:
         "end": values.index[-1],
         "channels": rows,
         "suggested": {
-            "context": context,
-            "horizon": horizon,
+            "context": lengths.context if lengths else None,
+            "horizon": lengths.horizon if lengths else None,
+            "reasons": {"context": lengths.why_context, "horizon": lengths.why_horizon} if lengths else {},
             **{k: v for one in suggested for k, v in one.settings.items()},
         },
         "notes": notes,
@@ -86,8 +85,12 @@ def inspect(arguments: argparse.Namespace) -> Answer:
         columns(("channel", "missing", "min", "mean", "max"), [tuple(row.values()) for row in rows]),
     ]
     lines += [f"suggested: {pairs}  ({reason})" for pairs, reason in bounds]
-    if context:
-        lines += ["", f"suggested: context={context} horizon={horizon}"]
+    if lengths:
+        lines += [
+            "",
+            f"suggested: context={context}  ({lengths.why_context}.)",
+            f"suggested: horizon={horizon}  ({lengths.why_horizon}.)",
+        ]
     return Answer(data, "\n".join(lines))
 
 

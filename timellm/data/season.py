@@ -6,6 +6,7 @@ Inputs: a `Table` or its frequency. Outputs: defaults that the page offers and t
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import pandas as pd
 from pandas.tseries.frequencies import to_offset
@@ -53,6 +54,16 @@ def season_name(frequency: str) -> str:
     return "week" if kind in ("D", "B") else "year"
 
 
+@dataclass(frozen=True)
+class Lengths:
+    """Suggested rows of context and horizon, each with its reason."""
+
+    context: int
+    horizon: int
+    why_context: str
+    why_horizon: str
+
+
 def suggest_lengths(table: Table, task: TaskConfig) -> tuple[int, int]:
     """Context and horizon, in rows, that suit the step and fit each part of the split at least once.
 
@@ -63,9 +74,21 @@ def suggest_lengths(table: Table, task: TaskConfig) -> tuple[int, int]:
         DataError: no part can hold a window of even one patch of context.
         ConfigError: the split needs more rows than there are.
     """
+    lengths = explained_lengths(table, task)
+    return lengths.context, lengths.horizon
+
+
+def explained_lengths(table: Table, task: TaskConfig) -> Lengths:
+    """The same with reasons.
+
+    Raises:
+        DataError: no part can hold a window of even one patch of context.
+        ConfigError: the split needs more rows than there are.
+    """
     train, validation, test = task.split_rows(len(table.values))
     # Validation and test windows may look back into the part before, so that they only need room for a horizon.
-    horizon = min(_usual_horizon(table.frequency), validation, test, max(train // 4, 1))
+    usual = _usual_horizon(table.frequency)
+    horizon = min(usual, validation, test, max(train // 4, 1))
     # Half the training rows stay free, so that there is more than a handful of windows to learn from, unless that would
     # leave less than a patch.
     room = train - horizon
@@ -76,7 +99,20 @@ def suggest_lengths(table: Table, task: TaskConfig) -> tuple[int, int]:
             f"validation and {test:,} for testing; that is too short to learn from. Bring at least 20 rows, "
             "or change 'split'"
         )
-    return context - context % 8, horizon  # whole strides of the default patches
+    context -= context % 8  # whole strides of the default patches
+    step, season = step_name(table.frequency), season_length(table.frequency)
+    why_horizon = f"{usual:,} rows are usual for one row every {step}"
+    if horizon < usual:
+        short = "training" if horizon == max(train // 4, 1) else "validation" if horizon == validation else "test"
+        why_horizon += f"; the {short} part is too short for them"
+    why_context = "the most that is suggested, because every row costs time with every step"
+    if context < _LONGEST_CONTEXT - _LONGEST_CONTEXT % 8:
+        why_context = f"about half of the {train:,} training rows, so that there are many windows to learn from"
+    if 1 < season <= context:
+        why_context += f". It holds {context / season:,.3g} seasons of a {season_name(table.frequency)}"
+    elif season > context:
+        why_context += f". It is less than a season of {season:,} rows (a {season_name(table.frequency)})"
+    return Lengths(context, horizon, why_context, why_horizon)
 
 
 def suggest_description(table: Table, name: str) -> str:

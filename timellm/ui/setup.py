@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from timellm.config import RunConfig, TaskConfig, TimeLLMConfig, sections
-from timellm.data.season import step_name
+from timellm.data.season import explained_lengths, step_name
 from timellm.data.told import Told
 from timellm.errors import TimeLLMError
 from timellm.forecasters.registry import OFFERED, REGISTRY
@@ -52,13 +52,13 @@ def what(form: Form, table: Table, *, advanced: bool) -> dict[str, Any]:
     left, right = st.columns(2)
     with left:
         horizon = form.widget("horizon")
-        st.caption(f"The rows to forecast. One row is one {step_name(table.frequency)}.")
+        st.caption(f"The rows to forecast. One row is one {step_name(table.frequency)}. {_why(form, table, 'horizon')}")
     with right:
         # A shorter one than a patch would contradict a setting that the simple face does not show.
         hidden = not advanced and form.has("patch_length")
         least = min(form.value("patch_length"), form.value("context")) if hidden else 1
         context = form.widget("context", min_value=least)
-        st.caption("The rows before it that the model sees.")
+        st.caption(f"The rows before it that the model sees. {_why(form, table, 'context')}")
     first = channels[0] if channels else table.channels[0]
     if advanced:
         _group(form, "Data")
@@ -71,6 +71,16 @@ def what(form: Form, table: Table, *, advanced: bool) -> dict[str, Any]:
     except TimeLLMError as error:
         show_error("The split does not work", str(error))
     return {"channels": channels, "horizon": horizon, "context": context}
+
+
+def _why(form: Form, table: Table, name: str) -> str:
+    """Why a length is suggested; what is suggested, where the user chose another."""
+    lengths = explained_lengths(table, TaskConfig())
+    suggested, reason = (
+        (lengths.context, lengths.why_context) if name == "context" else (lengths.horizon, lengths.why_horizon)
+    )
+    begin = "Suggested" if form.value(name) == suggested else f"Suggested are {suggested:,}"
+    return plain(f"{begin}: {reason}.")
 
 
 def with_what(form: Form, *, advanced: bool) -> dict[str, Any]:
