@@ -88,8 +88,8 @@ def inspect(arguments: argparse.Namespace) -> Answer:
     if lengths:
         lines += [
             "",
-            f"suggested: context={context}  ({lengths.why_context}.)",
-            f"suggested: horizon={horizon}  ({lengths.why_horizon}.)",
+            f"suggested: context={lengths.context}  ({lengths.why_context}.)",
+            f"suggested: horizon={lengths.horizon}  ({lengths.why_horizon}.)",
         ]
     return Answer(data, "\n".join(lines))
 
