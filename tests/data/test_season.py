@@ -26,17 +26,6 @@ def table(rows: int, step: str = "h", channels: int = 2) -> Table:
         ("YE-JUN", 1),
     ],
 )  # fmt: skip
-def test_suggested_lengths_have_reasons():
-    usual = explained_lengths(table(2000, "h"), TASK)
-    assert usual.why_horizon == "96 rows are usual for one row every hour"
-    assert usual.why_context.endswith("It holds 14 seasons of a day")
-    short = explained_lengths(table(120, "MS"), TASK)
-    assert "about half of the" in short.why_context and "seasons of a year" in short.why_context
-    tiny = explained_lengths(table(40, "h"), TASK)
-    assert "part is too short for them" in tiny.why_horizon
-    assert "It is less than a season of 24 rows (a day)" in tiny.why_context
-
-
 def test_season_length_follows_the_calendar(step, season):
     assert season_length(step) == season
 
@@ -97,3 +86,14 @@ def test_description_names_channels_step_and_span():
 )
 def test_step_name_is_plain(step, name):
     assert step_name(step) == name
+
+
+def test_suggested_lengths_have_reasons():
+    usual = explained_lengths(table(2000, "h"), TASK)
+    assert usual.why_horizon == "96 rows are usual for one row every hour"
+    assert usual.why_context.endswith("It holds 14 seasons of a day")
+    short = explained_lengths(table(120, "MS"), TASK)
+    assert "about half of the" in short.why_context and "seasons of a year" in short.why_context
+    tiny = explained_lengths(table(40, "h"), TASK)
+    assert "part is too short for them" in tiny.why_horizon
+    assert "It is less than a season of 24 rows (a day)" in tiny.why_context
