@@ -7,6 +7,7 @@ import pytest
 from timellm.config import TaskConfig
 from timellm.data.table import read_table
 from timellm.quality.checks import check, shown_first
+from timellm.quality.words import said
 
 
 def test_missing_cells_name_their_lines_in_a_wide_file(tmp_path, daily_wave):
@@ -96,3 +97,19 @@ def test_gaps_that_are_filled_cost_only_windows_that_miss_a_value_to_forecast(ta
     (found,) = check(table, task, filled=True).of("missing_values")
     assert (found.values["windows_left_out"], found.repair) == (12, None)
     assert check(table, task).of("missing_values")[0].values["windows_left_out"] == 60
+
+
+def test_a_series_that_begins_late_or_ends_early_is_no_gap(look, daily_wave):
+    late, early, both = (daily_wave(400) for _ in range(3))
+    late[:50] = np.nan
+    early[-30:] = np.nan
+    both[:10] = both[100:104] = both[-5:] = np.nan
+    found = {
+        one.channel: one for one in look(full=daily_wave(400), late=late, early=early, both=both).of("missing_values")
+    }
+    assert said(found["late"]).what == "'late' has no value in 50 rows (12.5 %): it begins 50 rows after the table."
+    assert "it ends 30 rows before the table, so that nothing forecasts it." in said(found["early"]).what
+    assert found["late"].repair is None and found["early"].repair is None
+    assert "begins 10 rows after" in said(found["both"]).what
+    assert "between lie 1 gap, the longest of 4 rows" in said(found["both"]).what
+    assert found["both"].repair is not None

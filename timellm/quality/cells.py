@@ -50,6 +50,8 @@ def _missing(table: Examined, at: int, count: int, *, in_full: bool) -> Finding:
     missing_R = np.isnan(table.values_RN[:, at])
     gaps = runs(missing_R & ~table.absent_R)
     lengths = gaps[:, 1] - gaps[:, 0] + 1
+    first, last = (int(row) for row in np.flatnonzero(~missing_R)[[0, -1]])
+    inner = (gaps[:, 0] > first) & (gaps[:, 1] < last)
     lost, possible = windows_left_out(runs(missing_R), rows=rows, window=table.touched)
     order = np.argsort(-lengths, kind="stable")
     return Finding(
@@ -63,11 +65,17 @@ def _missing(table: Examined, at: int, count: int, *, in_full: bool) -> Finding:
         values={
             "gaps": len(gaps),
             "longest": int(lengths.max()),
+            "rows_before_first_value": first,
+            "rows_after_last_value": rows - 1 - last,
+            "inner_gaps": int(inner.sum()),
+            "inner_rows": int(lengths[inner].sum()),
+            "longest_inner": int(lengths[inner].max()) if inner.any() else 0,
             "windows": possible,
             "windows_left_out": lost,
             "filled": table.filled,
         },
-        repair=None if table.filled else fill_for(table, int(lengths.max())),
+        # What lies before the first value or after the last one is no gap, and nothing is filled there.
+        repair=fill_for(table, int(lengths[inner].max())) if inner.any() and not table.filled else None,
     )
 
 

@@ -76,7 +76,14 @@ def _missing_values(finding: Finding, values: Mapping[str, Any]) -> str:
     begin = f"{_named(finding)} has no value in {rows(finding.count)} ({percent(finding.share)})"
     if not values:
         return f"{begin}."
-    return f"{begin}, in {counted(values['gaps'], 'gap')}; the longest has {rows(values['longest'])}."
+    before, after, inner = (values[name] for name in ("rows_before_first_value", "rows_after_last_value", "inner_gaps"))
+    parts = [f"it begins {rows(before)} after the table"] if before else []
+    parts += [f"it ends {rows(after)} before the table, so that nothing forecasts it"] if after else []
+    if not parts:
+        return f"{begin}, in {counted(inner, 'gap')}; the longest has {rows(values['longest_inner'])}."
+    if inner:
+        parts.append(f"between lie {counted(inner, 'gap')}, the longest of {rows(values['longest_inner'])}")
+    return f"{begin}: {'; '.join(parts)}."
 
 
 def _non_numeric(finding: Finding, values: Mapping[str, Any]) -> str:
