@@ -20,8 +20,12 @@ class DataError(TimeLLMError):
     """What is at fault as data, where it is known (timellm.data.unfit)."""
 
     def __init__(self, message: str):
-        """`message` may quote a stranger's cells and names: what cannot be printed becomes a mark, line ends ⏎."""
-        super().__init__("".join(one if one.isprintable() else "⏎" if one == "\n" else "�" for one in message))
+        """`message` may quote a stranger's cells and names: what cannot be printed is written \\x1b, line ends ⏎."""
+        super().__init__("".join(map(_shown, message)))
+
+
+def _shown(sign: str) -> str:
+    return sign if sign.isprintable() else "⏎" if sign == "\n" else sign.encode("unicode_escape").decode()
 
 
 @dataclass(frozen=True)

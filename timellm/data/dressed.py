@@ -1,8 +1,8 @@
 """Numbers as people dress them: (12), 12 %, 1.313,00 €, CHF 5.20, 14.5 kW, −3, 1.5-; undressed a column at a time.
 
-Inputs: columns of text cells. Outputs: the same columns, whose numbers are bare, and a note with an example for each
-column that was changed. A column with two currencies, or with and without a unit, stays as it is: its numbers
-are no numbers of one kind, and the reader refuses the first of them with its line.
+Inputs: columns of text cells (large_string). Outputs: the same columns, whose numbers are bare, and a note with an
+example for each column that was changed. A column with two currencies, or with and without a unit, stays as it is: its
+numbers are no numbers of one kind, and the reader refuses the first of them with its line.
 """
 
 from __future__ import annotations
@@ -37,15 +37,13 @@ _FOREIGN_DIGITS = "[０-９٠-٩۰-۹०-९]"
 _SAMPLE = 300
 _SHOWN = 3
 _LEAST = 0.5  # of a column's cells, to be called a column of numbers
-_MARKS = ("(", "%", "$")
+_MARKS = (b"(", b"%", b"$")
 
 
-def undressed(texts: Mapping[str, pa.Array], text: str) -> tuple[dict[str, pa.Array], tuple[str, ...]]:
-    """Columns with bare numbers, and notes; `text` is that of the file, in which marks are looked for first."""
-    below = text.find("\n") + 1
-    marked = not text[below:].isascii() or any(text.find(mark, below) >= 0 for mark in _MARKS)
+def undressed(texts: Mapping[str, pa.Array]) -> tuple[dict[str, pa.Array], tuple[str, ...]]:
+    """Columns with bare numbers, and notes."""
     found, notes = dict(texts), []
-    for name in _suspects(texts, marked=marked):
+    for name in _suspects(texts):
         if (changed := _undress(texts[name])) is not None:
             found[name], examples = changed
             notes.append(f"Column '{name}': {examples}.")
@@ -53,21 +51,30 @@ def undressed(texts: Mapping[str, pa.Array], text: str) -> tuple[dict[str, pa.Ar
     return found, tuple(notes if more <= 0 else [*notes[:_SHOWN], f"The same was done in {more:,} more columns."])
 
 
-def _suspects(texts: Mapping[str, pa.Array], *, marked: bool) -> list[str]:
-    """Columns of which a cell is dressed; where the file shows no mark, a sample of the cells decides."""
+def _suspects(texts: Mapping[str, pa.Array]) -> list[str]:
+    """Columns of which a cell is dressed: where one holds a mark, or a sample of the cells shows it."""
+    if not texts:
+        return []
     names, columns = list(texts), list(texts.values())
-    places = np.unique(np.linspace(0, len(columns[0]) - 1, _SAMPLE).astype(int)) if columns else np.empty(0)
-    if not marked and len(places) < len(columns[0]):
+    marked = {name for name, cells in texts.items() if _holds_mark(cells)}
+    places = np.unique(np.linspace(0, len(columns[0]) - 1, _SAMPLE).astype(int))
+    if len(places) < len(columns[0]):
         columns = [cells.take(pa.array(places)) for cells in columns]
     found = []
     for some, flat in blocks(columns):
-        hits = _dressed(flat)
-        if marked:
-            hits |= pc.match_substring_regex(flat, _FOREIGN_DIGITS).to_numpy(zero_copy_only=False)
-        found += [
-            name for name, hit in zip(names[some], hits.reshape(some.stop - some.start, -1), strict=True) if hit.any()
-        ]
+        hits = np.asarray(_dressed(flat).reshape(some.stop - some.start, -1).any(axis=1))
+        found += [name for name, hit in zip(names[some], hits, strict=True) if hit or name in marked]
     return found
+
+
+def _holds_mark(cells: pa.Array) -> bool:
+    """Whether the text of a column holds a mark or a sign beyond ASCII; at the speed of memory."""
+    _, ends, text = cells.buffers()
+    if text is None or not len(cells):
+        return False
+    begin, end = np.frombuffer(ends, np.int64)[[cells.offset, cells.offset + len(cells)]]
+    held = text.slice(int(begin), int(end - begin)).to_pybytes()
+    return not held.isascii() or any(mark in held for mark in _MARKS)
 
 
 def _dressed(cells: pa.Array) -> np.ndarray:

@@ -67,7 +67,8 @@ _CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 _WORDS = re.compile(rb"[A-Za-z]*[\x80-\xff][A-Za-z\x80-\xff]*")
 # In East Asian encodings, the second byte of a letter may be one of these, too.
 _LONG_WORDS = re.compile(rb"[A-Za-z]*[\x80-\xff][@-\[\]-{}~A-Za-z\x80-\xff]*")
-_INVISIBLE = re.compile("[\ufeff\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069]")
+_UNSEEN = "\ufeff\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069"
+_INVISIBLE = re.compile(f"[{_UNSEEN}]")
 _SNIFFED = 4096
 # Letters and signs of Western European tables that other encodings rarely put in the same places.
 _WESTERN = set("äöüßéèêëàâçîïôûùœæøåñáíóúãÄÖÜÉÈÀÇØÅÆÑÁÓÚ")
@@ -124,7 +125,8 @@ def decode(raw: bytes, *, name: str, encoding: str) -> Decoded:
 
 def without_invisible(text: str) -> tuple[str, tuple[str, ...]]:
     """The text without characters that nobody sees, and a note: byte-order marks inside, zero-width blanks."""
-    first = None if text.isascii() else _INVISIBLE.search(text)
+    # Sign by sign, because looking for one that a text cannot hold costs nothing.
+    first = _INVISIBLE.search(text) if not text.isascii() and any(sign in text for sign in _UNSEEN) else None
     if first is None:
         return text, ()
     line = text.count("\n", 0, first.start()) + 1

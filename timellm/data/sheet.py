@@ -132,7 +132,7 @@ def read_sheet(config: DataConfig) -> Sheet:
     if not rows:
         raise DataError(f"{name} has a header but no rows; add data below the header")
     texts = {column: cells.slice(int(has_header)) for column, cells in columns.items()}
-    texts, undressed_notes = undressed(without_codes(texts, config.missing_codes), text)
+    texts, undressed_notes = undressed(without_codes(texts, config.missing_codes))
     kept = tuple(text for column, text in zip(names, first, strict=True) if column in columns)
     numbers = np.arange(int(has_header), len(records.lines))
     notes = (*decoded.notes, *cleaned, *region.notes, *ragged_notes, *undressed_notes)

@@ -87,7 +87,7 @@ def source() -> str | None:
     known = titles()
     current = keys.chosen("table")
     left, right = st.columns(2)
-    left.file_uploader("Your own table (CSV, Excel, Parquet)", type=ENDINGS, key=_UPLOAD, on_change=_bring)
+    left.file_uploader("Your own table (CSV, Excel, Parquet, JSON)", type=ENDINGS, key=_UPLOAD, on_change=_bring)
     st.session_state[_PICK] = current if current in known else None  # the URL decides
     right.selectbox(
         "Or a table that is here",
@@ -196,6 +196,7 @@ def roles_form(table_id: str) -> None:
         with st.container(horizontal=True):
             for setting, (label, words) in _WRITTEN.items():
                 settings[setting] = _written(table_id, setting, label, words)
+        with st.container(horizontal=True):
             for setting, (label, example) in _WRITTEN_OUT.items():
                 settings[setting] = st.text_input(
                     label, keys.roles().get(setting) or "", placeholder=example, key=keys.setting(table_id, setting)

@@ -53,7 +53,7 @@ def _choose() -> str | None:
     if failure := st.session_state.pop(_FAILURE, None):
         show_error("The file was not taken", failure)
     left, right = st.columns(2)
-    left.file_uploader("Newer table (CSV, Excel, Parquet)", type=ENDINGS, key=_UPLOAD, on_change=_bring)
+    left.file_uploader("Newer table (CSV, Excel, Parquet, JSON)", type=ENDINGS, key=_UPLOAD, on_change=_bring)
     names = titles()
     several = Counter(names.values())  # the address names a table by its title
     names = {key: f"{name} ({key[:6]})" if several[name] > 1 else name for key, name in names.items()}
