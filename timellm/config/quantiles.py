@@ -15,8 +15,9 @@ class QuantileConfig(ForecasterConfig):
     quantiles: tuple[float, ...] = setting((), title="Own quantiles")
     """Levels at which the model gives quantiles of its own, such as 0.1,0.5,0.9; bands are then made of these, widened
     or narrowed by the errors on the validation part. Empty: bands are made of those errors alone. A network learns them
-    with the pinball loss beside its forecast, and each level makes its last layer larger; a model that was trained
-    elsewhere has certain levels to choose from."""
+    with the pinball loss beside its forecast, and each level makes its last layer larger; those of Time-LLM need the
+    language model for every window, also where its forecast is that of the ridge. A model that was trained elsewhere
+    has certain levels to choose from."""
 
     @field_validator("quantiles")
     @classmethod
