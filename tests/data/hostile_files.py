@@ -64,6 +64,8 @@ def containers() -> Iterator[Case]:
            Refused('is a zip archive or workbook within another one, n'))
     yield "gzip empty", gzip.compress(b""), Refused('is empty; choose a file with a header and rows of')
     yield "zip", zipped(a__csv=whole), Reads(PLAIN)
+    packed = zipped(a__csv=whole)
+    yield "zip lost bytes", packed[:40] + packed[51:], Refused("is a damaged or encrypted zip archive")
     yield "zip trunc", zipped(a__csv=whole)[:-30], Refused('is a damaged or encrypted zip archive')
     yield "zip two", zipped(a__csv=whole,b__csv=whole), Asked("sheet")
     yield "zip none", zipped(a__png=whole), Refused('holds no table ending in .csv, .txt, .tsv or .json')

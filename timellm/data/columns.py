@@ -61,7 +61,9 @@ def suggest_columns(config: DataConfig) -> ColumnRoles:
         DataError: the file cannot be read as a table at all.
     """
     reading = DataConfig(path=config.path, **{name: getattr(config, name) for name in WRITTEN})
-    return find_roles(compose_timestamps(read_sheet(reading), reading), reading)
+    # Months across are columns of their own where the layout is set wide.
+    wide = reading.model_copy(update={"layout": "wide"}) if config.layout == "wide" else reading
+    return find_roles(compose_timestamps(read_sheet(reading), wide), reading)
 
 
 def find_roles(sheet: Sheet, config: DataConfig) -> ColumnRoles:

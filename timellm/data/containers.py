@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import lzma
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -87,7 +88,7 @@ def _zip(raw: bytes, name: str, sheet: str | None) -> bytes:
             chosen = _chosen([*tables], name, sheet, "files", "table ending in .csv, .txt, .tsv or .json")
             with archive.open(tables[chosen]) as file:
                 found = file.read(MOST_BYTES + 1)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, UnicodeDecodeError):
+    except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError, RuntimeError, ValueError):
         raise DataError(f"{name} is a damaged or encrypted zip archive; pack or export the table again") from None
     if len(found) > MOST_BYTES:
         raise _too_large(name)

@@ -246,6 +246,10 @@ def test_archive_that_lies_about_a_size_is_refused(archive, assert_refused):
     assert_refused(io.BytesIO(data), "damaged|does not have the size")
 
 
+def test_archive_that_lost_bytes_at_its_begin_is_refused(archive, assert_refused):
+    assert_refused(io.BytesIO(archive[:40] + archive[51:]), "the archive is damaged .*; export the run again")
+
+
 def test_archive_of_too_many_files_is_refused_before_they_are_read(archive, assert_refused, monkeypatch):
     monkeypatch.setattr(unpacking, "MOST_FILES", 5)
     monkeypatch.setattr(zipfile, "ZipFile", None)

@@ -57,7 +57,7 @@ def unpack(file: BinaryIO, folder: Path, *, free: int) -> tuple[Manifest, Row]:
             for name, entry in manifest.files.items():
                 _extract(archive, entries[name], folder / name, sha256=entry.sha256)
             return manifest, row
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, zlib.error) as error:
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, ValueError, zlib.error) as error:
         raise CheckpointError(f"the archive is damaged ({error}); export the run again") from error
 
 
