@@ -117,6 +117,17 @@ def test_radiation_by_the_minute_has_its_own_timestamps():
     assert table.values["column 8"].iloc[:3].tolist() == [91.65, 91.83, 92.0]
 
 
+def test_air_quality_with_blanks_after_commas_has_every_number_of_its_day():
+    table = read_table(messy("warsaw_air_quality.csv"))
+    lines = (MESSY / "warsaw_air_quality.csv").read_text().splitlines()[1:]
+    cells = [[cell.strip() for cell in line.split(",")] for line in lines]
+    days = pd.to_datetime([row[0] for row in cells], format="%m/%d/%y")
+    expected = pd.DataFrame([[float(cell or "nan") for cell in row[1:]] for row in cells], index=days).sort_index()
+    assert table.channels == ("pm25", "pm10", "o3", "no2", "so2", "co")
+    np.testing.assert_array_equal(table.values.loc[expected.index], expected)
+    assert table.values.drop(expected.index).isna().all(axis=None)
+
+
 # JSON
 
 

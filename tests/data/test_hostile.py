@@ -143,6 +143,17 @@ def test_parquet_with_one_long_text_a_million_times_is_bound(tmp_path):
         read_table(path)
 
 
+def test_parquet_with_a_flipped_bit_is_refused_where_it_has_checksums(tmp_path):
+    path = tmp_path / "flipped.parquet"
+    table = pa.table({"ds": DAYS[:12], "y": np.arange(12) + 0.5})
+    pq.write_table(table, path, write_page_checksum=True, compression="none", use_dictionary=False)
+    content = bytearray(path.read_bytes())
+    content[content.find(np.float64(3.5).tobytes()) + 6] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="is a damaged Parquet file; write it again"):
+        read_table(path)
+
+
 # What goes out again
 
 

@@ -137,7 +137,7 @@ def _parquet(raw: bytes, name: str) -> bytes:
         columns = map(facts.schema.column, range(facts.num_columns))
         texts = [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
         # One long text that stands in a million rows stays one text, until it is known how long they are together.
-        file = pq.ParquetFile(pa.BufferReader(raw), read_dictionary=texts)
+        file = pq.ParquetFile(pa.BufferReader(raw), read_dictionary=texts, page_checksum_verification=True)
         table = file.read(columns=[one.name for one in file.schema_arrow if not pa.types.is_nested(one.type)])
         if sum(map(_text_bytes, table.columns)) > MOST_BYTES:
             raise _too_large(name)
