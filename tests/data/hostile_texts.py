@@ -164,6 +164,10 @@ def layouts() -> Iterator[Case]:
     yield "year x month", lines(f"Year,{months}", *rows), monthly
     yield "year x month annual", lines(f"Year,{months},Annual", *[f"{row},5" for row in rows]), monthly
     yield "year x 1..12", lines("Year,1,2,3,4,5,6,7,8,9,10,11,12", *rows), monthly
+    yield "first line empty", b'""|\n""\n', Refused("the first line of the table has 2 empty cells")
+    yield "all rows have empty cells behind", lines("ds,y", "2020-01-01,1,,", "2020-01-02,2,,"), Reads([1.0, 2.0])
+    yield ("bars, one row too long", lines("+----+---+", "| ds | y |", "| 2020-\t| 2020-01-02 | 2 |"),
+           Refused("has only one timestamp"))
     yield ("row short", whole.replace(b"2020-01-05,4.5",b"2020-01-05"),
            Reads([0.5, 1.5, 2.5, 3.5, NAN, 5.5, 6.5, 7.5, 8.5, 9.5, 10.5, 11.5],
             notes=('Line 6 has another number of cells',)))

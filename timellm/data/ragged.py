@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from timellm.data.numerals import look_like_numbers
 from timellm.data.records import OddLine, Records, excerpt
-from timellm.errors import Choice, QuestionError
+from timellm.errors import Choice, DataError, QuestionError
 
 Ragged = Literal["auto", "leave_out", "pad", "join"]
 _FEW_LINES, _MOST_SHARE, _FEW_SHARE = 5, 0.1, 0.01
@@ -32,11 +32,17 @@ def settle_odd_lines(records: Records, delimiter: str, *, name: str, ragged: Rag
     Lines below all others that begin unlike them are a footer: they are left out whatever the setting says.
 
     Raises:
+        DataError: no line is as wide as the first, which is empty.
         QuestionError: `ragged` is auto, and many lines are odd.
     """
     if not records.odd:
         return records, ()
     width, rows = len(records.columns), len(records.lines)
+    if not rows:
+        raise DataError(
+            f"{name}: the first line of the table has {width} empty cells, and no line below has as many "
+            f"({_shown(records.odd)}); give every column a name, and every row one cell a column"
+        )
     begins_with_digit = _begins_with_digit(records.columns[0][rows - 1].as_py())
     footer = [one for one in records.odd if one.place == rows and _begins_with_digit(one.text) != begins_with_digit]
     inside = [line for line in records.odd if line not in footer]
@@ -76,7 +82,8 @@ def _begins_with_digit(text: str) -> bool:
 
 def _with(records: Records, lines: Sequence[OddLine], delimiter: str) -> Records:
     """The records with these lines among them, made as wide as the others."""
-    numeric = [bool(look_like_numbers(column[1 : 1 + _SAMPLE]).mean() > 0.5) for column in records.columns]
+    samples = [look_like_numbers(column[1 : 1 + _SAMPLE]) for column in records.columns]
+    numeric = [bool(len(sample) and sample.mean() > 0.5) for sample in samples]
     fitted = [_fit(_cells(line.text, delimiter), numeric) for line in lines]
     places = np.array([line.place for line in lines])
     order = np.argsort(np.concatenate([np.arange(len(records.lines)) + 0.5, places]), kind="stable")
