@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from timellm.data.month_names import STARTS
+from timellm.data.offsets import OFFSET, apply_offsets, has_offset
 from timellm.data.records import excerpt
 from timellm.data.time_spellings import BEGINS, plain_spelling, sample_places
 from timellm.data.timeline import fill_share
@@ -52,10 +53,6 @@ _COMPACT = {4: "%Y", 6: "%Y%m", 8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M", 1
 _EPOCHS = {10: "s", 13: "ms", 16: "us", 19: "ns"}
 _EPOCH_UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 # [0-9] throughout: Arrow's regular expressions know it, while \d sends pandas back to one Python call a cell.
-_SIGN = r"Z|z|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?"
-_CLOCK = r"[T ][0-9]{2}(?:[0-9]{2}){0,2}(?:[.,][0-9]+)?|:[0-9:.,]+"  # 20200131T130000 or 13:00:00
-_OFFSET = rf"({_CLOCK})[ ]*({_SIGN})$"
-_HAS_OFFSET = rf"(?:{_CLOCK})[ ]*(?:{_SIGN})$"
 # What Pandas reads as ISO 8601, without offset and sign of the year.
 _ISO = (
     r"^[0-9]{4}(?:[-/]?[0-9]{1,2}(?:[-/]?[0-9]{1,2}"
@@ -68,7 +65,6 @@ PLAUSIBLE = (
     rf"|(?:{_MONTH_NAMES})[^0-9 -]*[ -][0-9]|{BEGINS})"
 )
 _SERIAL = r"[2-7][0-9]{4}(?:\.[0-9]+)?"  # days since 1899-12-30, as spreadsheets count them: 1954 to 2119
-_MOST_MINUTES = 14 * 60  # Line Islands; to the west, it is 12 hours
 _MOST_CELLS = 0.8
 _LAST_YEAR = 9000
 
@@ -141,7 +137,7 @@ def parse_timestamps(
             f"others (such as '{written.loc[chosen.values.first_valid_index()]}'); correct it or remove the line"
         )
     if chosen.label == "ISO8601":
-        chosen = _apply_offsets(cells, chosen, column, line)
+        chosen = replace(chosen, **apply_offsets(cells, chosen.values, column=column, line=line))
     _check_years(chosen.values, written, column, line)
     if "%y" in chosen.label:
         notes = (
@@ -179,7 +175,7 @@ def _readings(cells: pd.Series, labels: set[str] | None = None) -> Iterator[Read
         return
     if wanted("ISO8601"):
         # Asked first, because replacing is slow and most files have no offsets.
-        bare = cells.str.replace(_OFFSET, r"\1", regex=True) if _has_offset(cells).any() else cells
+        bare = cells.str.replace(OFFSET, r"\1", regex=True) if has_offset(cells).any() else cells
         # Only these: Pandas also takes years below 0, and fails where a column has two offsets.
         iso = _to_datetime(bare.where(bare.str.contains(_ISO)), "ISO8601")
         yield Reading(iso, "ISO8601")
@@ -226,10 +222,6 @@ def _digits(cells: pd.Series) -> Iterator[Reading]:
         values = pd.to_datetime(pd.to_numeric(same, errors="coerce"), unit=unit, errors="coerce").dt.as_unit("us")
         note = f"Timestamps are read as {_EPOCH_UNITS[unit]} since 1970-01-01; times are UTC."
         yield Reading(values, "epoch", (note,), utc=True)
-
-
-def _has_offset(cells: pd.Series) -> pd.Series:
-    return cells.str.contains(_HAS_OFFSET)
 
 
 def _to_datetime(cells: pd.Series, form: str) -> pd.Series:
@@ -281,42 +273,3 @@ def _order(form: str) -> Order:
     if form[:2] in ("%y", "%Y") or "%" not in form:  # the latter is ISO 8601
         return "year_first"
     return "day_first" if places["day"] < places["month"] else "month_first"
-
-
-def _apply_offsets(cells: pd.Series, reading: Reading, column: str, line: Callable[[int], int]) -> Reading:
-    """Turn local times with UTC offsets into UTC, or into plain dates where every row is a local midnight."""
-    without = ~_has_offset(cells)
-    if without.all():
-        return reading
-    parts = cells.str.extract(_OFFSET)[1]
-    if without.any():
-        raise DataError(
-            f"column '{column}', line {line(without.idxmax())}: '{cells.loc[without.idxmax()]}' has no UTC offset, but "
-            f"other timestamps have one (such as '{cells.loc[parts.first_valid_index()]}'); write all of them one way"
-        )
-    offsets = parts.replace({"Z": "+00:00", "z": "+00:00", "UTC": "+00:00", "GMT": "+00:00"})
-    minutes = offsets.map({offset: _minutes(offset) for offset in offsets.unique()})
-    wrong = ~(minutes.abs() <= _MOST_MINUTES)
-    if wrong.any():
-        record = wrong.idxmax()
-        raise DataError(
-            f"column '{column}', line {line(record)}: '{cells.loc[record]}' has the UTC offset {parts.loc[record]}, "
-            "which no place has; correct it (offsets go from -12:00 to +14:00)"
-        )
-    kinds = sorted(offsets.unique())
-    if (minutes == 0).all():
-        return Reading(reading.values, reading.label, (f"Timestamps in column '{column}' are UTC.",), utc=True)
-    shown = ", ".join(kinds[:2])
-    wall = reading.values
-    if (wall == wall.dt.normalize()).all():
-        # Days as their owner counts them; in UTC they would shift by an hour at every change of the clocks.
-        note = f"Timestamps in column '{column}' are all local midnights (offset {shown}); they are read as dates."
-        return Reading(wall, reading.label, (note,))
-    note = f"Timestamps in column '{column}' carry UTC offsets ({shown}); they are converted to UTC."
-    return Reading(wall - pd.to_timedelta(minutes, unit="min"), reading.label, (note,), utc=True)
-
-
-def _minutes(offset: str) -> float:
-    """Minutes east of UTC; NaN if the minutes are more than an hour."""
-    hours, minutes = int(offset[1:3]), int(offset[3:].strip(":") or 0)
-    return (-1 if offset[0] == "-" else 1) * (hours * 60 + minutes) if minutes < 60 else np.nan
