@@ -249,7 +249,7 @@ def test_pipe_device_or_folder_in_place_of_a_file_is_refused_at_once(verb, tmp_p
 def test_name_commands_no_terminal_and_half_a_character_is_no_run(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("TIMELLM_HOME", str(tmp_path))
     names = (
-        ("inspect", "\x1b[31m😀.csv", "�[31m😀.csv"),
+        ("inspect", "\x1b[31m😀.csv", r"\x1b[31m😀.csv"),
         ("log", "a\x9bm", r"a\x9bm"),
         ("stop", "\udcff", r"\udcff"),
     )
