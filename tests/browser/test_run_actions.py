@@ -172,8 +172,9 @@ def test_finished_ridge_is_exported_imported_and_shows_the_same_results(watched,
 
 @pytest.mark.parametrize("width", [1440, 800, 390])
 def test_tools_of_the_table_cover_no_button(watched, ended, width):
+    # Before the page opens: a table that is resized while it is being drawn may stay without a width.
+    watched.page.set_viewport_size({"width": width, "height": 900})
     page = watched.open(f"runs?run={ended.id}")
-    page.set_viewport_size({"width": width, "height": 900})
     page.get_by_test_id("stDataFrame").first.hover()
     tools = page.get_by_test_id("stElementToolbar").first
     expect(tools).to_be_visible(timeout=_SOON_MS)
