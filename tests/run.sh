@@ -25,6 +25,5 @@ if ! command -v chromium >/dev/null; then
 fi
 
 # Two at once with a thread each: much of a test is waiting, for a browser, a server or another process. Three were faster
-# on two cores, but pages then waited for each other longer than their tests do. A module stays in one process, because
-# its tests share servers.
+# on two cores, but then browser tests ran out of time. A module stays in one process, because its tests share servers.
 OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" python -m pytest --numprocesses 2 --dist loadfile "$@"

@@ -70,7 +70,8 @@ class Differences:
     def sentence(self, period: PeriodAttention, condition: Condition) -> str:
         """How many patches were compared, and whether anything surely differs."""
         text = f"Of {self.of:,} patches in {period.windows_read}, {self.patches:,} {condition.words}."
-        text += f" Windows overlap: independent blocks of {period.prepared.context:,} rows: {self.blocks:,}"
+        blocks = "1 independent block" if self.blocks == 1 else f"{self.blocks:,} independent blocks"
+        text += f" Windows overlap; they make {blocks} of {period.prepared.context:,} rows"
         if self.too_few:
             return f"{text}, too few to call any difference sure (that takes {FEWEST_BLOCKS}): no intervals are shown."
         if not (sure := int(self.sure_V.sum())):

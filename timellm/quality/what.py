@@ -78,11 +78,11 @@ def _missing_values(finding: Finding, values: Mapping[str, Any]) -> str:
         return f"{begin}."
     before, after, inner = (values[name] for name in ("rows_before_first_value", "rows_after_last_value", "inner_gaps"))
     parts = [f"it begins {rows(before)} after the table"] if before else []
-    parts += [f"it ends {rows(after)} before the table, so that nothing forecasts it"] if after else []
+    parts += [f"it ends {rows(after)} before the table, so it gets no forecast"] if after else []
     if not parts:
         return f"{begin}, in {counted(inner, 'gap')}; the longest has {rows(values['longest_inner'])}."
     if inner:
-        parts.append(f"between lie {counted(inner, 'gap')}, the longest of {rows(values['longest_inner'])}")
+        parts.append(f"it has {counted(inner, 'gap')} in between, the longest of {rows(values['longest_inner'])}")
     return f"{begin}: {'; '.join(parts)}."
 
 

@@ -24,9 +24,7 @@ def draw(build: Callable[..., go.Figure], *inputs: Any, alt: str, **settings: An
 
     Inputs and settings are frames, series, arrays, dataclasses, lists, mappings and plain values of these.
     """
-    digest = hashlib.sha256()
-    _add(digest, [build.__module__, build.__qualname__, inputs, settings])
-    st.plotly_chart(_figure(digest.hexdigest(), lambda: build(*inputs, **settings)), config=CONFIG, alt=alt)
+    st.plotly_chart(_built(build, inputs, settings), config=CONFIG, alt=alt)
 
 
 def draw_with_brush(
@@ -38,8 +36,6 @@ def draw_with_brush(
     **settings: Any,
 ) -> None:
     """The same; dragging over it calls `on_span` with begin and end of the stretch of time."""
-    digest = hashlib.sha256()
-    _add(digest, [build.__module__, build.__qualname__, inputs, settings])
 
     def take() -> None:
         boxes = st.session_state[key].selection.box
@@ -48,14 +44,20 @@ def draw_with_brush(
             on_span(begin, end)
 
     st.plotly_chart(
-        _figure(digest.hexdigest(), lambda: build(*inputs, **settings)), config=CONFIG, alt=alt, key=key,
-        selection_mode="box", on_select=take,
-    )  # fmt: skip
+        _built(build, inputs, settings), config=CONFIG, alt=alt, key=key, selection_mode="box", on_select=take
+    )
 
 
 def on_dark() -> bool:
     """Whether the page is dark: charts on a canvas do not get their colours from the page's style."""
     return st.context.theme.type == "dark"
+
+
+def _built(build: Callable[..., go.Figure], inputs: tuple[Any, ...], settings: dict[str, Any]) -> go.Figure:
+    """The figure, built anew only if it is not kept."""
+    digest = hashlib.sha256()
+    _add(digest, [build.__module__, build.__qualname__, inputs, settings])
+    return _figure(digest.hexdigest(), lambda: build(*inputs, **settings))
 
 
 @st.cache_resource(max_entries=64, show_spinner=False)

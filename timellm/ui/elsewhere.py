@@ -34,7 +34,7 @@ def show() -> None:
         if for_sql:
             _from_database(for_sql)
         if where is None and not for_sql:
-            st.markdown("This server names neither yet.")
+            st.markdown("Neither is set up on this server.")
 
 
 def _from_place(where: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ class Sample:
         return _FOLDER / f"{self.key}.csv"
 
 
+@cache
 def samples() -> tuple[Sample, ...]:
     """Every bundled table: the one to begin with first, then from the shortest step to the longest."""
     records = [_read(path) for path in _FOLDER.glob("*.json")]

@@ -11,8 +11,8 @@ import pandas as pd
 import streamlit as st
 
 from timellm.data.bounds import suggest_bounds
-from timellm.data.rounding import decimals_of
-from timellm.evaluation.intervals import DEFAULT_LEVELS, NO_INTERVALS
+from timellm.data.rounding import decimals_of, rounded
+from timellm.evaluation.intervals import DEFAULT_LEVELS, NO_INTERVALS, band_columns
 from timellm.evaluation.others import with_others
 from timellm.plots.forecast import Shown
 from timellm.plots.template import looks
@@ -94,6 +94,14 @@ class Chosen:
         """How a table shows its times: without a time of day where there is none."""
         written = "YYYY-MM-DD" if self.shown.daily else "YYYY-MM-DD HH:mm"
         return {"Time": st.column_config.DatetimeColumn(format=written)}
+
+    def rows_shown(self, forecast: pd.Series, bands: pd.DataFrame) -> pd.DataFrame:
+        """The forecast with its bands, rounded, as a table for people."""
+        shown = rounded(forecast, self.shown.decimals).rename("Forecast").rename_axis("Time").reset_index()
+        for level in self.levels if len(bands.columns) else ():
+            for name, word in zip(band_columns(level), ("low", "high"), strict=True):
+                shown[f"{level} % {word}"] = rounded(bands[name], self.shown.decimals).to_numpy()
+        return shown
 
     def say_why_no_band(self) -> None:
         """Say why a chosen level has no band, once."""

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from timellm.data.rounding import round_rows, rounded, rounding_note
-from timellm.evaluation.intervals import band_columns
+from timellm.data.rounding import round_rows, rounding_note
 from timellm.plots.forecast import future_chart
 from timellm.ui import beside, charts, reporting, what_if
 from timellm.ui.forecasting import downloads
@@ -50,12 +49,8 @@ def show(chosen: Chosen) -> None:
     with st.container(horizontal=True):
         keeping.offer(results)
         reporting.offer("forecast", [results.run])
-    shown = rounded(mine, chosen.shown.decimals).rename("Forecast").rename_axis("Time").reset_index()
-    for level in chosen.levels if len(bands.columns) else ():
-        for name, word in zip(band_columns(level), ("low", "high"), strict=True):
-            shown[f"{level} % {word}"] = rounded(bands[name], chosen.shown.decimals).to_numpy()
     st.dataframe(
-        with_parts(shown, mine, linear), hide_index=True, height=320, column_config=chosen.time_column,
-        alt="The forecast as a table",
+        with_parts(chosen.rows_shown(mine, bands), mine, linear), hide_index=True, height=320,
+        column_config=chosen.time_column, alt="The forecast as a table",
     )  # fmt: skip
     what_if.panel(results, channel)

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
-from timellm.data.rounding import round_rows, rounded, rounding_note
+from timellm.data.rounding import round_rows, rounding_note
 from timellm.data.uploads import save_upload, table_path
 from timellm.errors import TimeLLMError
-from timellm.evaluation.intervals import band_columns
 from timellm.plots.forecast import future_chart, unusual_chart
 from timellm.plots.template import looks
 from timellm.ui import charts, keys
@@ -26,6 +25,7 @@ from timellm.ui.words import moment, plain
 
 if TYPE_CHECKING:
     from timellm.data.table import Table
+    from timellm.forecasting.newer import Difference
 
 _UPLOAD, _FAILURE = (keys.view("forecast", name) for name in ("newer-upload", "newer-failure"))
 _PICKED = "newer"
@@ -42,8 +42,8 @@ def show(chosen: Chosen) -> None:
         )
         return
     with explained("This table cannot be forecast from"):
-        table = _read(chosen.results, table_path(table_id))
-        _say_differences(chosen, table)
+        table, found = _read(chosen.results, table_path(table_id))
+        _say_differences(found)
         _forecast(chosen, table, table_id)
     with explained("Unusual values cannot be looked for"):
         _unusual(chosen, table, table_id)
@@ -74,22 +74,22 @@ def _bring() -> None:
         st.session_state[_FAILURE] = str(error)
 
 
-def _read(results: Results, path: Path) -> Table:
+def _read(results: Results, path: Path) -> tuple[Table, tuple[Difference, ...]]:
     stat = path.stat()
     return _table(results, str(results.run.run_dir), str(path), (stat.st_mtime_ns, stat.st_size))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the table …")
-def _table(_results: Results, run_dir: str, path: str, stamp: tuple[int, int]) -> Table:
-    from timellm.forecasting.newer import read_newer
+def _table(_results: Results, run_dir: str, path: str, stamp: tuple[int, int]) -> tuple[Table, tuple[Difference, ...]]:
+    """The table, and how it differs from the run's own."""
+    from timellm.forecasting.newer import differences, read_newer
 
-    return read_newer(_results.run.config, _results.table(), path)
+    own, config = _results.table(), _results.run.config
+    table = read_newer(config, own, path)
+    return table, differences(own, table, context=config.task.context)
 
 
-def _say_differences(chosen: Chosen, table: Table) -> None:
-    from timellm.forecasting.newer import differences
-
-    found = differences(chosen.table, table, context=chosen.results.run.config.task.context)
+def _say_differences(found: tuple[Difference, ...]) -> None:
     st.subheader("Beside the run's own table", anchor=False)
     st.markdown("\n".join(f"- {':material/warning: ' if one.grave else ''}{plain(one.sentence)}" for one in found))
     if not any(one.grave for one in found):
@@ -123,12 +123,8 @@ def _forecast(chosen: Chosen, table: Table, table_id: str) -> None:
     downloads.offer(
         round_rows(frame, chosen.decimals, numbers), f"forecast-{results.run.id}-newer", "Download CSV, all channels"
     )
-    shown = rounded(mine, chosen.shown.decimals).rename("Forecast").rename_axis("Time").reset_index()
-    for level in chosen.levels if len(bands.columns) else ():
-        for name, word in zip(band_columns(level), ("low", "high"), strict=True):
-            shown[f"{level} % {word}"] = rounded(bands[name], chosen.shown.decimals).to_numpy()
     st.dataframe(
-        shown, hide_index=True, height=320, column_config=chosen.time_column,
+        chosen.rows_shown(mine, bands), hide_index=True, height=320, column_config=chosen.time_column,
         alt="The forecast from the newer table",
     )  # fmt: skip
 
