@@ -23,13 +23,12 @@ import pandas as pd
 import torch
 
 from timellm.config import RunConfig, parse_setting
-from timellm.data.prepared import PreparedData
+from timellm.data.prepared import PreparedData, in_force
 from timellm.data.samples import samples
 from timellm.data.table import load_table
 from timellm.forecasters.time_llm.backbone import load_backbone
 from timellm.forecasters.time_llm.network import TimeLLM
 from timellm.forecasters.time_llm.patching import instance_norm
-from timellm.pipeline import in_force
 from timellm.training.evaluation import forecast_windows
 from timellm.training.loop import TrainingWindows, train
 from timellm.training.progress import never_stop

@@ -18,8 +18,7 @@ from accelerate import Accelerator
 
 from timellm.config import RunConfig, TimeLLMConfig
 from timellm.data.bounds import bounds_note
-from timellm.data.prepared import PreparedData
-from timellm.data.season import suggest_description
+from timellm.data.prepared import PreparedData, in_force
 from timellm.data.table import Table, load_table
 from timellm.errors import ConfigError, DataError, TimeLLMError
 from timellm.evaluation.judge import judge
@@ -280,19 +279,6 @@ def evaluate(
         if own_levels(run.forecaster):  # its quantiles beyond the data belong to what bands are made of
             _forecast(run, folder, write=True)
     return scores
-
-
-def in_force(config: RunConfig, table: Table) -> RunConfig:
-    """The configuration with what was found in the table written out, so that the run can be repeated from it alone."""
-    description = config.data.description or suggest_description(table, Path(config.data.path).stem)
-    return config.updated(
-        description=description,
-        channels=table.channels,
-        frequency=table.frequency,
-        time_column=table.time_column,
-        layout=table.layout,
-        **table.settings,
-    )
 
 
 def _until_the_forecast(on_progress: OnProgress, prepared: PreparedData) -> OnProgress:

@@ -207,9 +207,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     one.add_argument("run_dir", type=Path, metavar="DIR")
     one.add_argument("--by", choices=("overall", "channel", "step"), default="overall", help="one row for each")
-
     one.add_argument("--metric", choices=METRICS, default="mae", help="what the verdict goes by (mae)")
     one.add_argument("--stored", action="store_true", help="show what the run has kept, without forecasting again")
+    one.add_argument(
+        "--data", type=Path, metavar="OTHER.csv", help="another table: the run forecasts its test part, untrained on it"
+    )
+    settings(one, "how the other table is read and divided, such as decimal=comma or split=8640/2880/2880")
+    repair(one)
     trust(one)
 
     one = verb("backtest", backtesting.backtest, "Say where a run's errors are, and which windows are worst and best.")

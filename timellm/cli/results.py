@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from timellm.cli.answer import Answer, columns
+from timellm.cli.answer import Answer
 from timellm.cli.bar import Bar
 from timellm.cli.fitting import repair_of
 from timellm.cli.ledger import keep_forecast
 from timellm.cli.output import check_out, write_out
-from timellm.evaluation.metrics import ABSOLUTE
+from timellm.cli.scored import scored_board, scored_text
+from timellm.cli.transferring import evaluated_elsewhere
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,17 +136,20 @@ def reading_of(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def evaluate(arguments: argparse.Namespace) -> Answer:
-    """The errors of every model on the test part, from new forecasts or as the run stored them.
+    """The errors of every model on the test part, from new forecasts or as the run stored them; or on another table.
 
     Raises:
         CheckpointError: the run folder is incomplete or damaged.
         BackboneError: the backbone cannot be loaded on this machine.
+        ConfigError: --set is given without --data, or --stored with it.
     """
-    from timellm.evaluation.comparisons import by_other
+    if arguments.data is not None:
+        return evaluated_elsewhere(arguments)
+    from timellm.errors import ConfigError
     from timellm.evaluation.intervals import DEFAULT_LEVELS, NO_INTERVALS
-    from timellm.evaluation.leaderboard import leaderboard
-    from timellm.evaluation.mixed import mixed
 
+    if arguments.settings or arguments.repair:
+        raise ConfigError("--set and --repair say how the table of --data is read, and --data is not given")
     if arguments.stored:
         scores = opened(arguments.run_dir).scores()
     else:
@@ -156,21 +160,10 @@ def evaluate(arguments: argparse.Namespace) -> Answer:
             scores = run_evaluation(arguments.run_dir, trust_remote_code=trusted, on_progress=bar.show)
     folder = opened(arguments.run_dir)
     verdict, card = folder.verdict(arguments.metric), folder.coverage()
-    frame = {"overall": scores.overall, "channel": scores.by_channel, "step": scores.by_step}[arguments.by]
-    frame = frame.sort_values(arguments.metric, kind="stable") if arguments.by == "overall" else frame
-    shown = [name for name in (arguments.by, "model", *ABSOLUTE, "windows") if name in frame.columns]
-    rows = frame[shown].itertuples(index=False, name=None)
     said = [card.made_of(DEFAULT_LEVELS[0]), *map(card.sentence, DEFAULT_LEVELS)] if card else [NO_INTERVALS]
-    by_channel = mixed(scores, verdict)
-    sentences = [verdict.sentence(), by_channel.sentence() if by_channel else "", *said, *scores.notes]
-    board = leaderboard(scores, arguments.metric, comparisons=by_other(folder.comparisons(), arguments.metric))
-    data = {
-        **scores.to_dict(),
-        "verdict": verdict.to_dict(),
-        "leaderboard": [row.to_dict() for row in board],
-        "coverage": card.to_dict() if card else None,
-    }
-    return Answer(data, "\n".join([columns(shown, rows), "", *filter(None, sentences)]))
+    board = scored_board(scores, folder.comparisons(), arguments.metric)
+    data = {**board, "verdict": verdict.to_dict(), "coverage": card.to_dict() if card else None}
+    return Answer(data, scored_text(scores, verdict, by=arguments.by, said=said))
 
 
 def run_inputs(run_dir: Path, *newer: Path | None) -> Iterator[Path]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from timellm.config import RunConfig, TimeLLMConfig
 from timellm.data.effects import KnownEffects, check_known
 from timellm.data.gaps import Past
+from timellm.data.season import suggest_description
 from timellm.data.source import WindowSource
 from timellm.data.table import Table
 from timellm.data.told import Told
@@ -189,3 +191,16 @@ class PreparedData:
             told=Told(self.table, self.config.model) if tells_time else None,
             base=base,
         )
+
+
+def in_force(config: RunConfig, table: Table) -> RunConfig:
+    """The configuration with what was found in the table written out, so that the run can be repeated from it alone."""
+    description = config.data.description or suggest_description(table, Path(config.data.path).stem)
+    return config.updated(
+        description=description,
+        channels=table.channels,
+        frequency=table.frequency,
+        time_column=table.time_column,
+        layout=table.layout,
+        **table.settings,
+    )

@@ -12,18 +12,18 @@ import numpy as np
 
 from timellm.data.prepared import PreparedData
 from timellm.data.windows import WindowIndex
-from timellm.forecasters.protocol import Forecaster, GivesQuantiles, OnBatch, ignore_batch, own_levels
+from timellm.forecasters.protocol import GivesQuantiles, OnBatch, Predictor, ignore_batch, own_levels
 
 
 def forecast(
-    forecaster: Forecaster, prepared: PreparedData, index: WindowIndex, *, on_batch: OnBatch = ignore_batch
+    forecaster: Predictor, prepared: PreparedData, index: WindowIndex, *, on_batch: OnBatch = ignore_batch
 ) -> np.ndarray:
     """Forecasts [W, H] of the windows in `index` within the bounds of the task, in original units; NaN stays NaN."""
     return within_bounds(forecaster.predict(prepared, index, on_batch=on_batch), prepared, index)
 
 
 def forecast_own(
-    forecaster: Forecaster, prepared: PreparedData, index: WindowIndex, *, on_batch: OnBatch = ignore_batch
+    forecaster: Predictor, prepared: PreparedData, index: WindowIndex, *, on_batch: OnBatch = ignore_batch
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """As `forecast`, with the model's own quantiles [W, H, Q] if it gives any.
 

@@ -79,6 +79,11 @@ class Naive:
         """Never: a season is counted in rows."""
         return False
 
+    @property
+    def tied_to_table(self) -> str:
+        """A rule is chosen by the validation windows of one table."""
+        return "its rule was chosen on that table; every table's scores have the simple rules of its own"
+
     def rows(self) -> dict[str, Forecaster]:
         """A row for the last value, the seasonal naive of every season, and the rules that did best in validation.
 

@@ -77,6 +77,16 @@ class CountsMissing(Protocol):
 
 
 @runtime_checkable
+class TiedToTable(Protocol):
+    """A forecaster that may be tied to the table it was fitted on, so that it can forecast no other one."""
+
+    @property
+    def tied_to_table(self) -> str:
+        """What ties it there, and which setting leaves that out, in one sentence; empty if nothing does."""
+        ...
+
+
+@runtime_checkable
 class GivesQuantiles(Protocol):
     """A forecaster whose model gives quantiles; which ones is set, and perhaps none."""
 
@@ -92,9 +102,14 @@ class GivesQuantiles(Protocol):
         ...
 
 
-def own_levels(forecaster: Forecaster) -> tuple[float, ...]:
+def own_levels(forecaster: Predictor) -> tuple[float, ...]:
     """Levels of the quantiles that a forecaster gives; empty for most."""
     return forecaster.own_levels if isinstance(forecaster, GivesQuantiles) else ()
+
+
+def tied_to_table(forecaster: Predictor) -> str:
+    """What ties a forecaster to its table (see `TiedToTable`); empty for most."""
+    return forecaster.tied_to_table if isinstance(forecaster, TiedToTable) else ""
 
 
 class OneRow(ABC):
@@ -120,13 +135,25 @@ class OneRow(ABC):
         return {self.name: self}
 
 
-class Forecaster(Protocol):
-    """A fitted model that forecasts windows of the task it was fitted for."""
+class Predictor(Protocol):
+    """What forecasts windows of one task: all that scoring asks for."""
 
     @property
     def name(self) -> str:
         """As a leaderboard shows it."""
         ...
+
+    def predict(self, prepared: PreparedData, index: WindowIndex, *, on_batch: OnBatch = ignore_batch) -> np.ndarray:
+        """Forecasts [W, H] of the windows in `index`, float64 in original units; NaN where there is no forecast.
+
+        A forecast depends on what was known before its origin alone, not on the other windows asked for. An origin may
+        be one past the last row: the forecast beyond the data.
+        """
+        ...
+
+
+class Forecaster(Predictor, Protocol):
+    """A fitted model that forecasts windows of the task it was fitted for."""
 
     @property
     def past_rows(self) -> int:
@@ -154,14 +181,6 @@ class Forecaster(Protocol):
         """
         ...
 
-    def predict(self, prepared: PreparedData, index: WindowIndex, *, on_batch: OnBatch = ignore_batch) -> np.ndarray:
-        """Forecasts [W, H] of the windows in `index`, float64 in original units; NaN where there is no forecast.
-
-        A forecast depends on what was known before its origin alone, not on the other windows asked for. An origin may
-        be one past the last row: the forecast beyond the data.
-        """
-        ...
-
     def save(self, folder: Path) -> None:
         """Write what `load` needs, each file whole or not at all."""
         ...
@@ -176,7 +195,7 @@ class Forecaster(Protocol):
         ...
 
 
-def missing_note(forecaster: Forecaster, windows: int) -> tuple[str, ...]:
+def missing_note(forecaster: Predictor, windows: int) -> tuple[str, ...]:
     """Why the forecaster has no forecast for some of the `windows` that it was asked for; empty if it has them all."""
     missing = forecaster.missing if isinstance(forecaster, CountsMissing) else Counter[str]()
     if not missing.total():

@@ -82,6 +82,11 @@ class Base(Protocol):
         """Whether a forecast depends on when it begins, beside the values before it."""
         ...
 
+    @property
+    def tied_to_table(self) -> str:
+        """What ties it to the table it was solved on, as timellm.forecasters.protocol.TiedToTable has it."""
+        ...
+
     def on(self, prepared: PreparedData) -> Callable[[WindowIndex], np.ndarray]:
         """What forecasts windows [W] of one table, [W, H], z-scored by channel."""
         ...
@@ -230,6 +235,11 @@ class NetworkForecaster(OneRow):
     def name(self) -> str:
         """As a leaderboard shows it."""
         return kind_of(self.config.kind).title
+
+    @property
+    def tied_to_table(self) -> str:
+        """What ties its base to one table; the network itself is shared by all channels."""
+        return self.base.tied_to_table if self.base is not None else ""
 
     def predict(self, prepared: PreparedData, index: WindowIndex, *, on_batch: OnBatch = ignore_batch) -> np.ndarray:
         """Forecasts [W, H] of the windows in `index`, float64 in original units; NaN where a context misses values.

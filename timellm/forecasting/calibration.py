@@ -40,7 +40,7 @@ from timellm.evaluation.intervals import GRID, Calibration, adapt, at_levels, ca
 from timellm.evaluation.own_quantiles import Predicted
 from timellm.forecasters.bounds import forecast as bounded_forecast
 from timellm.forecasters.bounds import forecast_own
-from timellm.forecasters.protocol import Forecaster, own_levels
+from timellm.forecasters.protocol import Predictor, own_levels
 from timellm.forecasting.artifacts import RunFolder
 from timellm.forecasting.bands import INTERVALS, Intervals, spreads, write_intervals
 from timellm.forecasting.calibration_windows import calibration_windows, is_slow
@@ -112,7 +112,7 @@ class _StoppedError(Exception):
 
 
 def _own_blocks(
-    own: Forecaster,
+    own: Predictor,
     prepared: PreparedData,
     index: WindowIndex,
     on_progress: OnProgress,

@@ -93,6 +93,11 @@ class Ensemble:
         """Perhaps: a member may."""
         return True
 
+    @property
+    def tied_to_table(self) -> str:
+        """It is made of the forecasts of one table's runs."""
+        return "its members were fitted on that table; score them one by one"
+
     def rows(self) -> dict[str, Forecaster]:
         """Itself."""
         return {self.name: self}

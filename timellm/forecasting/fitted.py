@@ -83,12 +83,9 @@ class FittedRun:
             BackboneError: the backbone cannot be loaded on this machine.
         """
         folder = RunFolder(Path(run_dir))
-        config = folder.config()
-        if isinstance(config.forecaster, TimeLLMConfig):
-            fast_code = config.model.fast_code if fast_code is None else fast_code
-            config = config.updated(trust_remote_code=trust_remote_code, fast_code=fast_code)
-        if device and config.training is not None:
-            config = config.updated(device=device)
+        config = on_this_machine(
+            folder.config(), device=device, trust_remote_code=trust_remote_code, fast_code=fast_code
+        )
         prepared = folder.prepared()
         forecaster = kind_of(config.kind).load().load(folder.path, config)
         return cls(config, forecaster, prepared, folder.intervals())
@@ -221,3 +218,19 @@ class FittedRun:
                 f"channel '{name}' misses {int(gap.sum()):,} of its last {context:,} values, the first at"
                 f" {gap.idxmax()}; {remedy}"
             )
+
+
+def on_this_machine(
+    config: RunConfig,
+    *,
+    device: str | None = None,
+    trust_remote_code: bool = False,
+    fast_code: bool | None = None,
+) -> RunConfig:
+    """A run's settings as its forecaster is loaded here: see `FittedRun.load`."""
+    if isinstance(config.forecaster, TimeLLMConfig):
+        fast_code = config.model.fast_code if fast_code is None else fast_code
+        config = config.updated(trust_remote_code=trust_remote_code, fast_code=fast_code)
+    if device and config.training is not None:
+        config = config.updated(device=device)
+    return config

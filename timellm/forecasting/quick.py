@@ -25,6 +25,8 @@ from timellm.forecasters.protocol import FitJob, Forecaster
 from timellm.forecasters.registry import REGISTRY, Kind
 from timellm.training.progress import OnProgress, Progress, ShouldStop, ignore_progress, never_stop
 
+_QUICK = [kind for kind in REGISTRY.values() if kind.quick]
+
 
 @dataclass(frozen=True)
 class QuickForecasters:
@@ -44,14 +46,15 @@ class QuickForecasters:
         *,
         on_progress: OnProgress = ignore_progress,
         should_stop: ShouldStop = never_stop,
+        own_too: bool = False,
     ) -> Self:
-        """Fit every quick kind but the run's own, and keep them in the run's folder.
+        """Fit every quick kind but the run's own, unless `own_too`, and keep them in the run's folder.
 
         One that cannot be fitted to this table is left out with a note: the run's own forecaster may well be.
         """
         rows: dict[str, Forecaster] = {}
         seconds, notes = {}, []
-        for kind in _quick_kinds(prepared.config):
+        for kind in _QUICK if own_too else _quick_kinds(prepared.config):
             on_progress(Progress("loading", message=f"Fitting: {kind.title}"))
             started = time.monotonic()
             job = FitJob(prepared.config.updated(kind=kind.name), folder, should_stop=should_stop)
@@ -85,4 +88,4 @@ class QuickForecasters:
 
 
 def _quick_kinds(config: RunConfig) -> list[Kind]:
-    return [kind for kind in REGISTRY.values() if kind.quick and kind.name != config.kind]
+    return [kind for kind in _QUICK if kind.name != config.kind]

@@ -32,7 +32,7 @@ from timellm.evaluation.windows import Reference, ScoredWindows
 from timellm.forecasters.bounds import forecast as bounded_forecast
 from timellm.forecasters.bounds import forecast_own
 from timellm.forecasters.naive2 import Naive2
-from timellm.forecasters.protocol import Forecaster, missing_note, own_levels
+from timellm.forecasters.protocol import Forecaster, Predictor, missing_note, own_levels
 from timellm.forecasting.artifacts import RunFolder
 from timellm.forecasting.bands import spreads
 from timellm.forecasting.calibration_windows import calibration_windows
@@ -51,9 +51,9 @@ BATCH = 8 * EVALUATION_BATCH
 class ScoredModels:
     """The models that are scored on the same windows."""
 
-    own: Forecaster
+    own: Predictor
     """The run's own; its forecasts are kept."""
-    others: Mapping[str, Forecaster]
+    others: Mapping[str, Predictor]
     """Every other model by the name of its row."""
 
     @classmethod
@@ -140,7 +140,7 @@ def score_test_part(
 
 
 @contextlib.contextmanager
-def _writing_quantiles(own: Forecaster, prepared: PreparedData, folder: RunFolder) -> Iterator[QuantileWriter | None]:
+def _writing_quantiles(own: Predictor, prepared: PreparedData, folder: RunFolder) -> Iterator[QuantileWriter | None]:
     """What keeps the own model's quantiles; None for one that gives none."""
     levels = own_levels(own)
     if not levels:

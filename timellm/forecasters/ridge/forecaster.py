@@ -85,6 +85,13 @@ class Ridge(OneRow):
         """Whether a forecast depends on when it begins."""
         return self.features == "calendar"
 
+    @property
+    def tied_to_table(self) -> str:
+        """Maps by channel belong to the channels of one table."""
+        if not self.series:
+            return ""
+        return "its linear map has a part for each channel of that table; train it with linear_maps=shared"
+
     @classmethod
     def fit(cls, prepared: PreparedData, job: FitJob, *, file: str = FILE) -> tuple[Self | None, FitReport]:
         """Choose what is left open, find the maps, and the penalty by the validation error; keep them in `file`.
