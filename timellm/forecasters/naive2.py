@@ -22,6 +22,7 @@ import numpy as np
 from timellm.data.prepared import PreparedData
 from timellm.data.seasonality import lagged_products
 from timellm.data.windows import WindowIndex
+from timellm.forecasters.simple_rules import Windows
 
 NAIVE2 = "Naive2"
 _CRITICAL = 1.645  # of the normal distribution, at 90 %
@@ -48,13 +49,17 @@ class Naive2:
 
     def predict(self, prepared: PreparedData, index: WindowIndex) -> np.ndarray:
         """Forecasts [W, H] of the windows in `index`, float64; nothing at or after an origin is looked at."""
-        channel, origin_W1 = index.channel, index.origin[:, None]
-        # In a gap that reaches the origin stands the value of an earlier row, with that row's factor.
         past = prepared.without_effects.past  # a reference forecast, which is told nothing
-        row_W1 = past.read_from(index.origin, channel=channel, rows_WK=origin_W1 - 1)
+        return self.forecast(Windows(past, index.channel, index.origin, prepared.horizon))
+
+    def forecast(self, windows: Windows) -> np.ndarray:
+        """The same of windows that belong to no prepared table."""
+        channel, origin_W1, past = windows.channel, windows.origin[:, None], windows.past
+        # In a gap that reaches the origin stands the value of an earlier row, with that row's factor.
+        row_W1 = past.read_from(windows.origin, channel=channel, rows_WK=origin_W1 - 1)
         last_W1 = past.values_NR[channel[:, None], row_W1]
         at_W1 = self._factor(channel, row_W1)
-        ahead_WH = self._factor(channel, origin_W1 + np.arange(prepared.horizon))
+        ahead_WH = self._factor(channel, origin_W1 + np.arange(windows.horizon))
         with np.errstate(over="ignore"):  # infinity is what it forecasts then
             return np.where(self.additive_N[channel, None], last_W1 - at_W1 + ahead_WH, last_W1 / at_W1 * ahead_WH)
 
