@@ -10,6 +10,7 @@ setup(
         "timellm": ["py.typed"],
         "timellm.app": [".streamlit/config.toml"],
         "timellm.data.samples": ["*.csv", "*.json"],
+        "timellm.protocols": ["*.json"],
         "timellm.ui": ["icon.png"],
     },
 )

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from accelerate import Accelerator
 
+from timellm import __version__
 from timellm.config import RunConfig, TimeLLMConfig
 from timellm.data.bounds import bounds_note
 from timellm.data.prepared import PreparedData, in_force
@@ -39,6 +40,7 @@ from timellm.forecasting.fitted import FittedRun
 from timellm.forecasting.quick import QuickForecasters
 from timellm.forecasting.scoring import ScoredModels, score_test_part
 from timellm.forecasting.validation import BASELINES, WINDOWS, write_references
+from timellm.sizing.made_with import made_with
 from timellm.sizing.occupancy import occupied
 from timellm.training.checkpoint import COMPANIONS, CONFIG, save_config
 from timellm.training.evaluation_batch import evaluated_windows
@@ -174,6 +176,7 @@ def _fit(
                 "fit_seconds": {kind.name: report.seconds, **quick.seconds},
                 "memory_mib": peak_memory_mib(),
                 "processes": accelerator.num_processes,
+                **made_with(accelerator.device, program=__version__),
                 "windows_left_out": {part: index.left_out for part, index in windows.items() if index.left_out},
             }
             tracker.outcome(summary)

@@ -26,6 +26,7 @@ from timellm.cli import (
     naming,
     overview,
     prompting,
+    protocol,
     receipt,
     reporting,
     results,
@@ -318,6 +319,9 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("run_dir", type=Path, metavar="DIR")
     one.add_argument("--again", action="store_true", help="start twins again that failed or were stopped")
     one.add_argument("--wait", action="store_true", help="until they have finished; Ctrl-C ends this command, not them")
+
+    text = "Run the experiment of a paper on the sets in a folder, or list those that there are."
+    protocol.arguments_of(verb("protocol", protocol.protocol, text))
 
     one = verb("runs", overview.runs, "List the runs of this workspace, newest first.")
     one.add_argument("--limit", type=_whole(1, 1_000_000), default=50, metavar="N", help="at most so many (50)")

@@ -192,6 +192,10 @@ class RunConfig(Section):
             if self._affected(name) in affects or other._affected(name) in affects
         }
 
+    def affecting(self, *affects: Affects) -> dict[str, Any]:
+        """Every setting that affects any of `affects`, by its name, as plain values."""
+        return {name: value for name, value in self.settings().items() if self._affected(name) in affects}
+
     def _affected(self, name: str) -> Affects | None:
         for section in (self.data, self.task, self.forecaster, self.training):
             if section is not None and name in type(section).model_fields:

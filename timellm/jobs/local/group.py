@@ -5,6 +5,7 @@ A run is a member of a group if it has the group's tag and learns the same from 
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -42,7 +43,11 @@ def find_group(tag: str, planned: Sequence[Planned], store: Store) -> tuple[Run 
     with store.database.reading() as connection:
         rows = connection.execute(query.order_by(runs.c.created.desc(), runs.c.id.desc())).mappings().all()
     tagged = [run for row in rows if tag in (run := run_of(row, store.place.checkpoints)).tags]
-    return tuple(next((run for run in tagged if _is(run, one.config)), None) for one in planned)
+    newest: dict[str, Run] = {}
+    for run in tagged:
+        if (learned := _learned(run)) is not None:
+            newest.setdefault(learned, run)
+    return tuple(newest.get(_learned_by(one.config)) for one in planned)
 
 
 def start_group(tag: str, planned: Sequence[Planned], store: Store, *, again: bool = False) -> None:
@@ -86,9 +91,14 @@ def progress_of_group(found: Sequence[Run | None], what: str) -> str:
     return ", ".join(parts) + "."
 
 
-def _is(run: Run, config: RunConfig) -> bool:
-    """Whether a run learns the same from the same windows."""
+def _learned(run: Run) -> str | None:
+    """What a run learns from which windows; None for one of another version, which can be none of today's plans."""
     try:
-        return run.config.kind == config.kind and not run.config.changes(config, "windows", "weights")
-    except ConfigError:  # of another version; it cannot be one of today's
-        return False
+        return _learned_by(run.config)
+    except ConfigError:
+        return None
+
+
+def _learned_by(config: RunConfig) -> str:
+    """Equal for two configurations that learn the same from the same windows."""
+    return json.dumps([config.kind, config.affecting("windows", "weights")], sort_keys=True)

@@ -1,0 +1,179 @@
+"""The verb that runs the experiment of a paper, or lists those that there are."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from timellm.cli.answer import Answer, columns
+from timellm.protocols.registry import PROTOCOLS, find_protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from timellm.jobs.local.protocol_runs import Placed, ProtocolRuns
+    from timellm.jobs.store.run_store import Store
+
+
+def arguments_of(one: argparse.ArgumentParser) -> None:
+    """Add the options of the verb: its own, and those of every protocol."""
+    one.add_argument("name", nargs="?", metavar="NAME", help="which one; the list of all when not given")
+    one.add_argument("--data", type=Path, metavar="FOLDER", help="folder with the files of the sets")
+    options = {option.name: option for protocol in PROTOCOLS.values() for option in protocol.options}
+    for option in options.values():
+        having = [
+            protocol for protocol in PROTOCOLS.values() if option.name in [each.name for each in protocol.options]
+        ]
+        usual = "; ".join(
+            f"{'' if len(having) == 1 else f'{protocol.name}: '}{' '.join(each.usual) or 'all'}"
+            for protocol in having
+            for each in protocol.options
+            if each.name == option.name
+        )
+        one.add_argument(f"--{option.name}", nargs="+", metavar="VALUE", help=f"{option.meaning} ({usual})")
+    one.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="settings",
+        help="change a setting of every run whose forecaster has it, such as backbone=gpt2; may be given again",
+    )  # fmt: skip
+    one.add_argument(
+        "--show", action="store_true", help="show what would be run and what has been measured; run nothing"
+    )
+    one.add_argument("--no-wait", action="store_true", help="leave the runs to the queue and come back at once")
+    one.add_argument("--again", action="store_true", help="start runs again that failed or were stopped")
+    one.add_argument(
+        "--out", type=Path, metavar="FOLDER",
+        help="where NAME.md, NAME.csv and NAME.json are written (benchmarks/results in the project's folder)",
+    )  # fmt: skip
+
+
+def protocol(arguments: argparse.Namespace) -> Answer:
+    """Queue the runs that are missing, wait for them, and write the table; Ctrl-C ends the command, not the runs.
+
+    Raises:
+        TimeLLMError: there is no such protocol, an option is not allowed, or a result is damaged.
+        OSError: the table cannot be written.
+    """
+    from timellm.errors import ConfigError
+    from timellm.jobs.local.protocol_runs import ProtocolRuns
+    from timellm.jobs.store.run_store import Store
+    from timellm.protocols.results import Results
+
+    if arguments.name is None:
+        return _listed()
+    chosen = find_protocol(arguments.name)
+    out = _out(arguments)
+    if arguments.data is None:
+        raise ConfigError(f"--data must name the folder with the files of '{chosen.name}'")
+    given = {name: getattr(arguments, name) or () for name in _options() if getattr(arguments, name)}
+    group = ProtocolRuns.of(chosen, chosen.asked(arguments.data, given, arguments.settings))
+    for file in group.plan.missing:
+        print(f"missing: {file}", file=sys.stderr)
+    if not group.plan.cells:
+        names = ", ".join(file.name for file in group.plan.missing)
+        raise ConfigError(f"there is nothing to run in {arguments.data}; it needs {names or 'other options'}")
+    store = Store.open()
+    placed = group.find(store)
+    if not arguments.show:
+        placed = _run(group, store, arguments)
+    results = Results.read(chosen, out).with_cells(group.measured(placed))
+    written = () if arguments.show else results.write(out, notes=group.plan.notes)
+    return _answer(group, placed, results, written)
+
+
+def _run(group: ProtocolRuns, store: Store, arguments: argparse.Namespace) -> tuple[Placed, ...]:
+    from timellm.jobs.local.group import wait_for_group
+    from timellm.jobs.local.launcher import supervise
+    from timellm.jobs.local.protocol_runs import progress_words
+
+    supervise(store)
+    placed = group.start(store, again=arguments.again)
+    if arguments.no_wait:
+        return placed
+    said = [""]
+
+    def look() -> list[Any]:
+        found = group.find(store)
+        if (words := progress_words(found)) != said[-1]:
+            said.append(words)
+            print(words, file=sys.stderr)
+        return [one.run for one in found]
+
+    wait_for_group(look, store)
+    return group.find(store)
+
+
+def _answer(group: ProtocolRuns, placed: Sequence[Placed], results: Any, written: Sequence[Path]) -> Answer:
+    from timellm.jobs.local.protocol_runs import progress_words
+
+    table, plan = results.table, group.plan
+    failed = [one for one in placed if one.run is not None and one.run.state == "failed"]
+    waiting = [one for one in placed if one.run is None or one.run.state != "finished"]
+    data = {
+        "protocol": group.protocol.name,
+        "tag": group.tag,
+        "cells": [{**one.cell.key, "run": one.run.id if one.run else None, "state": _state(one)} for one in placed],
+        "missing": [{"file": one.name, "set": one.what, "source": one.source} for one in plan.missing],
+        "results": [one.to_dict() for one in results.cells],
+        "notes": [*table.notes, *plan.notes],
+        "files": list(written),
+    }
+    lines = [progress_words(placed) or f"{len(placed)} runs, none started."]
+    lines += [f"{one.cell.title} failed: {one.run.error}" for one in failed if one.run]
+    if waiting:
+        lines += ["", columns(("not finished", "state"), [(one.cell.title, _state(one)) for one in waiting])]
+    if table.rows:
+        lines += ["", columns(table.header, table.rows), "", *table.notes]
+    lines += [*plan.notes, *(f"written: {path}" for path in written)]
+    return Answer(
+        data, "\n".join(lines), error=f"{len(failed)} runs failed; --again starts them again" if failed else ""
+    )
+
+
+def _state(one: Placed) -> str:
+    return one.run.state if one.run else "not started"
+
+
+def _listed() -> Answer:
+    rows = [(one.name, one.title, one.purpose) for one in PROTOCOLS.values()]
+    data = [
+        {
+            "name": one.name,
+            "title": one.title,
+            "purpose": one.purpose,
+            "options": {
+                option.name: {"usual": option.usual, "choices": option.choices, "meaning": option.meaning}
+                for option in one.options
+            },
+        }
+        for one in PROTOCOLS.values()
+    ]
+    return Answer(data, columns(("protocol", "", "what it answers"), rows))
+
+
+def _options() -> list[str]:
+    return list(dict.fromkeys(option.name for one in PROTOCOLS.values() for option in one.options))
+
+
+def _out(arguments: argparse.Namespace) -> Path:
+    """Where the results go.
+
+    Raises:
+        ConfigError: no folder is named outside the project's own, or it cannot be written.
+    """
+    from timellm.errors import ConfigError
+    from timellm.installation import FROM_CHECKOUT, PROJECT
+    from timellm.workspace import check_writable
+
+    if arguments.out is None and not (FROM_CHECKOUT and Path.cwd().resolve() == PROJECT):
+        raise ConfigError(
+            "--out must name the folder for the results; only in the project's own folder there is a usual one"
+        )
+    out = arguments.out or PROJECT / "benchmarks" / "results"
+    try:
+        if not arguments.show:
+            check_writable(out)
+    except OSError as error:
+        raise ConfigError(f"--out {out} cannot be written ({error.strerror}); name another folder") from error
+    return out

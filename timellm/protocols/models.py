@@ -1,0 +1,88 @@
+"""The models that protocols run: each kind of forecaster as it usually is, and two variants by name.
+
+`linear_path` is the ridge from which Time-LLM begins, as a run of its own. `published` is the paper's network around
+the chosen backbone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from timellm.config import RunConfig, names_affecting, parse_setting
+from timellm.config.settings import kind_section, section_of
+from timellm.errors import ConfigError
+from timellm.forecasters.registry import OFFERED
+from timellm.presets import find_preset
+
+_OF_THE_BACKBONE = {"backbone", "layers", "backbone_dtype", "patch_length", "stride"}
+_OF_THE_OPTIMISER = {"optimizer", "learning_rate", "loss", "clip_norm"}
+_LINEAR_PATH = {"linear_features": "auto", "linear_maps": "auto"}
+MODELS: tuple[str, ...] = tuple(dict.fromkeys(("ridge", "linear_path", "time_llm", "published", *OFFERED)))
+"""All that can be asked for."""
+
+
+def published_network() -> dict[str, Any]:
+    """Settings of the paper's network; backbone, patches, steps, batch and validation stay as they usually are."""
+    wanted = {*names_affecting("weights", section="forecaster"), *_OF_THE_OPTIMISER} - _OF_THE_BACKBONE
+    return {name: value for name, value in find_preset("paper").settings.items() if name in wanted}
+
+
+def settings_of(model: str) -> dict[str, Any]:
+    """The settings of a model, with its `kind`.
+
+    Raises:
+        ConfigError: there is no such model.
+    """
+    if model == "linear_path":
+        return {"kind": "ridge", **_LINEAR_PATH}
+    if model == "published":
+        return {"kind": "time_llm", **published_network()}
+    if model not in OFFERED:
+        raise ConfigError(f"there is no model '{model}'; there are: {', '.join(MODELS)}")
+    return {"kind": model}
+
+
+def is_random(model: str) -> bool:
+    """Whether a seed changes its result: it is trained step by step."""
+    return kind_section(settings_of(model)["kind"]).trains
+
+
+def seeds_of(model: str, seeds: Iterable[int]) -> tuple[int, ...]:
+    """The seeds to run: the first alone where nothing is random."""
+    seeds = tuple(seeds)
+    return seeds if is_random(model) else seeds[:1]
+
+
+def configure(path: str, model: str, *, seed: int, settings: dict[str, Any], further: Iterable[str] = ()) -> RunConfig:
+    """The configuration of a model on a table; `further` are the user's key=value, used where the kind has the key.
+
+    Raises:
+        ConfigError: a setting is not allowed.
+    """
+    own = settings_of(model)
+    kind = own["kind"]
+    asked = dict(parse_setting(text, kind) for text in further if _has(kind, text))
+    own |= {"seed": seed} if is_random(model) else {}
+    return RunConfig.create(path, **{**settings, **own, **asked})
+
+
+def check_settings(models: Iterable[str], further: Iterable[str]) -> None:
+    """Refuse a setting that none of the models has.
+
+    Raises:
+        ConfigError: there is such a one, or it is not key=value.
+    """
+    kinds = dict.fromkeys(settings_of(model)["kind"] for model in models)
+    for text in further:
+        if not any(_has(kind, text) for kind in kinds):
+            for kind in kinds:  # says what is wrong with it
+                parse_setting(text, kind)
+
+
+def _has(kind: str, text: str) -> bool:
+    try:
+        section_of(text.partition("=")[0].strip().replace("-", "_"), kind)
+    except ConfigError:
+        return False
+    return True

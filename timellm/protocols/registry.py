@@ -1,0 +1,25 @@
+"""The protocols that there are; a new one is one file in this room and one line here."""
+
+from __future__ import annotations
+
+from timellm.errors import ConfigError
+from timellm.protocols.long_term import LONG_TERM
+from timellm.protocols.protocol import Protocol
+
+PROTOCOLS: dict[str, Protocol] = {
+    one.name: one
+    for one in (
+        LONG_TERM,
+    )
+}  # fmt: skip
+
+
+def find_protocol(name: str) -> Protocol:
+    """The protocol called `name`.
+
+    Raises:
+        ConfigError: there is none; the message lists them.
+    """
+    if name not in PROTOCOLS:
+        raise ConfigError(f"there is no protocol '{name}'; there are: {', '.join(PROTOCOLS)}")
+    return PROTOCOLS[name]
