@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from timellm.errors import ConfigError
 from timellm.protocols.long_term import LONG_TERM
+from timellm.protocols.m4 import M4
 from timellm.protocols.protocol import Protocol
 
 PROTOCOLS: dict[str, Protocol] = {
     one.name: one
     for one in (
         LONG_TERM,
+        M4,
     )
 }  # fmt: skip
 
