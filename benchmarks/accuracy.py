@@ -24,10 +24,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.cells import cells_parser, markdown_row, measure_missing, read_cells
-from timellm.config import names_affecting
 from timellm.data.samples import find_sample
 from timellm.forecasting.artifacts import RunFolder
-from timellm.presets import find_preset
+from timellm.protocols.models import settings_of
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ CASES = {
     "seattle": Case("seattle-weather", {"context": 112, "horizon": 28}, bundled=True),
     "etth1": Case("ETTh1.csv", ETTH1 | {"horizon": 96}),
     "ettm1": Case("ETTm1.csv", {"context": 512, "horizon": 96, "split": "34560/11520/11520"}),
-    "weather": Case("weather.csv", {"context": 512, "horizon": 96}, repeats=True),
+    "weather": Case("weather.csv", {"context": 512, "horizon": 96, "missing_codes": "none"}, repeats=True),
     "exchange": Case("exchange_rate.csv", {"context": 96, "horizon": 96}),
     "illness": Case("national_illness.csv", {"context": 104, "horizon": 24}),
     **{f"etth1_{horizon}": Case("ETTh1.csv", ETTH1 | {"horizon": horizon}, longer=True) for horizon in (192, 336, 720)},
@@ -74,20 +73,8 @@ CASES = {
 TABLES = [name for name, case in CASES.items() if not case.longer]
 
 
-def _published() -> dict[str, Any]:
-    """The paper's network around the default backbone; steps, batch and validation are the defaults."""
-    published = {*names_affecting("weights", section="forecaster"), "optimizer", "learning_rate", "loss", "clip_norm"}
-    published -= {"backbone", "layers", "backbone_dtype", "patch_length", "stride"}
-    return {name: value for name, value in find_preset("paper").settings.items() if name in published}
-
-
 MODELS: dict[str, dict[str, Any]] = {
-    "ridge": {"kind": "ridge"},
-    "linear_path": {"kind": "ridge", "linear_features": "auto", "linear_maps": "auto"},
-    "time_llm": {},
-    "published": _published(),
-    "dlinear": {"kind": "dlinear"},
-    "patchtst": {"kind": "patchtst"},
+    name: settings_of(name) for name in ("ridge", "linear_path", "time_llm", "published", "dlinear", "patchtst")
 }
 
 
@@ -119,13 +106,13 @@ def measure(table: str, model: str, *, seed: int, folder: Path | None) -> Cell:
     """
     case, settings = CASES[table], MODELS[model]
     options = case.settings | {name: value for name, value in settings.items() if name != "kind"}
-    if settings.get("kind") != "ridge":  # the closed form has nothing random
+    if settings["kind"] != "ridge":  # the closed form has nothing random
         options["seed"] = seed
     changed = [f"--set={name}={value}" for name, value in options.items()]
     with tempfile.TemporaryDirectory() as place:
         run, began = Path(place) / "run", time.monotonic()
         command = [sys.executable, "-m", "timellm", "fit", str(case.path(folder, place=Path(place)))]
-        command += [f"--run-dir={run}", f"--model={settings.get('kind', 'time_llm')}", *changed]
+        command += [f"--run-dir={run}", f"--model={settings['kind']}", *changed]
         done = subprocess.run(command, capture_output=True, text=True)
         seconds = time.monotonic() - began
         if done.returncode:
@@ -182,7 +169,7 @@ def main() -> None:
         for seed in options.seeds
         for table in options.tables
         for model in options.models
-        if MODELS[model].get("kind") != "ridge" or seed == options.seeds[0]
+        if MODELS[model]["kind"] != "ridge" or seed == options.seeds[0]
     ]
 
     def one(table: str, model: str, seed: int) -> Cell:

@@ -94,4 +94,4 @@ with columns, explained("The columns cannot be read"):
     tables.roles_form(table_id)
 with description, explained("A description cannot be suggested"):
     st.caption("The language model reads this before every window. Correct it: what is measured, where, in which unit.")
-    tables.description(tables.form(table_id, config, table))
+    tables.description(tables.form(table_id, config, table), table)

@@ -82,7 +82,7 @@ with summary, st.container(border=True):
         "Name", placeholder=usual_name, max_chars=120, key=keys.setting(table_id, "name"), persist_state="session"
     )
     if config is not None:
-        setup.what_is_told(config, table_id, table)
+        setup.what_is_told(config, table_id, table, title=tables.title(table_id))
     waiting = refill.edited_run(table_id)
     if waiting:
         where = place.Place(waiting.on_cluster, waiting.workers)

@@ -17,7 +17,7 @@ from timellm.forecasters.time_llm.remote_code import CONSENT, needs_consent
 from timellm.jobs.local.launcher import start_run
 from timellm.jobs.store.promise import Promise
 from timellm.plots.series import split_strip
-from timellm.ui import charts, keys, prompt_preview
+from timellm.ui import charts, keys, prompt_bank, prompt_preview
 from timellm.ui.errors import show_error
 from timellm.ui.loaders import backbone_ready
 from timellm.ui.place import Place
@@ -236,12 +236,13 @@ def missing_for_start(config: RunConfig) -> list[str]:
     return [] if named else ["Name a backbone first"]
 
 
-def what_is_told(config: RunConfig, table_id: str, table: Table) -> None:
+def what_is_told(config: RunConfig, table_id: str, table: Table, *, title: str) -> None:
     """What a language model is told in words, and whether it has to be fetched first."""
     if not isinstance(config.forecaster, TimeLLMConfig):
         return
     with st.expander("What the model is told about the data"):
         st.markdown(plain(config.data.description) or "Nothing.")
+        prompt_bank.offer(table_id, table, title=title)
         st.page_link("data.py", label="Edit it on the data page", query_params={"table": table_id})
         if config.forecaster.tells_time:
             _told_of_time(config, table)

@@ -18,7 +18,7 @@ from timellm.data.samples import Sample, find_sample, samples
 from timellm.data.season import suggest_description, suggest_lengths
 from timellm.data.uploads import save_upload, table_path, uploads
 from timellm.errors import DataError, TimeLLMError
-from timellm.ui import corrections, keys, known_ahead, raw_preview
+from timellm.ui import corrections, keys, known_ahead, prompt_bank, raw_preview
 from timellm.ui.errors import show_error
 from timellm.ui.loaders import columns
 from timellm.ui.settings import Form
@@ -163,12 +163,13 @@ def _usual_description(table_id: str, content: Table) -> str:
     return suggest_description(content, title(table_id))
 
 
-def description(form: Form) -> None:
+def description(form: Form, table: Table) -> None:
     """The text that becomes the prompt's first part, to edit; an edited one goes into the URL with the roles."""
     key = keys.setting(form.table_id, "description")
+    prompt_bank.offer(form.table_id, table, title=title(form.table_id))
     st.text_area(
         "What the data is, in a sentence or two",
-        form.default("description"),
+        **({} if key in st.session_state else {"value": form.default("description")}),
         key=key,
         persist_state="session",
         max_chars=4000,
