@@ -18,7 +18,8 @@ def made_with(device: torch.device, *, program: str) -> dict[str, Any]:
     """`machine` in words, and `versions` by name; JSON-safe. `device` is the one that trained,
     `program` the version of this program.
     """
-    machine = f"{processor_name() or platform.machine()}, {os.cpu_count()} cores"
+    cores = f"{torch.get_num_threads()} of {os.cpu_count()} cores"
+    machine = f"{processor_name() or platform.machine()}, {cores}"
     if device.type == "cuda":
         machine += f", {torch.cuda.get_device_name(device)}"
     versions = {"timellm": program, "Python": platform.python_version()}
