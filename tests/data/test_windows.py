@@ -112,3 +112,31 @@ def test_evenly_spaced_windows_keep_both_ends():
     found = index(np.zeros((100, 1)), "training")
     some = found.evenly(5)
     assert len(some) == 5 and some.origin[0] == found.origin[0] and some.origin[-1] == found.origin[-1]
+
+
+@pytest.mark.parametrize(("side", "begin", "end"), [("last", 40, 60), ("first", 0, 20)])
+def test_fewer_training_rows_leave_the_other_parts_as_they_are(hourly_csv, side, begin, end):
+    whole = RunConfig.create(hourly_csv, split="60/20/20", context=8, horizon=4, kind="ridge")
+    table = read_table(hourly_csv)
+    mine, all_rows = (
+        PreparedData.of(table, one) for one in (whole.updated(training_rows=20, training_side=side), whole)
+    )
+    learned = mine.windows("training")
+    assert learned.origin.min() == max(begin, 8) and (learned.origin + 4).max() == end
+    np.testing.assert_array_equal(mine.training_values, all_rows.values[begin:end])
+    np.testing.assert_allclose(mine.scaler.mean, all_rows.values[begin:end].mean(axis=0))
+    np.testing.assert_allclose(mine.scaler.scale, all_rows.values[begin:end].std(axis=0))
+    for part in ("validation", "test"):
+        np.testing.assert_array_equal(mine.windows(part).origin, all_rows.windows(part).origin)
+        np.testing.assert_array_equal(mine.windows(part).channel, all_rows.windows(part).channel)
+    assert mine.split.validation_begin == all_rows.split.validation_begin == 60
+
+
+def test_more_training_rows_than_there_are_is_all_of_them():
+    for side in ("last", "first"):
+        assert Split.from_rows((60, 20, 20), training_rows=99, side=side) == Split.from_rows((60, 20, 20))
+
+
+def test_a_side_without_a_number_of_rows_is_refused():
+    with pytest.raises(ConfigError, match="'training_side' says which rows 'training_rows' keeps; give that one, too"):
+        RunConfig.create("a.csv", training_side="first")

@@ -100,7 +100,11 @@ class TaskConfig(Section):
     split: str = setting("70%/10%/20%", title="Train / validation / test")
     """Train/validation/test in time order, as shares ("70%/10%/20%") or as rows ("8640/2880/2880")."""
     training_rows: int | None = setting(None, affects="weights", title="Training rows at most", ge=1)
-    """Only so many rows before the validation part are learned from, a sliding window; all of them when not given."""
+    """Only so many rows of the training part are learned from, the last ones unless training_side says otherwise; all
+    of them when not given."""
+    training_side: Literal["last", "first"] = setting("last", affects="weights", title="Which training rows")
+    """Which rows 'training_rows' keeps: the last ones of the training part, which are most like what comes; or the
+    first ones, as the papers' few-shot experiments do. Validation and test part stay as they are."""
     missing: Literal["skip", "interpolate"] = setting("skip", title="Missing values")
     """skip: windows that touch a missing value are left out; interpolate: gaps in a context are filled from its own
     past, and windows that miss a value to forecast are left out."""
@@ -138,6 +142,12 @@ class TaskConfig(Section):
             )
         if self.closed_weekdays and ((self.lower_bound or 0) > 0 or (self.upper_bound or 0) < 0):
             raise ValueError("setting 'closed_weekdays' asks for forecasts of zero, which the bounds do not allow")
+        return self
+
+    @model_validator(mode="after")
+    def _side_has_rows(self) -> Self:
+        if self.training_side == "first" and self.training_rows is None:
+            raise ValueError("setting 'training_side' says which rows 'training_rows' keeps; give that one, too")
         return self
 
     @field_validator("split")

@@ -49,7 +49,7 @@ class PreparedData:
             DataError: a channel has no value in the training rows.
         """
         values = table.measured(config.missing)
-        split = Split.from_rows(config.task.split_rows(len(values)), training_rows=config.task.training_rows)
+        split = Split.of(config.task, len(values))
         scaler = scaler or Scaler.fit(values[split.train_begin : split.train_end], channels=table.channels)
         return cls(table, config, values, split, scaler, effects)
 

@@ -130,8 +130,7 @@ class _Task:
 
     @classmethod
     def of(cls, config: RunConfig, rows: int) -> _Task:
-        task = config.task
-        return cls(config, Split.from_rows(task.split_rows(rows), training_rows=task.training_rows))
+        return cls(config, Split.of(config.task, rows))
 
     def changed(self, settings: dict[str, Any]) -> _Task:
         return _Task(self.config.updated(**settings), self.split)

@@ -13,6 +13,7 @@ from typing import Literal, Self
 
 import numpy as np
 
+from timellm.config import TaskConfig
 from timellm.data.gaps import Missing, Reach, blocks
 from timellm.errors import DataError
 
@@ -27,22 +28,47 @@ class Split:
     """Row boundaries of the three parts in time order; the test part ends at `test_end`."""
 
     train_end: int
+    """End of the rows that are learned from."""
     validation_end: int
     test_end: int
     train_begin: int = 0
+    unused: int = 0
+    """Rows between those that are learned from and the validation part, which nothing is learned from."""
 
     @classmethod
-    def from_rows(cls, rows: tuple[int, int, int], *, training_rows: int | None = None) -> Self:
-        """Boundaries for (train, validation, test) row counts; of the first, only the last `training_rows` are used."""
+    def of(cls, task: TaskConfig, rows: int) -> Self:
+        """The boundaries that a task asks for in a table of `rows` rows.
+
+        Raises:
+            ConfigError: the split needs more rows than there are.
+        """
+        return cls.from_rows(task.split_rows(rows), training_rows=task.training_rows, side=task.training_side)
+
+    @classmethod
+    def from_rows(
+        cls, rows: tuple[int, int, int], *, training_rows: int | None = None, side: Literal["last", "first"] = "last"
+    ) -> Self:
+        """Boundaries for (train, validation, test) row counts.
+
+        Of the training part, only `training_rows` are learned from, at the `side` named; the other parts stay.
+        """
         train, validation, test = rows
-        begin = 0 if training_rows is None else max(0, train - training_rows)
-        return cls(train, train + validation, train + validation + test, begin)
+        left_out = 0 if training_rows is None else max(0, train - training_rows)
+        ends = train + validation, train + validation + test
+        if side == "first":
+            return cls(train - left_out, *ends, unused=left_out)
+        return cls(train, *ends, train_begin=left_out)
+
+    @property
+    def validation_begin(self) -> int:
+        """First row of the validation part."""
+        return self.train_end + self.unused
 
     def bounds(self, part: Part) -> tuple[int, int]:
         """First row and end row (exclusive) of a part."""
         return {
             "training": (self.train_begin, self.train_end),
-            "validation": (self.train_end, self.validation_end),
+            "validation": (self.validation_begin, self.validation_end),
             "test": (self.validation_end, self.test_end),
         }[part]
 

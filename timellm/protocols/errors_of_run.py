@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from timellm.data.windows import Scaler
 from timellm.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -24,13 +25,16 @@ if TYPE_CHECKING:
 CUTOFFS_A_BATCH = 32
 WINDOWS_A_BATCH = 24
 METRICS = {"mse": "mse_scaled", "mae": "mae_scaled"}
+_POWERS = {"mse": 2, "mae": 1}
+"""Of the scale in each."""
 
 
-def errors_of_run(folder: Path, *, channel: str | None = None) -> dict[str, Any]:
+def errors_of_run(folder: Path, *, channel: str | None = None, scale_rows: int | None = None) -> dict[str, Any]:
     """MSE and MAE on z-scored values of the run's own model, of all channels or one.
 
     `mse` and `mae` are over every test window; with `_batches` over what loaders of cut-offs keep, with `_time_llm`
-    over what Time-LLM's keeps; `windows`, `windows_batches` and `windows_time_llm` are their counts.
+    over what Time-LLM's keeps; `windows`, `windows_batches` and `windows_time_llm` are their counts. These two are
+    z-scored by the table's first `scale_rows` rows where they are given, else by the run's training rows.
 
     Raises:
         CheckpointError: a file of the run is missing or damaged.
@@ -39,26 +43,34 @@ def errors_of_run(folder: Path, *, channel: str | None = None) -> dict[str, Any]
     from timellm.forecasting.artifacts import RunFolder
 
     run = RunFolder(folder)
-    scores, summary = run.scores(), run.summary()
+    scores, summary, prepared = run.scores(), run.summary(), run.prepared()
     frame = scores.overall if channel is None else scores.by_channel[scores.by_channel["channel"] == channel]
     rows = frame[frame["model"] == scores.own]
     if len(rows) != 1:
         raise CheckpointError(f"the run in {folder} has no errors of its own model in '{channel}'; evaluate it again")
+    factor_N = np.ones(len(prepared.table.channels))
+    if scale_rows is not None:
+        whole = Scaler.fit(prepared.values[:scale_rows], channels=prepared.table.channels)
+        factor_N = prepared.scaler.scale / whole.scale
     found: dict[str, Any] = {name: _finite(rows[metric].iloc[0]) for name, metric in METRICS.items()}
     found["windows"] = int(rows["windows"].iloc[0])
     for name, metric in METRICS.items():
         errors = read_window_errors(folder / WINDOW_ERRORS, metric).of(scores.own)
         if channel is not None:
-            number = run.table().channels.index(channel)
+            number = prepared.table.channels.index(channel)
             errors = errors.at(np.flatnonzero(errors.place // errors.span == number))
         for count, kept in (("batches", kept_by_cutoffs(errors)), ("time_llm", kept_by_windows(errors))):
-            some = errors.at(kept)
-            found[f"{name}_{count}"] = _finite(some.total.sum() / some.count.sum()) if some.count.sum() else None
+            found[f"{name}_{count}"] = _mean(errors.at(kept), factor_N ** _POWERS[name])
             found[f"windows_{count}"] = int(kept.size)
     found["window_set"] = scores.scored.window_set
     found["left_out"] = summary.get("windows_left_out", {}).get("test", 0)
     found["best_step"] = summary.get("best_step")
     return found
+
+
+def _mean(errors: ModelErrors, factor_N: np.ndarray) -> float | None:
+    total_W = errors.total * factor_N[errors.place // errors.span]
+    return _finite(total_W.sum() / errors.count.sum()) if errors.count.sum() else None
 
 
 def kept_by_cutoffs(errors: ModelErrors, batch: int = CUTOFFS_A_BATCH) -> np.ndarray:

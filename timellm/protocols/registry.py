@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from timellm.errors import ConfigError
+from timellm.protocols.few_shot import FEW_SHOT
 from timellm.protocols.long_term import LONG_TERM
 from timellm.protocols.m4 import M4
 from timellm.protocols.protocol import Protocol
@@ -11,6 +12,7 @@ PROTOCOLS: dict[str, Protocol] = {
     one.name: one
     for one in (
         LONG_TERM,
+        FEW_SHOT,
         M4,
     )
 }  # fmt: skip

@@ -52,5 +52,7 @@ def test_windows(config: RunConfig, table: TableSize) -> int:
 def _windows(config: RunConfig, table: TableSize, *, part: int, before: int) -> int:
     if not table.rows:
         return 0
-    channels = len(config.data.channels) or table.channels
-    return channels * max(0, config.task.split_rows(table.rows)[part] - before - config.task.horizon + 1)
+    channels, rows = len(config.data.channels) or table.channels, config.task.split_rows(table.rows)[part]
+    if part == 0 and config.task.training_rows is not None:
+        rows = min(rows, config.task.training_rows)
+    return channels * max(0, rows - before - config.task.horizon + 1)

@@ -60,11 +60,11 @@ class Folds:
             raise ConfigError(f"a backtest has 2 to {min(MOST_FOLDS, len(origins))} folds here; {folds} given")
         begin, end = int(origins[0]), int(origins[-1]) + 1
         bounds = [begin + (end - begin) * number // folds for number in range(folds + 1)]
-        ends = prepared.split.train_end, prepared.split.validation_end
+        ends = prepared.split.validation_begin, prepared.split.validation_end
         configs = [_fold(config, *ends, *pair) for pair in itertools.pairwise(bounds)]
         if window == "sliding":
             rows = prepared.split.train_end - prepared.split.train_begin
-            configs = [one.updated(training_rows=rows) for one in configs]
+            configs = [one.updated(training_rows=rows, training_side="last") for one in configs]
         called = name or folder.resolve().name
         planned = tuple(
             Planned(f"Fold {number} of {folds}: {called}", f"Retrained, {window} window", one)

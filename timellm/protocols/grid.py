@@ -1,0 +1,128 @@
+"""Cells of the grid that most protocols span: sets, horizons, models and seeds; and the table of such a grid.
+
+Inputs: what the user asked, and the variants of a protocol, such as shares of the training part. Outputs: a `Plan`, and
+a `ResultTable` with a row for each set, variant, horizon and model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from timellm.config import RunConfig
+from timellm.errors import ConfigError
+from timellm.protocols.models import MODELS, check_settings, configure, seeds_of
+from timellm.protocols.protocol import Asked, Cell, Measured, MissingFile, Option, Plan, ResultTable
+from timellm.protocols.result_rows import Row, places_of, rows_of
+from timellm.protocols.sets import KnownSet, find_set, known_sets
+
+SETS = Option("sets", "published sets", tuple(known_sets()), tuple(known_sets()))
+HORIZONS = Option("horizons", "rows to forecast, of those that papers report of a set", usual=())
+MODELS_ASKED = Option("models", "forecasters", ("ridge", "time_llm", "published", "dlinear", "patchtst"), MODELS)
+SEEDS = Option("seeds", "seeds of models that are trained", ("0",))
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way in which the same grid is run."""
+
+    key: Mapping[str, str | int]
+    """What tells its cells from those of another variant."""
+    words: str
+    """In the name of its runs; empty for the usual one."""
+    change: Callable[[KnownSet, RunConfig], RunConfig]
+    """What it changes of a run; raises ConfigError, with the reason, where a set cannot be run so."""
+
+
+def plan_grid(asked: Asked, variants: Sequence[Variant]) -> Plan:
+    """The runs of the sets whose files are there.
+
+    Raises:
+        ConfigError: no model has a setting, or no set has a horizon.
+    """
+    models, sets = asked.of(MODELS_ASKED), [find_set(name) for name in asked.of(SETS)]
+    check_settings(models, asked.settings)
+    horizons = _horizons(sets, asked.numbers(HORIZONS))
+    cells, missing, notes = [], [], []
+    for one in sets:
+        path = one.find(asked.data)
+        if isinstance(path, MissingFile):
+            missing.append(path)
+            continue
+        notes += [f"{one.name}: {one.note}"] if one.note else []
+        tasks = [(variant, horizon) for variant in variants for horizon in one.horizons if horizon in horizons]
+        for variant, horizon in tasks:
+            try:
+                cells += _cells(one, path, asked, variant=variant, horizon=horizon)
+            except ConfigError as error:
+                notes.append(f"{one.name} {horizon}{variant.words} is not run: {error}.")
+    # All models have one seed before any has two.
+    return Plan(tuple(sorted(cells, key=lambda cell: int(cell.key["seed"]))), tuple(missing), tuple(notes))
+
+
+def _cells(one: KnownSet, path: Path, asked: Asked, *, variant: Variant, horizon: int) -> list[Cell]:
+    settings = {"context": one.context, "horizon": horizon, "split": one.split, "description": one.description}
+    found = []
+    for model in asked.of(MODELS_ASKED):
+        for seed in seeds_of(model, asked.numbers(SEEDS)):
+            key = {"set": one.name, "horizon": horizon, **variant.key, "model": model, "seed": seed}
+            all_settings: dict[str, Any] = {**settings, **(one.settings or {})}
+            config = configure(str(path), model, seed=seed, settings=all_settings, further=asked.settings)
+            title = f"{one.name} {horizon}{variant.words}: {model}, seed {seed}"
+            found.append(Cell(key, variant.change(one, config), title))
+    return found
+
+
+def _horizons(sets: Sequence[KnownSet], asked: Sequence[int]) -> tuple[int, ...]:
+    """The horizons to run.
+
+    Raises:
+        ConfigError: papers report none of the sets at one of them.
+    """
+    known = tuple(dict.fromkeys(horizon for one in sets for horizon in one.horizons))
+    if unknown := [horizon for horizon in asked if horizon not in known]:
+        raise ConfigError(f"--horizons: no chosen set has {unknown[0]}; they have {', '.join(map(str, known))}")
+    return tuple(asked) or known
+
+
+def grid_table(measured: Sequence[Measured], variant: str, *, reads: Sequence[str]) -> ResultTable:
+    """A row for each set, value of the key `variant`, horizon and model; `reads` says how numbers are to be read."""
+    header = ("set", variant, "context", "horizon", "model", "seeds", "MSE", "MAE", "windows",
+              "MSE (as published)", "MAE (as published)", "windows (as published)", "s", "MiB")  # fmt: skip
+    rows = rows_of(sorted(measured, key=lambda one: _place(one, variant)))
+    notes = (*reads, *_on_windows(rows, variant), *places_of(measured))
+    return ResultTable(header, tuple(_row(row, variant) for row in rows), notes)
+
+
+def _row(row: Row, variant: str) -> tuple[str, ...]:
+    key, numbers = row.first.key, row.first.numbers
+    further = "".join(f", {name}={value}" for name, value in row.first.settings.items())
+    named = (str(key["set"]), str(key[variant]), str(numbers["context"]), str(key["horizon"]))
+    whole = (row.shown("mse"), row.shown("mae"), f"{numbers['windows']:,}")
+    published = (row.shown("mse_batches"), row.shown("mae_batches"), f"{numbers['windows_batches']:,}")
+    model = f"{key['model']}{further}"
+    return (*named, model, str(len(row.cells)), *whole, *published, row.seconds, row.memory)
+
+
+def _place(one: Measured, variant: str) -> tuple[int, str, int, int, int]:
+    """Where a cell stands: in the order of sets, variants, horizons, models and seeds."""
+    key = one.key
+    names, models = list(known_sets()), list(MODELS)
+    model = models.index(str(key["model"]))
+    return names.index(str(key["set"])), f"{key[variant]:>4}", int(key["horizon"]), model, int(key["seed"])
+
+
+def _on_windows(rows: Sequence[Row], variant: str) -> list[str]:
+    """Sentences on tasks whose cells were scored on different windows, because a file or a setting is another one."""
+    seen: dict[tuple[str | int, ...], set[str]] = {}
+    for row in rows:
+        task = tuple(row.first.key[name] for name in ("set", variant, "horizon"))
+        seen.setdefault(task, set()).update(str(cell.numbers["window_set"]) for cell in row.cells)
+    return [
+        f"{' '.join(map(str, task))}: rows were scored on different windows, so they cannot be compared; the file or"
+        " the split was changed between them."
+        for task, sets in seen.items()
+        if len(sets) > 1
+    ]
