@@ -9,15 +9,16 @@ published scale, over the windows that published loaders keep.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from timellm.config import RunConfig, TaskConfig
 from timellm.errors import ConfigError
 from timellm.protocols.errors_of_run import CUTOFFS_A_BATCH, errors_of_run
-from timellm.protocols.grid import HORIZONS, MODELS_ASKED, SEEDS, SETS, Variant, grid_table, plan_grid
-from timellm.protocols.protocol import Asked, Cell, Measured, Option, Plan, Protocol, ResultTable
+from timellm.protocols.grid import HORIZONS, MODELS_ASKED, SEEDS, SETS, Variant, plan_grid
+from timellm.protocols.grid_table import GridTable
+from timellm.protocols.protocol import Asked, Cell, Option, Plan, Protocol
 from timellm.protocols.sets import KnownSet, find_set
 
 PERCENTS = Option("percents", "percent of the training rows, the first ones", ("10", "5"))
@@ -63,9 +64,8 @@ def measure(cell: Cell, folder: Path) -> Mapping[str, Any]:
     return rows | errors_of_run(folder, scale_rows=_training_rows(find_set(str(cell.key["set"]))))
 
 
-def table(measured: Sequence[Measured]) -> ResultTable:
-    """A row for each set, percentage, horizon and model."""
-    return grid_table(measured, "percent", reads=_READS)
+RESULTS = GridTable("few-shot", "percent", _READS)
+"""A row for each set, percentage, horizon and model."""
 
 
 def _training_rows(one: KnownSet) -> int:
@@ -79,5 +79,5 @@ FEW_SHOT = Protocol(
     (SETS, HORIZONS, MODELS_ASKED, SEEDS, PERCENTS),
     plan,
     measure,
-    table,
+    RESULTS.table,
 )

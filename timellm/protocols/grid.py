@@ -1,7 +1,6 @@
-"""Cells of the grid that most protocols span: sets, horizons, models and seeds; and the table of such a grid.
+"""Cells of the grid that most protocols span: sets, horizons, models and seeds.
 
-Inputs: what the user asked, and the variants of a protocol, such as shares of the training part. Outputs: a `Plan`, and
-a `ResultTable` with a row for each set, variant, horizon and model.
+Inputs: what the user asked, and the variants of a protocol, such as shares of the training part. Outputs: a `Plan`.
 """
 
 from __future__ import annotations
@@ -14,8 +13,7 @@ from typing import Any
 from timellm.config import RunConfig
 from timellm.errors import ConfigError
 from timellm.protocols.models import MODELS, check_settings, configure, seeds_of
-from timellm.protocols.protocol import Asked, Cell, Measured, MissingFile, Option, Plan, ResultTable
-from timellm.protocols.result_rows import Row, places_of, rows_of
+from timellm.protocols.protocol import Asked, Cell, MissingFile, Option, Plan
 from timellm.protocols.sets import KnownSet, find_set, known_sets
 
 SETS = Option("sets", "published sets", tuple(known_sets()), tuple(known_sets()))
@@ -85,44 +83,3 @@ def _horizons(sets: Sequence[KnownSet], asked: Sequence[int]) -> tuple[int, ...]
     if unknown := [horizon for horizon in asked if horizon not in known]:
         raise ConfigError(f"--horizons: no chosen set has {unknown[0]}; they have {', '.join(map(str, known))}")
     return tuple(asked) or known
-
-
-def grid_table(measured: Sequence[Measured], variant: str, *, reads: Sequence[str]) -> ResultTable:
-    """A row for each set, value of the key `variant`, horizon and model; `reads` says how numbers are to be read."""
-    header = ("set", variant, "context", "horizon", "model", "seeds", "MSE", "MAE", "windows",
-              "MSE (as published)", "MAE (as published)", "windows (as published)", "s", "MiB")  # fmt: skip
-    rows = rows_of(sorted(measured, key=lambda one: _place(one, variant)))
-    notes = (*reads, *_on_windows(rows, variant), *places_of(measured))
-    return ResultTable(header, tuple(_row(row, variant) for row in rows), notes)
-
-
-def _row(row: Row, variant: str) -> tuple[str, ...]:
-    key, numbers = row.first.key, row.first.numbers
-    further = "".join(f", {name}={value}" for name, value in row.first.settings.items())
-    named = (str(key["set"]), str(key[variant]), str(numbers["context"]), str(key["horizon"]))
-    whole = (row.shown("mse"), row.shown("mae"), f"{numbers['windows']:,}")
-    published = (row.shown("mse_batches"), row.shown("mae_batches"), f"{numbers['windows_batches']:,}")
-    model = f"{key['model']}{further}"
-    return (*named, model, str(len(row.cells)), *whole, *published, row.seconds, row.memory)
-
-
-def _place(one: Measured, variant: str) -> tuple[int, str, int, int, int]:
-    """Where a cell stands: in the order of sets, variants, horizons, models and seeds."""
-    key = one.key
-    names, models = list(known_sets()), list(MODELS)
-    model = models.index(str(key["model"]))
-    return names.index(str(key["set"])), f"{key[variant]:>4}", int(key["horizon"]), model, int(key["seed"])
-
-
-def _on_windows(rows: Sequence[Row], variant: str) -> list[str]:
-    """Sentences on tasks whose cells were scored on different windows, because a file or a setting is another one."""
-    seen: dict[tuple[str | int, ...], set[str]] = {}
-    for row in rows:
-        task = tuple(row.first.key[name] for name in ("set", variant, "horizon"))
-        seen.setdefault(task, set()).update(str(cell.numbers["window_set"]) for cell in row.cells)
-    return [
-        f"{' '.join(map(str, task))}: rows were scored on different windows, so they cannot be compared; the file or"
-        " the split was changed between them."
-        for task, sets in seen.items()
-        if len(sets) > 1
-    ]

@@ -7,14 +7,15 @@ treat channels alike and one by one, so the run of MS is that of M, and its erro
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from timellm.config import RunConfig
 from timellm.protocols.errors_of_run import CUTOFFS_A_BATCH, errors_of_run
-from timellm.protocols.grid import HORIZONS, MODELS_ASKED, SEEDS, SETS, Variant, grid_table, plan_grid
-from timellm.protocols.protocol import Asked, Cell, Measured, Option, Plan, Protocol, ResultTable
+from timellm.protocols.grid import HORIZONS, MODELS_ASKED, SEEDS, SETS, Variant, plan_grid
+from timellm.protocols.grid_table import GridTable
+from timellm.protocols.protocol import Asked, Cell, Option, Plan, Protocol
 from timellm.protocols.sets import KnownSet, find_set
 
 MODE = Option("mode", "channels: all (M), the target alone (S), all in and one out (MS)", ("M",), ("M", "S", "MS"),
@@ -44,9 +45,8 @@ def measure(cell: Cell, folder: Path) -> Mapping[str, Any]:
     return {"context": cell.config.task.context} | errors_of_run(folder, channel=target)
 
 
-def table(measured: Sequence[Measured]) -> ResultTable:
-    """A row for each set, mode, horizon and model."""
-    return grid_table(measured, "mode", reads=_READS)
+RESULTS = GridTable("long-term", "mode", _READS, reported="M")
+"""A row for each set, mode, horizon and model, with the papers' numbers beside it."""
 
 
 LONG_TERM = Protocol(
@@ -56,5 +56,5 @@ LONG_TERM = Protocol(
     (SETS, HORIZONS, MODELS_ASKED, SEEDS, MODE),
     plan,
     measure,
-    table,
+    RESULTS.table,
 )
