@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from timellm.cli import (
     anomalies,
@@ -69,6 +69,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong with a command line in one line, as every other error is said."""
 
+    later: Callable[[argparse.ArgumentParser], None] | None = None
+    """Adds the arguments of a verb when it is chosen, where they cannot be known without loading much."""
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does, after the arguments have been added."""
+        if self.later is not None:
+            add, self.later = self.later, None
+            add(self)
+        return super().parse_known_args(args, namespace)
+
     def error(self, message: str) -> NoReturn:
         """Leave with exit code 2."""
         self.exit(2, f"error: {printable(' '.join(message.split()))}; '{self.prog} --help' shows how it is written\n")
@@ -99,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog=_typed(), description="Fine-tune and use Time-LLM forecasters.")
     verbs = parser.add_subparsers(title="verbs", required=True, metavar="VERB")
 
-    def verb(name: str, function: object, text: str) -> argparse.ArgumentParser:
+    def verb(name: str, function: object, text: str) -> _Parser:
         one = verbs.add_parser(name, help=text, description=text)
         one.add_argument("--json", action="store_true", help="print the result as JSON, and nothing else")
         one.set_defaults(verb=function)
@@ -321,7 +331,7 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--wait", action="store_true", help="until they have finished; Ctrl-C ends this command, not them")
 
     text = "Run the experiment of a paper on the sets in a folder, or list those that there are."
-    protocol.arguments_of(verb("protocol", protocol.protocol, text))
+    verb("protocol", protocol.protocol, text).later = protocol.arguments_of
 
     one = verb("runs", overview.runs, "List the runs of this workspace, newest first.")
     one.add_argument("--limit", type=_whole(1, 1_000_000), default=50, metavar="N", help="at most so many (50)")

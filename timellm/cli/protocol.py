@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from timellm.cli.answer import Answer, columns
-from timellm.protocols.registry import PROTOCOLS, find_protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +18,8 @@ if TYPE_CHECKING:
 
 def arguments_of(one: argparse.ArgumentParser) -> None:
     """Add the options of the verb: its own, and those of every protocol."""
+    from timellm.protocols.registry import PROTOCOLS
+
     one.add_argument("name", nargs="?", metavar="NAME", help="which one; the list of all when not given")
     one.add_argument("--data", type=Path, metavar="FOLDER", help="folder with the files of the sets")
     options = {option.name: option for protocol in PROTOCOLS.values() for option in protocol.options}
@@ -58,6 +59,7 @@ def protocol(arguments: argparse.Namespace) -> Answer:
     from timellm.errors import ConfigError
     from timellm.jobs.local.protocol_runs import ProtocolRuns
     from timellm.jobs.store.run_store import Store
+    from timellm.protocols.registry import find_protocol
     from timellm.protocols.results import Results
 
     if arguments.name is None:
@@ -136,6 +138,8 @@ def _state(one: Placed) -> str:
 
 
 def _listed() -> Answer:
+    from timellm.protocols.registry import PROTOCOLS
+
     rows = [(one.name, one.title, one.purpose) for one in PROTOCOLS.values()]
     data = [
         {
@@ -153,6 +157,8 @@ def _listed() -> Answer:
 
 
 def _options() -> list[str]:
+    from timellm.protocols.registry import PROTOCOLS
+
     return list(dict.fromkeys(option.name for one in PROTOCOLS.values() for option in one.options))
 
 
