@@ -9,6 +9,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 import sqlalchemy as sa
 
@@ -32,6 +33,11 @@ class Planned:
     note: str
     config: RunConfig
 
+    @cached_property
+    def learned(self) -> str:
+        """What it learns from which windows; equal for two runs that need not both be made."""
+        return _learned_by(self.config)
+
 
 def find_group(tag: str, planned: Sequence[Planned], store: Store) -> tuple[Run | None, ...]:
     """The newest run of each plan; None where it has not been started.
@@ -45,9 +51,9 @@ def find_group(tag: str, planned: Sequence[Planned], store: Store) -> tuple[Run 
     tagged = [run for row in rows if tag in (run := run_of(row, store.place.checkpoints)).tags]
     newest: dict[str, Run] = {}
     for run in tagged:
-        if (learned := _learned(run)) is not None:
+        if (learned := _learned(run.config_text)) is not None:
             newest.setdefault(learned, run)
-    return tuple(newest.get(_learned_by(one.config)) for one in planned)
+    return tuple(newest.get(one.learned) for one in planned)
 
 
 def start_group(tag: str, planned: Sequence[Planned], store: Store, *, again: bool = False) -> None:
@@ -91,10 +97,11 @@ def progress_of_group(found: Sequence[Run | None], what: str) -> str:
     return ", ".join(parts) + "."
 
 
-def _learned(run: Run) -> str | None:
+@lru_cache(maxsize=4096)  # whoever waits for a group asks every second
+def _learned(config_text: str) -> str | None:
     """What a run learns from which windows; None for one of another version, which can be none of today's plans."""
     try:
-        return _learned_by(run.config)
+        return _learned_by(RunConfig.from_json(config_text))
     except ConfigError:
         return None
 

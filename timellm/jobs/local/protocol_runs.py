@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from timellm.errors import CheckpointError
@@ -60,7 +61,7 @@ class ProtocolRuns:
         Raises:
             JobError: the store cannot be read.
         """
-        found = find_group(self.tag, self._planned(), store)
+        found = find_group(self.tag, self._planned, store)
         return tuple(Placed(cell, run) for cell, run in zip(self.plan.cells, found, strict=True))
 
     def start(self, store: Store, *, again: bool = False) -> tuple[Placed, ...]:
@@ -69,7 +70,7 @@ class ProtocolRuns:
         Raises:
             JobError: the runner's process cannot be made.
         """
-        start_group(self.tag, self._planned(), store, again=again)
+        start_group(self.tag, self._planned, store, again=again)
         return self.find(store)
 
     def measured(self, placed: Sequence[Placed]) -> tuple[Measured, ...]:
@@ -80,6 +81,7 @@ class ProtocolRuns:
         """
         return tuple(self._measured(one.cell, one.run) for one in placed if one.run and one.run.state == "finished")
 
+    @cached_property
     def _planned(self) -> list[Planned]:
         note = f"{self.protocol.title}: a run of the protocol '{self.protocol.name}'"
         return [Planned(cell.title, note, with_absolute_paths(cell.config)) for cell in self.plan.cells]
