@@ -190,8 +190,9 @@ def test_table_has_rules_above_models_and_means_over_series_of_several_sets():
     def cell(name: str, series: int, smape: float) -> Measured:
         rule = {"smape": 10.0, "mase": 2.0, "owa": 1.0}
         numbers = {
-            "context": 16, "horizon": 8, "series": series, "without": ["Q6"] if series == 1 else [],
-            "series_without": int(series == 1), "smape": smape, "mase": 1.0, "owa": (smape / 10 + 0.5) / 2,
+            "context": 16, "horizon": 8, "adds_nothing": series == 3, "series": series,
+            "without": ["Q6"] if series == 1 else [], "series_without": int(series == 1),
+            "smape": smape, "mase": 1.0, "owa": (smape / 10 + 0.5) / 2,
             "naive2_smape": 10.0, "naive2_mase": 2.0, "rules": {"Naive2": rule},
         }  # fmt: skip
         key = {"set": name, "model": "ridge", "seed": 0}
@@ -205,6 +206,8 @@ def test_table_has_rules_above_models_and_means_over_series_of_several_sets():
         ("Hourly", "ridge", "8.000", "1.000", "0.650"),
         ("Weekly + Hourly", "ridge", "7.000", "1.000", "0.600"),
     ]
+    assert any(note.startswith("Hourly, ridge: no step of the training had a surely") for note in table.notes)
+    assert not any(note.startswith("Weekly, ridge: no step") for note in table.notes)
     assert any(note.startswith("Weekly, ridge: 1 series are not scored, such as Q6.") for note in table.notes)
 
 

@@ -108,7 +108,7 @@ def test_a_series_that_begins_late_or_ends_early_is_no_gap(look, daily_wave):
         one.channel: one for one in look(full=daily_wave(400), late=late, early=early, both=both).of("missing_values")
     }
     assert said(found["late"]).what == "'late' has no value in 50 rows (12.5 %): it begins 50 rows after the table."
-    assert "it ends 30 rows before the table, so it gets no forecast." in said(found["early"]).what
+    assert "it ends 30 rows before the table, and a forecast begins after the table." in said(found["early"]).what
     assert found["late"].repair is None and found["early"].repair is None
     assert "begins 10 rows after" in said(found["both"]).what
     assert "it has 1 gap in between, the longest of 4 rows" in said(found["both"]).what

@@ -79,6 +79,15 @@ class RunConfig(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _what_is_known_ahead_begins_at_one_time(self) -> Self:
+        if self.task.forecast_from == "series_end" and self.data.known_ahead:
+            raise ConfigError(
+                "setting 'forecast_from' is 'series_end', and columns known ahead are given for the rows after the"
+                " table; leave 'forecast_from' or 'known_ahead' out"
+            )
+        return self
+
     @property
     def missing(self) -> str:
         """How gaps of a context are treated, as timellm.data.gaps knows it: the fill step decides before `missing`."""

@@ -109,6 +109,11 @@ class TaskConfig(Section):
     """skip: windows that touch a missing value are left out; interpolate: gaps in a context are filled from its own
     past, and windows that miss a value to forecast are left out."""
 
+    forecast_from: Literal["table_end", "series_end"] = setting(
+        "table_end", affects="place", title="Forecast beyond the data from"
+    )
+    """table_end: the row after the table's last one, so that a series which ended earlier gets no forecast; series_end:
+    the row after the last value of each series, so that forecasts may begin at different times."""
     known_effect: KnownEffect = setting("auto", affects="weights", title="Effect of what is known ahead")
     """How columns known ahead are used. auto: as validation finds them surely useful, or not at all; off: not at all;
     straight: in proportion; bent: with bends, and with their mean over the last season; by_time: as bent, and otherwise

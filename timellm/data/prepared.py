@@ -172,6 +172,18 @@ class PreparedData:
         """Parts that were asked for: each forecaster of a run asks again, and the list of a long table takes time."""
         return {}
 
+    def beyond(self, channel: np.ndarray) -> WindowIndex:
+        """The window beyond the data of each of these channels [N], whose target nobody has measured.
+
+        It begins after the table's last row or, with `forecast_from=series_end`, after the last value of its channel.
+        """
+        origin_N = np.full(len(channel), len(self.values), np.int64)
+        if self.config.task.forecast_from == "series_end":
+            known_RN = ~np.isnan(self.values[:, channel])
+            since_N = known_RN[::-1].argmax(axis=0)  # 0 for a channel without a value, too: it ends with the table
+            origin_N -= since_N
+        return WindowIndex(np.asarray(channel, np.int64), origin_N, 0)
+
     def source(
         self, device: torch.device | str = "cpu", *, base: Callable[[WindowIndex], np.ndarray] | None = None
     ) -> WindowSource:

@@ -81,6 +81,10 @@ class Table:
             return values_RN
         return np.where(self.known.lacking(len(values_RN), missing), np.nan, values_RN)
 
+    def moments(self, origin: int, steps: int) -> pd.DatetimeIndex:
+        """Timestamps of `steps` rows from `origin` on, which is at most the row after the last one."""
+        return self.values.index[origin:].append(self.future_index(steps))[:steps]
+
     def future_index(self, steps: int) -> pd.DatetimeIndex:
         """Timestamps of the `steps` rows after the last one."""
         return pd.date_range(self.values.index[-1], periods=steps + 1, freq=self.offset, name="ds", unit="us")[1:]

@@ -95,10 +95,10 @@ class Intervals:
         return ends(prepared, index, self.said(prepared, index, forecast_WH, quantiles_WHQ), width_WHL)
 
     def beyond(self, prepared: PreparedData, forecast: pd.DataFrame, levels: tuple[int, ...]) -> pd.DataFrame:
-        """A forecast beyond the end of a table, unique_id, ds, yhat, with its bands."""
+        """A forecast beyond a table's data, unique_id, ds, yhat, with its bands."""
         names = list(dict.fromkeys(forecast["unique_id"]))
         numbers = np.array([prepared.table.channels.index(name) for name in names], np.int64)
-        index = WindowIndex(numbers, np.full(len(numbers), len(prepared.values), np.int64), 0)
+        index = prepared.beyond(numbers)
         forecast_WH = forecast["yhat"].to_numpy(np.float64).reshape(len(names), -1)
         return with_bands(forecast, self.bands(prepared, index, forecast_WH, levels), levels)
 

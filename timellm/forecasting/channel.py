@@ -45,8 +45,9 @@ class RunForecasts:
 
     def future(self, channel: str, own: pd.Series) -> dict[str, pd.Series]:
         """The forecasts of a channel beyond the data by model; `own` is the run's own."""
-        number, end = self.prepared.table.channels.index(channel), len(self.prepared.values)
-        return {self.own: own} | self._quick(number, end, own.index)
+        number = self.prepared.table.channels.index(channel)
+        origin = int(self.prepared.beyond(np.array([number])).origin[0])
+        return {self.own: own} | self._quick(number, origin, own.index)
 
     def by(self, model: Forecaster, channel: str, moments: pd.DatetimeIndex) -> pd.Series:
         """The forecast of a channel for `moments` by another model, which begins where these do."""

@@ -232,7 +232,8 @@ def ensemble_config(folders: Sequence[Path], *, how: str = "mean") -> RunConfig:
         )
     # Its windows are those of all members: the one with the longest context has no more of them than the others.
     longest = max((run.config() for run in runs), key=lambda config: config.task.context)
-    return longest.updated(kind="ensemble", members=tuple(map(str, folders)), combine=how)
+    # Members can be combined where their forecasts begin together.
+    return longest.updated(kind="ensemble", members=tuple(map(str, folders)), combine=how, forecast_from="table_end")
 
 
 def _stored(run: RunFolder, prepared: PreparedData) -> tuple[WindowIndex, np.ndarray]:
@@ -254,6 +255,7 @@ def _with_future(run: RunFolder, prepared: PreparedData) -> tuple[WindowIndex, n
     """A run's forecasts of its test windows, and of the window after the table's end for each channel that has one."""
     index, forecast_WH = run.test_windows(prepared)
     future = run.future()
+    future = future[future["ds"] > prepared.table.values.index[-1]]  # a series that ended earlier has fewer of them
     ahead = [(name, rows["yhat"].to_numpy(np.float64)) for name, rows in future.groupby("unique_id", sort=False)]
     ahead = [(name, values) for name, values in ahead if len(values) == prepared.horizon]
     if not ahead:

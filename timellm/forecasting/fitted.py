@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from timellm.config import RunConfig, TimeLLMConfig
-from timellm.data.effects import check_known
+from timellm.data.effects import check_known, moment
 from timellm.data.gaps import Reach
 from timellm.data.known_reading import TableRows, read_ahead
 from timellm.data.prepared import PreparedData
@@ -41,13 +41,31 @@ class Ahead:
     quantiles_NHQ: np.ndarray | None
     """The model's own; None for one that gives none."""
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Which series ended before the table, and so are forecast from their own end; empty where none did."""
+        table, origin_N = self.prepared.table, self.index.origin
+        early = int((origin_N < len(table.values)).sum())
+        if not early:
+            return ()
+        first = int(origin_N.argmin())
+        begin = moment(table.moments(int(origin_N[first]), 1)[0])
+        return (
+            f"Of {len(origin_N):,} series, {early:,} ended before the table and are forecast from their own last value;"
+            f" the earliest forecast, that of '{table.channels[self.index.channel[first]]}', begins at {begin}.",
+        )
+
     def frame(self) -> pd.DataFrame:
         """The forecasts as unique_id, ds, yhat."""
-        names, steps = self.prepared.table.channels, self.prepared.table.future_index(self.prepared.horizon)
+        table, horizon = self.prepared.table, self.prepared.horizon
+        names = np.array([table.channels[one] for one in self.index.channel], dtype=object)
+        origins, place = np.unique(self.index.origin, return_inverse=True)  # most series end together
+        moments = [table.moments(int(origin), horizon).to_numpy() for origin in origins]
+        steps = np.stack(moments)[place].ravel() if len(names) else table.future_index(0).to_numpy()
         return pd.DataFrame(
             {
-                "unique_id": np.repeat(np.array([names[one] for one in self.index.channel], dtype=object), len(steps)),
-                "ds": np.tile(steps, len(self.index)),
+                "unique_id": np.repeat(names, horizon),
+                "ds": steps,
                 "yhat": self.forecast_NH.ravel(),
             }
         )
@@ -180,17 +198,18 @@ class FittedRun:
     def ahead(self, table: Table, channels: tuple[str, ...]) -> Ahead:
         """What the model says of the rows after the end of `table`, for channels whose last context is usable."""
         numbers = np.array([self.table.channels.index(name) for name in channels], np.int64)
-        index = WindowIndex(numbers, np.full(len(numbers), len(table.values), np.int64), 0)
         prepared = self.prepared.continued(table)
+        index = prepared.beyond(numbers)
         return Ahead(prepared, index, *forecast_own(self.forecaster, prepared, index))
 
     def usable_channels(self, table: Table) -> tuple[str, ...]:
         """The run's channels whose last context in `table` can be used: it has no gap, or one that can be filled."""
-        values, end = table.values[list(self.table.channels)], len(table.values)
-        order = [table.channels.index(name) for name in self.table.channels]
-        reach = Reach.of(table.measured(self.config.missing)[:, order], self.config.missing)
-        fits, _ = reach.usable(self.config.task.context, horizon=0, begin=end, end=end + 1)
-        return tuple(name for name, usable in zip(values.columns, fits[:, 0], strict=True) if usable)
+        prepared, names = self.prepared.continued(table), self.table.channels
+        index = prepared.beyond(np.arange(len(names)))
+        fits, _ = Reach.of(prepared.values, self.config.missing).usable(
+            self.config.task.context, horizon=0, begin=0, end=len(table.values) + 1
+        )
+        return tuple(name for name, usable in zip(names, fits[index.channel, index.origin], strict=True) if usable)
 
     def newer(self, data: Table | str | Path, *, known: str | Path | None = None, **reading: Any) -> Table:
         """A newer table with the run's channels, read as `forecast` reads it; `known` is its second file.
@@ -206,11 +225,17 @@ class FittedRun:
             raise DataError(
                 f"the table has {len(table.values):,} rows, but the run reads a context of {context:,}; bring more rows"
             )
-        usable = self.usable_channels(table)
-        for name in self.table.channels:
+        usable = set(self.usable_channels(table))
+        index = self.prepared.continued(table).beyond(np.arange(len(self.table.channels)))
+        for name, origin in zip(self.table.channels, index.origin, strict=True):
             if name in usable:
                 continue
-            gap = table.values[name].iloc[-context:].isna()
+            if origin < context:
+                raise DataError(
+                    f"channel '{name}' has {origin:,} rows before its forecast begins, and the run reads a context of"
+                    f" {context:,}; bring more rows of it"
+                )
+            gap = table.values[name].iloc[origin - context : origin].isna()
             remedy = "fill them in the file"
             if self.config.missing == "skip":
                 remedy += ", or train with missing=interpolate"

@@ -78,6 +78,12 @@ def keep(run_dir: str | Path, *, by: str, note: str = "", run_name: str = "", ne
             f"the run in {folder.path.name} has no forecast beyond its table, because values are missing at its end;"
             " forecast from a table that is complete there"
         )
+    if (frame.groupby("unique_id")["ds"].min() <= table.values.index[-1]).any():
+        raise LedgerError(
+            f"forecasts of the run in {folder.path.name} begin at different times, each after the last value of its"
+            " series (forecast_from=series_end), and a kept forecast has one beginning; export them as a file instead,"
+            " or set forecast_from=table_end"
+        )
     channels = tuple(frame["unique_id"].unique())
     for old in map(_known(ledger), ledger.ids()):
         if old is not None and _same(ledger, old, folder.path.name, frame):

@@ -149,6 +149,7 @@ def measure(cell: Cell, folder: Path) -> Mapping[str, Any]:
     return {
         "context": prepared.context,
         "horizon": horizon,
+        "adds_nothing": bool(run.summary().get("adds_nothing", False)),
         "series": int(own.defined_N.sum()),
         "without": without[:_NAMED],
         "series_without": len(without) + len(reference.left_out),

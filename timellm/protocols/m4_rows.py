@@ -56,10 +56,15 @@ def rows_of_whole(rows: Sequence[Row]) -> list[tuple[str, ...]]:
 
 
 def sentences(rows: Sequence[Row]) -> list[str]:
-    """Which series have no error of a model, each said once."""
+    """Which series have no error of a model, and which models are no more than their linear path."""
     found = []
     for row in rows:
         numbers = row.first.numbers
+        if all(cell.numbers["adds_nothing"] for cell in row.cells):
+            found.append(
+                f"{row.first.key['set']}, {_model(row)}: no step of the training had a surely lower error on the"
+                " validation windows than the ridge from which it began, so its forecasts are those of the ridge."
+            )
         if numbers["series_without"]:
             named = f", such as {', '.join(numbers['without'])}" if numbers["without"] else ""
             found.append(

@@ -78,7 +78,7 @@ def _missing_values(finding: Finding, values: Mapping[str, Any]) -> str:
         return f"{begin}."
     before, after, inner = (values[name] for name in ("rows_before_first_value", "rows_after_last_value", "inner_gaps"))
     parts = [f"it begins {rows(before)} after the table"] if before else []
-    parts += [f"it ends {rows(after)} before the table, so it gets no forecast"] if after else []
+    parts += [f"it ends {rows(after)} before the table, and a forecast begins after the table"] if after else []
     if not parts:
         return f"{begin}, in {counted(inner, 'gap')}; the longest has {rows(values['longest_inner'])}."
     if inner:

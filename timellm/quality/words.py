@@ -141,6 +141,8 @@ def _advice(finding: Finding) -> str:
         return f"{largest}; {both}." if both else f"{largest}; bring more rows."
     if finding.kind == "non_numeric":
         return "If it means that a value is missing, name it in 'missing_codes'; otherwise correct the cells."
+    if finding.kind == "missing_values" and values.get("rows_after_last_value"):
+        return "To forecast it from its own last value, set 'forecast_from' to series_end."
     if finding.kind == "few_rows":
         return "Bring more rows if there are any."
     return ""

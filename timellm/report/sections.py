@@ -52,7 +52,8 @@ def forecasts(run: Reported, *, name: str) -> list[Html]:
     for place, channel in enumerate(channels[:_MOST_FORECASTS]):
         rows = future[future["unique_id"] == channel].set_index("ds")
         bands = {level: (rows[band_columns(level)[0]], rows[band_columns(level)[1]]) for level in levels}
-        history = values[channel].iloc[-3 * run.config.task.horizon :]
+        before = values.index < rows.index[0]
+        history = values.loc[before, channel].iloc[-3 * run.config.task.horizon :]
         drawn = forecast_figure(history, {run.scores.own: rows["yhat"]}, bands)
         parts.append(figure(drawn, alt=f"Forecast of {channel}", name=f"{name}-forecast{place}"))
     if len(channels) > _MOST_FORECASTS:

@@ -28,7 +28,8 @@ def show(chosen: Chosen) -> None:
         future = chosen.intervals.beyond(results.prepared(), future, chosen.levels)
     rows = future[future["unique_id"] == channel].set_index("ds")
     mine = rows["yhat"].rename(channel)
-    history = chosen.table.values[channel].iloc[-chosen.history_rows :]
+    values = chosen.table.values[channel]
+    history = values[values.index < mine.index[0]].iloc[-chosen.history_rows :]
     models = chosen.forecasts.future(channel, mine) | beside.forecasts_of_others(chosen.others, channel, cutoff=None)
     linear = chosen.forecasts.by(chosen.path, channel, mine.index) if chosen.path else None
     bands = rows.drop(columns=["unique_id", "yhat"])

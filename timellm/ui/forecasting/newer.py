@@ -110,9 +110,11 @@ def _forecast(chosen: Chosen, table: Table, table_id: str) -> None:
     rows = frame[frame["unique_id"] == channel].set_index("ds")
     mine, bands = rows["yhat"].rename(channel), rows.drop(columns=["unique_id", "yhat"])
     own = chosen.forecasts.own
+    values = table.values[channel]
+    history = values[values.index < mine.index[0]].iloc[-chosen.history_rows :]
     charts.draw(
-        future_chart, table.values[channel].iloc[-chosen.history_rows :], {own: mine}, looks([own], own), bands=bands,
-        shown=chosen.shown, alt=f"Forecast of {channel} beyond the newer table",
+        future_chart, history, {own: mine}, looks([own], own), bands=bands, shown=chosen.shown,
+        alt=f"Forecast of {channel} beyond the newer table",
     )  # fmt: skip
     st.caption(
         f"{len(mine):,} rows from {moment(mine.index[0])} to {moment(mine.index[-1])}, in the units of the data. "
