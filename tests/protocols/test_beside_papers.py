@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from scipy import stats
@@ -18,9 +19,9 @@ from timellm.protocols.result_rows import Row, rows_of
 from timellm.protocols.sets import known_sets
 
 
-def cell(mse: float, *, model="dlinear", horizon=96, seed=0, mode="M", windows="a", context=512) -> Measured:
-    key = {"set": "ETTh1", "horizon": horizon, "mode": mode, "model": model, "seed": seed}
-    numbers = {"context": context, "mse": mse, "mae": mse, "mse_batches": mse, "mae_batches": mse, "windows": 100,
+def cell(mse: float, *, name="ETTh1", model="dlinear", horizon=96, seed=0, mode="M", windows="a") -> Measured:
+    key = {"set": name, "horizon": horizon, "mode": mode, "model": model, "seed": seed}
+    numbers = {"context": 512, "mse": mse, "mae": mse, "mse_batches": mse, "mae_batches": mse, "windows": 100,
                "windows_batches": 96, "window_set": windows}  # fmt: skip
     return Measured(key, {}, numbers, 10.0, 500.0, "a processor", {"torch": "2"}, "2026-11-30 07:00")
 
@@ -80,3 +81,12 @@ def test_rows_on_other_windows_are_said_not_to_be_comparable():
     notes = LONG_TERM.table([cell(0.3), cell(0.4, model="ridge", windows="b")]).notes
     assert any(note.startswith("ETTh1 M 96: rows were scored on different windows") for note in notes)
     assert not any("different windows" in note for note in LONG_TERM.table([cell(0.3), cell(0.4, seed=1)]).notes)
+
+
+def test_how_a_file_was_read_is_said_wherever_its_set_has_a_row():
+    weather = cell(0.1, name="Weather")
+    gaps = replace(weather, numbers={**weather.numbers, "left_out": 1234})
+    notes = LONG_TERM.table([cell(0.3), gaps]).notes
+    assert sum(note.startswith("Weather: One timestamp stands in two lines") for note in notes) == 1
+    assert "Weather 96: 1,234 windows of the test part miss a value and are left out." in notes
+    assert not any(note.startswith("Weather") for note in LONG_TERM.table([cell(0.3)]).notes)

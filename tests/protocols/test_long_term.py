@@ -13,8 +13,7 @@ import pytest
 
 from timellm.cli import main
 from timellm.errors import ConfigError
-from timellm.jobs.local.group import wait_for_group
-from timellm.jobs.local.protocol_runs import ProtocolRuns, progress_words
+from timellm.jobs.local.protocol_runs import ProtocolRuns
 from timellm.jobs.store.run_store import Store
 from timellm.protocols.long_term import LONG_TERM
 from timellm.protocols.registry import find_protocol
@@ -100,21 +99,14 @@ def test_command_fills_the_table_and_does_not_repeat_what_has_finished(folder, t
         assert [float(one["mse"]) for one in csv.DictReader(file)] == [one.numbers["mse"] for one in both]
 
 
-def test_a_killed_command_goes_on_where_it_stood(folder, tmp_path):
-    """The command is killed while a run works; the same plan then finds the runs and waits for what is left."""
+def test_a_killed_command_goes_on_where_it_stood(folder, tmp_path, capsys):
+    """The command is killed while its runs wait or work; repeated, it finds them and waits for what is left."""
     group = ProtocolRuns.of(LONG_TERM, LONG_TERM.asked(folder, {"sets": ["ETTh1"], "models": ["ridge"]}))
+    out = tmp_path / "results"
     program = (
-        "import sys; from pathlib import Path\n"
-        "from timellm.jobs.local.protocol_runs import ProtocolRuns\n"
-        "from timellm.jobs.local.group import wait_for_group\n"
-        "from timellm.jobs.store.run_store import Store\n"
-        "from timellm.protocols import sets\n"
+        "from pathlib import Path; from timellm.cli import main; from timellm.protocols import sets\n"
         f"sets._FILE = Path({str(tmp_path / 'sets.json')!r})\n"
-        "from timellm.protocols import long_term as l\n"
-        f"asked = l.LONG_TERM.asked(Path({str(folder)!r}), {{'sets': ['ETTh1'], 'models': ['ridge']}})\n"
-        "group, store = ProtocolRuns.of(l.LONG_TERM, asked), Store.open()\n"
-        "group.start(store)\n"
-        "wait_for_group(lambda: [one.run for one in group.find(store)], store)\n"
+        f"main({command(folder, out)!r})\n"
     )
     killed = subprocess.Popen([sys.executable, "-c", program])
     store = Store.open()
@@ -124,9 +116,9 @@ def test_a_killed_command_goes_on_where_it_stood(folder, tmp_path):
     killed.kill()
     killed.wait()
     before = [one.run.id for one in group.find(store)]
-    placed = group.start(store)
-    assert [one.run.id for one in placed] == before, "nothing is started twice"
-    wait_for_group(lambda: [one.run for one in group.find(store)], store)
-    placed = group.find(store)
-    assert progress_words(placed) == "2 of 2 runs have finished."
-    assert [one.key["horizon"] for one in group.measured(placed)] == [12, 24]
+    assert not list(out.glob("*"))
+    assert main([*command(folder, out), "--json"]) == 0
+    cells = json.loads(capsys.readouterr().out)["cells"]
+    assert [one["run"] for one in cells] == before, "nothing is run twice"
+    assert {one["state"] for one in cells} == {"finished"}
+    assert [one.key["horizon"] for one in Results.read(LONG_TERM, out).cells] == [12, 24]

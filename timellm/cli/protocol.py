@@ -118,7 +118,7 @@ def _answer(group: ProtocolRuns, placed: Sequence[Placed], results: Any, written
         "cells": [{**one.cell.key, "run": one.run.id if one.run else None, "state": _state(one)} for one in placed],
         "missing": [{"file": one.name, "set": one.what, "source": one.source} for one in plan.missing],
         "results": [one.to_dict() for one in results.cells],
-        "notes": [*table.notes, *plan.notes],
+        "notes": list(dict.fromkeys((*table.notes, *plan.notes))),
         "files": list(written),
     }
     lines = [progress_words(placed) or f"{len(placed)} runs, none started."]
@@ -127,7 +127,7 @@ def _answer(group: ProtocolRuns, placed: Sequence[Placed], results: Any, written
         lines += ["", columns(("not finished", "state"), [(one.cell.title, _state(one)) for one in waiting])]
     if table.rows:
         lines += ["", columns(table.header, table.rows), "", *table.notes]
-    lines += [*plan.notes, *(f"written: {path}" for path in written)]
+    lines += [*(note for note in plan.notes if note not in lines), *(f"written: {path}" for path in written)]
     return Answer(
         data, "\n".join(lines), error=f"{len(failed)} runs failed; --again starts them again" if failed else ""
     )

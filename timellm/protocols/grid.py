@@ -14,7 +14,7 @@ from timellm.config import RunConfig
 from timellm.errors import ConfigError
 from timellm.protocols.models import MODELS, check_settings, configure, seeds_of
 from timellm.protocols.protocol import Asked, Cell, MissingFile, Option, Plan
-from timellm.protocols.sets import KnownSet, find_set, known_sets
+from timellm.protocols.sets import KnownSet, find_set, known_sets, set_note
 
 SETS = Option("sets", "published sets", tuple(known_sets()), tuple(known_sets()))
 HORIZONS = Option("horizons", "rows to forecast, of those that papers report of a set", usual=())
@@ -43,13 +43,15 @@ def plan_grid(asked: Asked, variants: Sequence[Variant]) -> Plan:
     models, sets = asked.of(MODELS_ASKED), [find_set(name) for name in asked.of(SETS)]
     check_settings(models, asked.settings)
     horizons = _horizons(sets, asked.numbers(HORIZONS))
-    cells, missing, notes = [], [], []
+    cells: list[Cell] = []
+    missing: list[MissingFile] = []
+    notes: list[str] = []
     for one in sets:
         path = one.find(asked.data)
         if isinstance(path, MissingFile):
             missing.append(path)
             continue
-        notes += [f"{one.name}: {one.note}"] if one.note else []
+        notes += filter(None, [set_note(one)])
         tasks = [(variant, horizon) for variant in variants for horizon in one.horizons if horizon in horizons]
         for variant, horizon in tasks:
             try:

@@ -16,7 +16,7 @@ from timellm.protocols.models import MODELS
 from timellm.protocols.protocol import Measured, ResultTable
 from timellm.protocols.published import Published, published_of
 from timellm.protocols.result_rows import Row, places_of, rows_of
-from timellm.protocols.sets import find_set, known_sets
+from timellm.protocols.sets import find_set, known_sets, set_note
 
 MEAN = "mean"
 _AVERAGED = ("mse", "mae", "mse_batches", "mae_batches")
@@ -57,7 +57,8 @@ class GridTable:
         header = ("set", self.variant, "context", "horizon", "model", "seeds", "MSE", "MAE", "windows",
                   "MSE (as published)", "MAE (as published)", "windows (as published)")  # fmt: skip
         header += (*(("paper", "difference") if compared else ()), "s", "MiB")
-        notes = [*self.reads, *(_NOISE if compared else ()), *self._papers(rows), *self._on_windows(rows)]
+        notes = [*self.reads, *(_NOISE if compared else ()), *self._papers(rows)]
+        notes += [*_on_sets(measured), *self._on_windows(rows)]
         return ResultTable(header, tuple(map(self._row, rows)), (*notes, *places_of(measured)))
 
     def _row(self, row: Row) -> tuple[str, ...]:
@@ -128,6 +129,19 @@ class GridTable:
             for task, sets in seen.items()
             if len(sets) > 1
         ]
+
+
+def _on_sets(measured: Sequence[Measured]) -> list[str]:
+    """Sentences on how files were read, and on windows that miss a value."""
+    names = dict.fromkeys(str(one.key["set"]) for one in measured)
+    said = [set_note(find_set(name)) for name in known_sets() if name in names]
+    gaps = {(str(one.key["set"]), str(one.key["horizon"])): one.numbers.get("left_out", 0) for one in measured}
+    said += [
+        f"{name} {horizon}: {count:,} windows of the test part miss a value and are left out."
+        for (name, horizon), count in gaps.items()
+        if count
+    ]
+    return [sentence for sentence in said if sentence]
 
 
 def _mean(cells: Sequence[Measured]) -> Measured:

@@ -94,6 +94,11 @@ def find_set(name: str) -> KnownSet:
     return known_sets()[name]
 
 
+def set_note(one: KnownSet) -> str:
+    """How a set's file is read, for results; empty where it is read as it is."""
+    return f"{one.name}: {one.note}" if one.note else ""
+
+
 def recognise(table: Table, *, title: str = "") -> tuple[KnownSet, ...]:
     """The sets that a table looks like; one that its `title` names comes first, as ETTh1 and ETTh2 look alike."""
     alike = [one for one in known_sets().values() if one.looks_like(table)]
