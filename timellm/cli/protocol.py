@@ -129,7 +129,7 @@ def _answer(group: ProtocolRuns, placed: Sequence[Placed], results: Any, written
         lines += ["", columns(table.header, table.rows), "", *table.notes]
     lines += [*(note for note in plan.notes if note not in lines), *(f"written: {path}" for path in written)]
     return Answer(
-        data, "\n".join(lines), error=f"{len(failed)} runs failed; --again starts them again" if failed else ""
+        data, "\n".join(lines), error=f"runs that failed: {len(failed)}; --again starts them again" if failed else ""
     )
 
 
