@@ -57,6 +57,27 @@ def test_windows_of_one_block_count_by_their_mean():
     assert not is_surely_lower(np.full(5, 0.1), np.zeros(5), origin_W=origin_W, horizon=HORIZON)
 
 
+def test_series_of_a_panel_with_one_window_each_are_its_blocks():
+    drawn, origin_W, channel_W = np.random.default_rng(3).normal(size=40), np.full(40, 700), np.arange(40)
+    error = drawn.std(ddof=1) / np.sqrt(40)
+    for shift, sure in ((-0.99, False), (-1.01, True)):
+        difference = drawn - drawn.mean() + shift * error
+        found = is_surely_lower(difference, 0 * drawn, origin_W=origin_W, horizon=HORIZON, channel_W=channel_W)
+        assert found is sure
+        few = slice(0, 7)  # too few series for a standard error: the mean alone decides
+        lower = bool(difference[few].mean() < 0)
+        assert lower is is_surely_lower(
+            difference[few], 0 * drawn[few], origin_W=origin_W[few], horizon=HORIZON, channel_W=channel_W[few]
+        )
+
+
+def test_channels_are_no_blocks_where_windows_of_several_times_are():
+    channel_W = np.tile(np.arange(3), 100)
+    for losses_W in (losses(5), losses(0) - 0.01, losses(6)):
+        with_channels = is_surely_lower(losses_W, losses(), origin_W=ORIGIN_W, horizon=HORIZON, channel_W=channel_W)
+        assert with_channels is is_surely_lower(losses_W, losses(), origin_W=ORIGIN_W, horizon=HORIZON)
+
+
 @pytest.mark.parametrize("order", [1, 2])
 def test_the_order_of_windows_does_not_matter(order):
     mixed = np.random.default_rng(order).permutation(len(ORIGIN_W))

@@ -63,7 +63,8 @@ class Judge:
 
     def surely_lower(self, loss_W: np.ndarray, start_W: np.ndarray) -> bool:
         """Whether a loss is surely lower than that of the start (timellm.training.gain)."""
-        return is_surely_lower(loss_W, start_W, origin_W=self.validated.origin, horizon=self.source.horizon)
+        origin_W, channel_W = self.validated.origin, self.validated.channel
+        return is_surely_lower(loss_W, start_W, origin_W=origin_W, horizon=self.source.horizon, channel_W=channel_W)
 
     @cached_property
     def _start_W(self) -> np.ndarray:

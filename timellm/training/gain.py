@@ -22,15 +22,25 @@ def blocks(origin_W: np.ndarray, horizon: int) -> int:
 
 
 def is_surely_lower(
-    loss_W: np.ndarray, start_W: np.ndarray, *, origin_W: np.ndarray, horizon: int, errors: float = 1.0
+    loss_W: np.ndarray,
+    start_W: np.ndarray,
+    *,
+    origin_W: np.ndarray,
+    horizon: int,
+    channel_W: np.ndarray | None = None,
+    errors: float = 1.0,
 ) -> bool:
     """Whether the mean of `loss_W` is below that of `start_W` by more than some standard errors of the difference.
 
-    Windows that begin within one horizon of each other share actual values and count as one block. With fewer than two
-    blocks the standard error is not known, and a lower mean is enough.
+    Windows that begin within one horizon of each other share actual values and count as one block. Where that leaves
+    fewer than two, as in a panel whose series have one window each, every channel of `channel_W` is a block, if there
+    are at least `FEWEST_INDEPENDENT`. Otherwise the standard error is not known, and a lower mean is enough.
     """
     difference_W = np.asarray(loss_W, np.float64) - np.asarray(start_W, np.float64)
     _, block_W = np.unique((origin_W - origin_W.min()) // horizon, return_inverse=True)
+    if block_W.max() == 0 and channel_W is not None:
+        channels, by_channel_W = np.unique(channel_W, return_inverse=True)
+        block_W = by_channel_W if len(channels) >= FEWEST_INDEPENDENT else block_W
     windows_K = np.bincount(block_W)
     mean = difference_W.mean()
     if len(windows_K) < 2:
