@@ -90,11 +90,19 @@ def test_planning_again_finds_the_same_table_and_another_file_makes_another(pane
     assert paths[0] == paths[1] != paths[2]
 
 
+SHORT = ("steps=4", "batch_size=8", "validations=2")
+SMALL = ("layers=2", "d_model=8", "d_ff=8", "heads=2", "prototypes=20", "linear_path=none")
+
+
 @pytest.mark.parametrize(
-    ("model", "settings"), [("ridge", ()), ("dlinear", ("steps=4", "validations=2"))], ids=["ridge", "dlinear"]
-)
-def test_errors_are_those_of_the_competition_and_held_out_values_change_no_forecast(tmp_path, model, settings):
+    ("model", "settings"), [("ridge", ()), ("dlinear", SHORT), ("time_llm", (*SHORT, *SMALL))],
+    ids=["ridge", "dlinear", "time_llm"],
+)  # fmt: skip
+def test_errors_are_those_of_the_competition_and_held_out_values_change_no_forecast(
+    tmp_path, tiny_backbone, model, settings
+):
     forecasts, numbers = [], []
+    settings += (f"backbone={tiny_backbone}",) if model == "time_llm" else ()
     for name, change in (("seen", lambda values: values), ("other", lambda values: values[::-1] * 3 + 50)):
         (cell,) = plan(write(tmp_path / name, held_out=change), *settings, models=[model]).cells
         folder = tmp_path / f"run-{name}"

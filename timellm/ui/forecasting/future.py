@@ -21,7 +21,8 @@ def show(chosen: Chosen) -> None:
         what_if.panel(results, channel)
         st.info(
             f"There is no forecast of {plain(channel)}: values are missing in its last {task.context:,} "
-            "rows, and missing values are not filled. Choose another channel, or show the test period."
+            "rows, and missing values are not filled. Choose another channel, or show the test period. A run with "
+            "'forecast_from' set to series_end forecasts a series that ended early from its own last value."
         )
         st.stop()
     if chosen.levels and chosen.intervals is not None:
