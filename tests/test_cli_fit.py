@@ -72,6 +72,17 @@ def test_fit_with_the_laptop_preset_is_fit_with_the_defaults(table):
     assert fit_configuration(table, "--preset", "laptop") == fit_configuration(table)
 
 
+def test_fit_takes_a_description_from_the_prompt_bank(table):
+    from timellm.protocols.sets import find_set
+
+    assert fit_configuration(table, "--describe", "ETTh1").data.description == find_set("ETTh1").description
+    assert fit_configuration(table, "--set", "description=My plant.").data.description == "My plant."
+    with pytest.raises(ConfigError, match="--describe and --set description both describe the data"):
+        fit_configuration(table, "--describe", "ETTh1", "--set", "description=My plant.")
+    with pytest.raises(ConfigError, match="there is no set 'plant'; there are: ETTh1"):
+        fit_configuration(table, "--describe", "plant")
+
+
 def test_fit_refuses_an_unknown_preset_and_two_starting_points(table, capsys):
     assert main(["fit", str(table), "--run-dir", "unused", "--preset", "phone"]) == 2
     assert "there is no preset 'phone'; there are laptop, 6gb, 24gb, paper" in capsys.readouterr().err

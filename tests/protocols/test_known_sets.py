@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 
 from tests.protocols.conftest import small_ett
+from timellm.cli import main
 from timellm.config import DataConfig, TaskConfig
 from timellm.data.table import load_table
 from timellm.errors import ConfigError
@@ -48,6 +50,13 @@ def test_a_file_that_is_not_there_is_named_with_its_source(tmp_path):
     missing = find_set("Traffic").find(tmp_path)
     assert isinstance(missing, MissingFile) and missing.name == "traffic.csv"
     assert "traffic.csv is not there" in str(missing) and "PeMS" in str(missing)
+
+
+def test_inspect_names_the_set_that_a_table_looks_like(folder, table, capsys):
+    assert main(["inspect", str(folder / "ETTh1.csv")]) == 0
+    assert "suggested: --describe ETTh1  (by step, columns and rows it looks like ETTh1 or" in capsys.readouterr().out
+    assert main(["inspect", str(table), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["looks_like"] == []
 
 
 def test_an_unknown_set_is_refused_with_those_there_are():

@@ -139,6 +139,11 @@ def _parser() -> argparse.ArgumentParser:
         one.add_argument(
             "--model", choices=tuple(OFFERED), metavar="KIND", help=f"forecaster: {', '.join(OFFERED)} (time_llm)"
         )
+        one.add_argument(
+            "--describe",
+            metavar="SET",
+            help="describe the data as the prompt bank does this published set, such as ETTh1",
+        )
         settings(one)
         repair(one)
 

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -115,7 +115,7 @@ def _configuration(arguments: argparse.Namespace) -> RunConfig:
     known = getattr(arguments, "known", None)  # the verb receipt fits nothing, and has no such option
     if known is not None:
         settings["known_file"] = str(known)
-    settings |= repair_of(arguments)
+    settings |= repair_of(arguments) | _description(arguments, settings)
     if settings.get("known_file"):
         settings["known_file"] = str(Path(settings["known_file"]).resolve())
     given |= settings.keys()
@@ -133,6 +133,23 @@ def _configuration(arguments: argparse.Namespace) -> RunConfig:
     if isinstance(config.forecaster, TimeLLMConfig) and config.forecaster.trust_remote_code:
         _tell(f"warning: Python code that ships with {config.forecaster.backbone} will run with all your rights")
     return config
+
+
+def _description(arguments: argparse.Namespace, settings: Mapping[str, Any]) -> dict[str, str]:
+    """The setting that `--describe` makes; nothing where it is not given.
+
+    Raises:
+        ConfigError: there is no such set, or --set describes the data, too.
+    """
+    from timellm.errors import ConfigError
+    from timellm.protocols.sets import find_set
+
+    name = getattr(arguments, "describe", None)  # the verb receipt has no such option
+    if name is None:
+        return {}
+    if "description" in settings:
+        raise ConfigError("--describe and --set description both describe the data; leave one of them out")
+    return {"description": find_set(name).description}
 
 
 def repair_of(arguments: argparse.Namespace) -> dict[str, Any]:

@@ -28,6 +28,7 @@ def inspect(arguments: argparse.Namespace) -> Answer:
     from timellm.data.season import Lengths, explained_lengths
     from timellm.data.table import load_table
     from timellm.errors import DataError
+    from timellm.protocols.sets import recognise
     from timellm.quality.checks import check
 
     given = dict(map(parse_setting, arguments.settings)) | repair_of(arguments)
@@ -54,6 +55,7 @@ def inspect(arguments: argparse.Namespace) -> Answer:
         {"channel": name, "missing": int(column.isna().sum()), **column.describe()[["min", "mean", "max"]]}
         for name, column in values.items()
     ]
+    alike = [one.name for one in recognise(table, title=arguments.table.stem)]
     data = {
         "path": arguments.table.resolve(),
         "usable": True,
@@ -70,6 +72,7 @@ def inspect(arguments: argparse.Namespace) -> Answer:
             "reasons": {"context": lengths.why_context, "horizon": lengths.why_horizon} if lengths else {},
             **{k: v for one in suggested for k, v in one.settings.items()},
         },
+        "looks_like": alike,
         "notes": notes,
         "repairs": [report.to_dict() for report in table.repairs],
         **quality.data(),
@@ -90,6 +93,11 @@ def inspect(arguments: argparse.Namespace) -> Answer:
             "",
             f"suggested: context={lengths.context}  ({lengths.why_context}.)",
             f"suggested: horizon={lengths.horizon}  ({lengths.why_horizon}.)",
+        ]
+    if alike:
+        lines += [
+            "",
+            f"suggested: --describe {alike[0]}  (by step, columns and rows it looks like {' or '.join(alike)}.)",
         ]
     return Answer(data, "\n".join(lines))
 
