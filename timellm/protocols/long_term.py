@@ -2,7 +2,7 @@
 
 Each cell is a set, a horizon, a mode, a model and a seed. Errors are on values z-scored by the training rows. Modes: M
 learns from and scores all channels, S the target alone, MS learns from all and scores the target. Forecasters here
-treat channels alike and one by one, so the run of MS is that of M, and its errors are those of the target.
+see one channel at a time, so the run of MS is that of M, and its errors are those of the target.
 """
 
 from __future__ import annotations
