@@ -29,14 +29,16 @@ from timellm.explain.parts import linear_path, shares
 from timellm.forecasters.known import KnownChoice, find_effects
 from timellm.forecasters.protocol import FitJob, missing_note, own_levels
 from timellm.forecasters.registry import REGISTRY, kind_of
+from timellm.forecasters.started import check_start
 from timellm.forecasters.time_llm.catalog import check_cache
 from timellm.forecasters.time_llm.kept import LINEAR_PATH, START
-from timellm.forecasters.trained import pinned_windows
+from timellm.forecasters.trained import pinned_windows, start_rules_of
 from timellm.forecasting.artifacts import RunFolder
 from timellm.forecasting.bands import spreads
 from timellm.forecasting.calibration import measure_bands
 from timellm.forecasting.calibration_windows import calibration_windows
 from timellm.forecasting.fitted import FittedRun
+from timellm.forecasting.overlap import seen_note
 from timellm.forecasting.quick import QuickForecasters
 from timellm.forecasting.scoring import ScoredModels, score_test_part
 from timellm.forecasting.validation import BASELINES, WINDOWS, write_references
@@ -118,6 +120,9 @@ def _fit(
     config, main = start.config, accelerator.is_main_process
     kind, prepared = kind_of(config.kind), PreparedData.of(start.table, config)
     windows = {part: prepared.windows(part) for part in ("training", "validation", "test")}  # refuse early, not late
+    # Adapters that are gone can tell nothing; a run that goes on does not need them.
+    began = config.training.start_from if config.training else ""
+    seen = from_main(accelerator, lambda: seen_note(Path(began), prepared)) if began else ()
     if not start.resumed and main:
         save_config(folder.path, config)
         folder.save_table(start.table)
@@ -183,6 +188,7 @@ def _fit(
             summary["notes"] = [
                 *bounds_note(config.task),
                 *known.notes,
+                *seen,
                 *report.notes,
                 *missing,
                 *quick.notes,
@@ -251,6 +257,8 @@ def _enter(folder: RunFolder, config: RunConfig, table_file: Path | None) -> _St
         check_cache(config.forecaster.backbone)
     sweep(folder.path)
     resumed = has_state(folder.path)
+    if config.training is not None and config.training.start_from and not resumed:
+        check_start(config, start_rules_of(config))
     reading = config.data.model_copy(update={"path": str(table_file)}) if table_file else config.data
     table = folder.table() if resumed else load_table(reading)
     return _Start(resumed, table, in_force(config, table))

@@ -118,6 +118,8 @@ def _configuration(arguments: argparse.Namespace) -> RunConfig:
     settings |= repair_of(arguments) | _description(arguments, settings)
     if settings.get("known_file"):
         settings["known_file"] = str(Path(settings["known_file"]).resolve())
+    if settings.get("start_from"):
+        settings["start_from"] = str(Path(settings["start_from"]).expanduser().resolve())
     given |= settings.keys()
     of_table = DataConfig.model_fields.keys() & settings.keys()
     table = load_table(config.updated(**{name: settings[name] for name in of_table}).data)

@@ -44,6 +44,9 @@ class TrainingConfig(Section):
     """Validation windows whose forecast is kept at every validation, so that one sees how it came about; 0: none."""
     patience: int = setting(5, title="Patience, validations", ge=1)
     """Validations without a lower error than all before, until training stops early."""
+    start_from: str = setting("", affects="place", title="Start from trained adapters")
+    """Folder of a finished run, or of adapters, at which training begins. Forecaster and context must be the same. A
+    copy of what was taken lies in the run's folder and belongs to its weights. Empty: training begins anew."""
     seed: int = setting(0, ge=0, le=2**31 - 1)
     """Seed of initial weights, batch order and dropout."""
     device: Literal["auto", "cpu", "cuda"] = setting("auto", affects="place")

@@ -46,6 +46,11 @@ class WindowSource:
         self._context, self.horizon = context, horizon
         self._told, self._base = told, base
 
+    @property
+    def has_base(self) -> bool:
+        """Whether windows come with forecasts to which a network adds."""
+        return self._base is not None
+
     def gather(self, channel: np.ndarray, *, origin: np.ndarray) -> tuple[Tensor, Tensor]:
         """Contexts [B, T] and targets [B, H] of the windows named by `channel` [B] and `origin` [B].
 

@@ -21,7 +21,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 import torch
@@ -35,6 +35,7 @@ from timellm.data.windows import WindowIndex
 from timellm.errors import ConfigError
 from timellm.forecasters.protocol import FitJob, FitReport, FitStoppedError, OnBatch, OneRow, ignore_batch
 from timellm.forecasters.registry import kind_of
+from timellm.forecasters.started import Start, StartRules, begin_at
 from timellm.training.checkpoint import device_of, load_adapter, save_adapter
 from timellm.training.evaluation import forecast_windows
 from timellm.training.kept_rows import ValidationRecord
@@ -94,6 +95,9 @@ class Base(Protocol):
 
 class NetworkForecaster(OneRow):
     """A trained network, and the configuration that it was trained with."""
+
+    start_rules: ClassVar[StartRules] = StartRules()
+    """What training may begin at (timellm.forecasters.started)."""
 
     def __init__(
         self,
@@ -198,9 +202,12 @@ class NetworkForecaster(OneRow):
             return None, FitReport(time.monotonic() - started, stopped=True)
         source = _source(prepared, base, device)
         if not from_main(accelerator, lambda: has_state(job.folder)):
+            if training.start_from:
+                from_main(accelerator, lambda: begin_at(network, job.config, job.folder, cls.start_rules))
             from_main(accelerator, lambda: cls.write_start(network, job.folder))
             if base is not None and levels_of(network):
                 network.quantile_head.start_at_errors(source, index["training"], base.on(prepared))
+        began = from_main(accelerator, lambda: Start.read(job.folder))
         records: list[ValidationRecord] = []
         if training.pinned_windows and accelerator.is_main_process:
             pinned = pinned_windows(prepared, job.folder)
@@ -216,7 +223,8 @@ class NetworkForecaster(OneRow):
             records=records,
             accelerator=accelerator,
             remedy=cls.remedy_of_divergence(job.config),
-            validate_first=base is not None,
+            validate_first=base is not None or began is not None,
+            adds_first=base is not None and began is not None and not began.left,
         )
         if math.isnan(trained.best_validation_loss):
             return None, FitReport(time.monotonic() - started, stopped=True)
@@ -227,6 +235,9 @@ class NetworkForecaster(OneRow):
         report = _report(trained, seconds=time.monotonic() - started, quantiles=bool(levels_of(network)))
         if base is not None:
             report = replace(report, facts=report.facts | base.facts, notes=(*report.notes, *base.notes))
+        if began is not None:
+            notes = (*began.notes(prepared.horizon), *report.notes)
+            report = replace(report, facts=report.facts | began.facts, notes=notes)
         if base is not None and cls.has_language_model(job.config):
             report.facts["adds_nothing"] = trained.adds_nothing
         return fitted, report
@@ -349,3 +360,10 @@ def _report(trained: TrainingResult, *, seconds: float, quantiles: bool) -> FitR
         },
         notes=notes,
     )
+
+
+def start_rules_of(config: RunConfig) -> StartRules:
+    """What the trained kind of a configuration says of adapters that it may begin at."""
+    kind = kind_of(config.kind).load()
+    assert issubclass(kind, NetworkForecaster)
+    return kind.start_rules

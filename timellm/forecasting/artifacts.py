@@ -3,6 +3,7 @@
 config.json            settings in force (timellm.training.checkpoint)
 adapter.safetensors    trained tensors   (timellm.training.checkpoint)
 table.parquet, .json   the values learned from, so that the folder stands without the CSV
+start_adapter.safetensors  adapters at which training began (timellm.forecasters.started)
 known.parquet, .json   columns known ahead, for the rows of the table and after its end
 known_effects.json     what these columns add to the values (timellm.data.effects)
 scaler.json            mean and scale by channel

@@ -32,6 +32,7 @@ from timellm.forecasters.protocol import OnBatch, Predictor, ignore_batch, tied_
 from timellm.forecasters.registry import kind_of
 from timellm.forecasting.artifacts import RunFolder
 from timellm.forecasting.fitted import on_this_machine
+from timellm.forecasting.overlap import seen_note
 from timellm.forecasting.quick import QuickForecasters
 from timellm.forecasting.scoring import ScoredModels, score_test_part
 from timellm.training.progress import OnProgress, ShouldStop, ignore_progress, never_stop
@@ -112,7 +113,7 @@ def score_elsewhere(
     if tied := tied_to_table(forecaster):
         raise ConfigError(f"the run in {run_dir} cannot forecast another table than {name}: {tied}")
     steps = own_config.data.frequency or "", table.frequency
-    notes = []
+    notes = list(seen_note(run_dir, prepared))
     if steps[0] and steps[0] != steps[1]:
         names = tuple(map(step_name, steps))
         if forecaster.reads_time:

@@ -23,7 +23,9 @@ from timellm.workspace import write_whole
 CONFIG = "config.json"
 ADAPTER = "adapter.safetensors"
 KNOWN, KNOWN_COLUMNS, EFFECTS = "known.parquet", "known.json", "known_effects.json"
-COMPANIONS = ("table.parquet", "table.json", "scaler.json", KNOWN, KNOWN_COLUMNS, EFFECTS)
+START_ADAPTER = "start_adapter.safetensors"
+"""What was taken of adapters at which training began (timellm.forecasters.started)."""
+COMPANIONS = ("table.parquet", "table.json", "scaler.json", KNOWN, KNOWN_COLUMNS, EFFECTS, START_ADAPTER)
 _REMEDY = "put back what was there, or train the run again"
 
 

@@ -47,7 +47,7 @@ class Judge:
     source: WindowSource
     validated: WindowIndex
     from_start: bool
-    """Whether the network forecasts before its first step."""
+    """Whether the network adds to a forecast, from which training began."""
 
     def of(self, found: Validation, *, first: bool = False) -> Judged:
         """What a validation comes to; the `first` is that of the start."""
@@ -55,10 +55,18 @@ class Judge:
         if not levels:
             return Judged(found.loss, found.loss_W, found.loss)
         own = first or not self.from_start or self.surely_lower(found.loss_W, self._start_W)
-        error_WH = found.error_WH if own else self._start_WH
-        squared_W = np.square(error_WH).mean(axis=1, dtype=np.float64)
-        pinball_W = pinball(torch.from_numpy(error_WH), torch.from_numpy(found.offset_WHQ), levels).double().numpy()
-        value_W = squared_W + WEIGHT * pinball_W
+        return self._judged(found, own=own)
+
+    def of_base(self, found: Validation) -> Judged:
+        """What it comes to with the forecast to which the network adds in place of its own."""
+        return self._judged(found, own=False)
+
+    def _judged(self, found: Validation, *, own: bool) -> Judged:
+        levels, error_WH = levels_of(self.network), found.error_WH if own else self._start_WH
+        squared_W = value_W = np.square(error_WH).mean(axis=1, dtype=np.float64)
+        if levels:
+            pinball_W = pinball(torch.from_numpy(error_WH), torch.from_numpy(found.offset_WHQ), levels).double().numpy()
+            value_W = squared_W + WEIGHT * pinball_W
         return Judged(float(value_W.mean()), value_W, float(squared_W.mean()), with_forecast=own)
 
     def surely_lower(self, loss_W: np.ndarray, start_W: np.ndarray) -> bool:

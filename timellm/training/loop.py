@@ -84,12 +84,15 @@ def train(
     records: Sequence[ValidationRecord] = (),
     accelerator: Accelerator | None = None,
     validate_first: bool = False,
+    adds_first: bool = False,
     remedy: str = "",
 ) -> TrainingResult:
     """Train what `network` registers; `save_best` is called whenever a validation is the best so far.
 
     With `validate_first`, the network forecasts before its first step: it is validated then, and kept if no step makes
-    it surely better (timellm.training.gain); the best step is then 0.
+    it surely better (timellm.training.gain); the best step is then 0. With `adds_first` it adds something to its base
+    before its first step, because it began at trained weights: the base alone is then the forecast that a step, or
+    these weights, must be surely better than.
 
     Each of `records` keeps something of every validation, in the main process. `remedy` is what helps this kind of
     network against divergence beside a lower learning rate; the error names it.
@@ -122,7 +125,7 @@ def train(
         on_progress(replace(clock.report(now, memory_mib=peak_memory_mib()), validations_to=now.validated_step))
     batches = _batches(windows.training, config, start=now.step)
     validated = windows.validation.evenly(config.validation_windows)
-    judge = Judge(network, windows.source, validated, from_start=validate_first)
+    judge = Judge(network, windows.source, validated, from_start=validate_first and windows.source.has_base)
     ended_at: TrainingPosition | None = None  # of a stopped run, if the validation at its stop is its best
 
     def where() -> tuple[bool, float, bool]:
@@ -164,9 +167,13 @@ def train(
         }  # fmt: skip
 
     if validate_first and not math.isfinite(now.best):
-        first = judge.of(validated_now(), first=True)
+        begun = validated_now()
+        first = judge.of_base(begun) if adds_first else judge.of(begun, first=True)
         now = replace(now, **kept_by(first), lowest=first.value, start=first.value_W.tolist())
         keep(first)
+        if adds_first and is_best(carried := judge.of(begun)):
+            now = replace(now, **kept_by(carried), lowest=carried.value)
+            keep(carried)
 
     while True:
         stopped, share, late = numbers_from_main(accelerator, where, count=3)
@@ -220,7 +227,7 @@ def train(
         windows_per_s=now.step * config.batch_size / seconds if seconds else math.nan,
         stopped=bool(stopped),
         early=now.without_gain >= config.patience,
-        adds_nothing=shown.best_step == 0 or not shown.with_forecast,
+        adds_nothing=(shown.best_step == 0 and not adds_first) or not shown.with_forecast,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import shutil
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from timellm.jobs.store.run import Run
 from timellm.jobs.store.run_store import Store
 from timellm.jobs.worker import work
 from timellm.pipeline import evaluate, fit
+from timellm.training.checkpoint import START_ADAPTER
 from timellm.workspace import Workspace
 
 KINDS = {
@@ -106,3 +108,19 @@ def with_content(archive: bytes, name: str, content: bytes) -> io.BytesIO:
             new.writestr(one, data)
         new.writestr(MANIFEST, json.dumps(told))
     return io.BytesIO(out.getvalue())
+
+
+def test_run_that_began_at_trained_adapters_brings_what_it_took(hourly_csv, store, tmp_path):
+    small = {"kind": "dlinear", "context": 48, "horizon": 12, **KINDS["dlinear"]}
+    fit(RunConfig.create(hourly_csv, **small), run_dir=tmp_path / "start")
+    there = Store.open(Workspace(tmp_path / "there"))
+    run = there.create_run(RunConfig.create(hourly_csv, **small, start_from=str(tmp_path / "start")), name="Begun")
+    assert work(run.id, store=there, fit=fit) == "finished"
+    out = io.BytesIO()
+    write_archive(there, run.id, out, with_table=True)
+    shutil.rmtree(tmp_path / "start")
+    here = import_run(store, io.BytesIO(out.getvalue()))
+    assert [note for note in here.notes if "began at the adapters in" in note and "came with it" in note]
+    before, after = (one / START_ADAPTER for one in (there.get(run.id).run_dir, here.run.run_dir))
+    assert before.read_bytes() == after.read_bytes()
+    pd.testing.assert_frame_equal(FittedRun.load(here.run.run_dir).forecast(), RunFolder(here.run.run_dir).future())

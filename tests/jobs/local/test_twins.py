@@ -99,6 +99,11 @@ def test_only_a_run_with_a_language_model_has_twins(settings, why):
         twin_configs(RunConfig.create("a.csv", **settings))
 
 
+def test_run_that_began_at_trained_adapters_has_no_twins():
+    with pytest.raises(ConfigError, match="began at trained adapters"):
+        twin_configs(RunConfig.create("a.csv", start_from="/somewhere"))
+
+
 def test_twins_wait_as_one_group_and_are_trained_one_after_another(store, trained):
     original = Original.of(trained)
     assert all(one.run is None for one in find_twins(original, store))

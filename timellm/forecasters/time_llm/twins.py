@@ -114,11 +114,16 @@ def check_has_twins(config: RunConfig) -> None:
     """Refuse a run without a language model.
 
     Raises:
-        ConfigError: it is another forecaster, or a twin itself.
+        ConfigError: it is another forecaster, a twin itself, or began at trained adapters.
     """
     forecaster = config.forecaster
     if not isinstance(forecaster, TimeLLMConfig):
         raise ConfigError(f"the forecaster is '{config.kind}', which has no language model; twins are of Time-LLM runs")
+    if config.trained.start_from:
+        raise ConfigError(
+            "the run began at trained adapters (start_from), which its twins cannot: the comparison would be with"
+            " something that was trained for less; train the run without start_from, and then its twins"
+        )
     if forecaster.body != "language_model":
         raise ConfigError(
             f"the run is a twin itself: it has '{forecaster.body}' in place of the language model; name the run that"

@@ -107,6 +107,12 @@ def _config(staged: Path, row: Row, manifest: Manifest) -> tuple[RunConfig, list
         notes.append(
             "The archive does not contain its table; its results and a copy of the rows that it learned from are here."
         )
+    start = config.training.start_from if config.training else ""
+    if start and not Path(start).is_dir():
+        notes.append(
+            f"It began at the adapters in {start}, which is not here. What it took of them came with it; to start it"
+            " again from its beginning, name a folder that is here."
+        )
     last, most = max((point[0] for point in row.curve), default=0), config.training.steps if config.training else 0
     if last > most:
         raise CheckpointError(
@@ -124,12 +130,13 @@ def _check(folder: Path) -> None:
     from timellm.evaluation.window_errors import WINDOW_ERRORS, read_window_errors
     from timellm.explain.parts import linear_path
     from timellm.files.tensorfile import read_tensors
+    from timellm.forecasters.started import Start
     from timellm.forecasters.time_llm.attention_history import ATTENTION_HISTORY, AttentionHistory
     from timellm.forecasters.time_llm.kept import DICTIONARY, LINEAR_PATH, START
     from timellm.forecasting.artifacts import RunFolder
     from timellm.forecasting.bands import INTERVALS
     from timellm.forecasting.validation import BASELINES, PinnedForecasts, read_baselines
-    from timellm.training.checkpoint import ADAPTER, CONFIG, EFFECTS, read_adapter
+    from timellm.training.checkpoint import ADAPTER, CONFIG, EFFECTS, START_ADAPTER, read_adapter
     from timellm.training.pinned import PINNED
     from timellm.training.state import STATE
 
@@ -141,6 +148,7 @@ def _check(folder: Path) -> None:
         "test_forecasts.parquet": lambda: run.test_windows(run.prepared()) if (folder / CONFIG).is_file() else None,
         "prototypes.safetensors": run.prototypes, "words.json": run.words, "summary.json": run.summary,
         DICTIONARY: run.dictionary, START: lambda: read_tensors(folder / START, remedy="export the run again"),
+        START_ADAPTER: lambda: Start.read(folder),
         LINEAR_PATH: lambda: linear_path(folder) if (folder / CONFIG).is_file() else None,
         WINDOW_ERRORS: lambda: read_window_errors(folder / WINDOW_ERRORS, "mae"), COMPARISONS: run.comparisons,
         INTERVALS: lambda: run.intervals() if (folder / CONFIG).is_file() else None, COVERAGE: run.coverage,
