@@ -14,26 +14,19 @@ if TYPE_CHECKING:
 
     from timellm.jobs.local.protocol_runs import Placed, ProtocolRuns
     from timellm.jobs.store.run_store import Store
+    from timellm.protocols.protocol import Option
+
+
+_CHOSEN = "chosen "
+"""Begins the names under which argparse keeps the options of protocols, apart from those of the verb."""
 
 
 def arguments_of(one: argparse.ArgumentParser) -> None:
     """Add the options of the verb: its own, and those of every protocol."""
-    from timellm.protocols.registry import PROTOCOLS
-
     one.add_argument("name", nargs="?", metavar="NAME", help="which one; the list of all when not given")
     one.add_argument("--data", type=Path, metavar="FOLDER", help="folder with the files of the sets")
-    options = {option.name: option for protocol in PROTOCOLS.values() for option in protocol.options}
-    for option in options.values():
-        having = [
-            protocol for protocol in PROTOCOLS.values() if option.name in [each.name for each in protocol.options]
-        ]
-        usual = "; ".join(
-            f"{'' if len(having) == 1 else f'{protocol.name}: '}{' '.join(each.usual) or 'all'}"
-            for protocol in having
-            for each in protocol.options
-            if each.name == option.name
-        )
-        one.add_argument(f"--{option.name}", nargs="+", metavar="VALUE", help=f"{option.meaning} ({usual})")
+    for name in _options():
+        one.add_argument(f"--{name}", nargs="+", metavar="VALUE", dest=_CHOSEN + name, help=_help(name))
     one.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="settings",
         help="change a setting of every run whose forecaster has it, such as backbone=gpt2; may be given again",
@@ -68,7 +61,7 @@ def protocol(arguments: argparse.Namespace) -> Answer:
     out = _out(arguments)
     if arguments.data is None:
         raise ConfigError(f"--data must name the folder with the files of '{chosen.name}'")
-    given = {name: getattr(arguments, name) or () for name in _options() if getattr(arguments, name)}
+    given = {name: values for name in _options() if (values := getattr(arguments, _CHOSEN + name))}
     group = ProtocolRuns.of(chosen, chosen.asked(arguments.data, given, arguments.settings))
     for file in group.plan.missing:
         print(f"missing: {file}", file=sys.stderr)
@@ -153,7 +146,29 @@ def _listed() -> Answer:
         }
         for one in PROTOCOLS.values()
     ]
-    return Answer(data, columns(("protocol", "", "what it answers"), rows))
+    taken = [
+        (one.name, f"--{option.name}", _usual(option), option.meaning)
+        for one in PROTOCOLS.values()
+        for option in one.options
+    ]
+    tables = [columns(("protocol", "", "what it answers"), rows), "", columns(("", "option", "usual", ""), taken)]
+    return Answer(data, "\n".join(tables))
+
+
+def _help(name: str) -> str:
+    """What an option means, and what is taken of it when it is not given; protocols may differ in both."""
+    from timellm.protocols.registry import PROTOCOLS
+
+    having = {one.name: option for one in PROTOCOLS.values() for option in one.options if option.name == name}
+    usual: dict[str, list[str]] = {}
+    for protocol_name, option in having.items():
+        usual.setdefault(_usual(option), []).append(protocol_name)
+    said = [text if len(usual) == 1 else f"{', '.join(names)}: {text}" for text, names in usual.items()]
+    return f"{' or '.join(dict.fromkeys(option.meaning for option in having.values()))} ({'; '.join(said)})"
+
+
+def _usual(option: Option) -> str:
+    return " ".join(option.usual) if option.usual and option.usual != option.choices else "all"
 
 
 def _options() -> list[str]:
