@@ -30,11 +30,11 @@ def series(length: int, seed: int) -> np.ndarray:
     return 100 * (seed + 1) + 0.5 * rows + 10 * np.sin(rows * np.pi / 2) + noise
 
 
-def write(folder: Path, *, held_out=lambda values: values) -> Path:
+def write(folder: Path, *, held_out=lambda values: values, lengths=LENGTHS) -> Path:
     """A folder with the quarterly set; `held_out` changes its held-out values."""
     folder.mkdir()
     training, test = ["V1,V2,V3"], ["V1,V2,V3"]
-    for seed, (name, length) in enumerate(LENGTHS.items()):
+    for seed, (name, length) in enumerate(lengths.items()):
         values = series(length, seed)
         training.append(line(name, values[:-8]))
         test.append(line(name, held_out(values[-8:])))
@@ -125,6 +125,17 @@ def test_errors_are_those_of_the_competition_and_held_out_values_change_no_forec
     assert numbers[0]["owa"] == pytest.approx(ratios / 2) and naive2["owa"] == 1
     assert numbers[1]["smape"] > numbers[0]["smape"]
     assert (numbers[0]["series"], numbers[0]["without"], numbers[0]["series_without"]) == (5, ["Q6"], 2)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_series_with_room_for_a_test_window_alone_is_forecast_by_what_the_others_taught(tmp_path):
+    folder = write(tmp_path / "panel", lengths={"Q1": 60, "Q2": 44, "Q3": 20})
+    (cell,) = plan(folder).cells
+    fit(cell.config, run_dir=tmp_path / "run")
+    prepared = RunFolder(tmp_path / "run").prepared()
+    assert 2 not in prepared.windows("validation").channel and 2 not in prepared.windows("training").channel
+    numbers = M4.measure(cell, tmp_path / "run")
+    assert (numbers["series"], numbers["without"]) == (3, [])
 
 
 def test_reference_forecasts_are_those_of_the_whole_training_series(panel):

@@ -205,9 +205,14 @@ def _measured(
                 one.add(prepared, sums[methods[name]], name, flat_HL)
             if (own, OWN) in sums:
                 one.add_own(prepared, sums[own, OWN], own)
-            middle = float(np.nanmedian(found[own].quantile_NSG[one.channel][:, GRID.index(50)]))
-            medians.append((float(np.nanmedian(one.score_WH)), middle))
+            medians.append((_median(one.score_WH), _median(found[own].quantile_NSG[one.channel][:, GRID.index(50)])))
     return sums, adapted_NSG, medians
+
+
+def _median(values: np.ndarray) -> float:
+    """Of the known values; NaN where there are none, as for a channel without a validation window."""
+    known = values[~np.isnan(values)]
+    return float(np.median(known)) if known.size else float("nan")
 
 
 def _adapted(
