@@ -11,6 +11,7 @@ import pytest
 from timellm.config import RunConfig
 from timellm.errors import ConfigError, DataError, LedgerError
 from timellm.forecasting.artifacts import RunFolder
+from timellm.forecasting.ensemble import ensemble_config
 from timellm.forecasting.fitted import FittedRun
 from timellm.ledger.keeping import keep
 from timellm.pipeline import fit
@@ -83,6 +84,16 @@ def test_series_that_ended_early_has_no_forecast_from_the_end_of_the_table(resul
     mine = RunFolder(result.run_dir).future()
     pd.testing.assert_frame_equal(mine[mine["unique_id"] == "long"].reset_index(drop=True), future)
     assert plain.summary["test"] == result.summary["test"]
+
+
+def test_ensemble_forecasts_the_series_whose_forecasts_begin_together(result, path, tmp_path):
+    other = fit(config(path).updated(kind="naive"), run_dir=tmp_path / "other")
+    made = ensemble_config([result.run_dir, other.run_dir])
+    assert made.task.forecast_from == "table_end"
+    future = RunFolder(fit(made, run_dir=tmp_path / "ensemble").run_dir).future()
+    mine, theirs = (RunFolder(one.run_dir).future().set_index("unique_id")["yhat"] for one in (result, other))
+    assert list(future["unique_id"].unique()) == ["long"]
+    np.testing.assert_allclose(future["yhat"], (mine["long"] + theirs["long"]).to_numpy() / 2, rtol=1e-6)
 
 
 def test_newer_table_whose_series_is_too_short_is_refused_by_its_own_length(result):
