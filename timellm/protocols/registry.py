@@ -7,6 +7,7 @@ from timellm.protocols.few_shot import FEW_SHOT
 from timellm.protocols.long_term import LONG_TERM
 from timellm.protocols.m4 import M4
 from timellm.protocols.protocol import Protocol
+from timellm.protocols.zero_shot import ZERO_SHOT
 
 PROTOCOLS: dict[str, Protocol] = {
     one.name: one
@@ -14,6 +15,7 @@ PROTOCOLS: dict[str, Protocol] = {
         LONG_TERM,
         FEW_SHOT,
         M4,
+        ZERO_SHOT,
     )
 }  # fmt: skip
 
