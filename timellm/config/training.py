@@ -38,7 +38,7 @@ class TrainingConfig(Section):
     """Gradients are scaled down to this norm."""
     validations: int = setting(8, ge=1, le=1000)
     """How often the validation part is looked at during the run."""
-    validation_windows: int = setting(512, ge=1)
+    validation_windows: int = setting(256, ge=1)
     """Windows of the validation part looked at each time, evenly spaced; all of them if there are fewer."""
     pinned_windows: int = setting(4, affects="place", ge=0, le=16)
     """Validation windows whose forecast is kept at every validation, so that one sees how it came about; 0: none."""

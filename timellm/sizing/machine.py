@@ -23,6 +23,8 @@ from timellm.installation import PROJECT
 from timellm.workspace import cache_folder, check_writable, write_whole
 
 _LIBRARIES = ("torch", "transformers", "bitsandbytes")
+_CHOICE_OF_ARITHMETIC = 2
+"""Counts the changes of what `backbone_dtype=auto` means, of which the findings hold a part."""
 _TIMEOUT_S = 300
 _MIB = 2**20
 
@@ -57,8 +59,8 @@ class Budget:
 
 
 def facts_file() -> Path:
-    """Where the findings lie; a new library or another processor makes another file."""
-    stamp = "-".join([*_versions(), platform.machine(), str(os.cpu_count())])
+    """Where the findings lie; a new library, another processor or another choice of arithmetic makes another file."""
+    stamp = "-".join([*_versions(), platform.machine(), str(os.cpu_count()), f"choice{_CHOICE_OF_ARITHMETIC}"])
     return cache_folder() / "machine" / f"{stamp}.json"
 
 

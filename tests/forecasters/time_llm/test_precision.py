@@ -82,11 +82,20 @@ def test_a_gradient_that_is_not_a_number_stays_one():
     assert patches.grad.isnan().all()
 
 
-@pytest.mark.parametrize("able", [True, False])
-def test_auto_is_bfloat16_only_where_the_processor_multiplies_it(monkeypatch, able):
-    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": able})
+@pytest.mark.parametrize(
+    ("able", "fast"),
+    [
+        (["avx512_f"], False),
+        (["avx512_bf16"], True),
+        (["avx512_bf16", "avx512_fp16", "amx_bf16"], True),
+        (["avx512_bf16", "avx512_fp16"], False),  # its matrix unit is hidden by a virtual machine
+        (["bf16"], True),  # ARM
+    ],
+)
+def test_auto_is_bfloat16_only_where_the_processor_multiplies_it_fast(monkeypatch, able, fast):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": False} | dict.fromkeys(able, True))
     chosen = backbone_dtype(ModelConfig(), torch.device("cpu"))
-    assert chosen == (torch.bfloat16 if able else torch.float32)
+    assert chosen == (torch.bfloat16 if fast else torch.float32)
 
 
 @pytest.mark.parametrize("able", [True, False])

@@ -110,7 +110,7 @@ def test_rounding_of_another_processor_is_no_other_table(store, ended):
 def test_other_validation_windows_are_said_for_validation_alone(store, ended):
     one, other = ended("A", scored(1.0)), ended("B", scored(1.5), validation_windows=8)
     found = compare(store, [one.id, other.id])
-    assert "validation_windows is 512 / 8" in found.warnings[0]
+    assert "validation_windows is 256 / 8" in found.warnings[0]
     assert measure(found, "best_validation_loss").best == set() and measure(found, "mae").best == {0}
 
 
