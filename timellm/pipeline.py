@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import shutil
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,16 +30,17 @@ from timellm.explain.parts import linear_path, shares
 from timellm.forecasters.known import KnownChoice, find_effects
 from timellm.forecasters.protocol import FitJob, missing_note, own_levels
 from timellm.forecasters.registry import REGISTRY, kind_of
-from timellm.forecasters.started import check_start
+from timellm.forecasters.started import PRETRAINED, check_start
 from timellm.forecasters.time_llm.catalog import check_cache
 from timellm.forecasters.time_llm.kept import LINEAR_PATH, START
 from timellm.forecasters.trained import pinned_windows, start_rules_of
-from timellm.forecasting.artifacts import RunFolder
+from timellm.forecasting.artifacts import SUMMARY, RunFolder
 from timellm.forecasting.bands import spreads
 from timellm.forecasting.calibration import measure_bands
 from timellm.forecasting.calibration_windows import calibration_windows
 from timellm.forecasting.fitted import FittedRun
 from timellm.forecasting.overlap import seen_note
+from timellm.forecasting.pretraining import pretrained
 from timellm.forecasting.quick import QuickForecasters
 from timellm.forecasting.scoring import ScoredModels, score_test_part
 from timellm.forecasting.validation import BASELINES, WINDOWS, write_references
@@ -135,6 +137,9 @@ def _fit(
         from_main(accelerator, lambda: held.append(_quick(prepared, folder, on_progress, should_stop)))
         quick = held[0] if main else QuickForecasters({}, {})
         try:
+            before = _pretrained(prepared, job, accelerator)
+            if before is None:
+                return Result(folder.path, {}, stopped=True)
             own, report = kind.load().fit(prepared, job)
         except TimeLLMError:
             if main and not start.resumed and not has_state(folder.path):
@@ -174,6 +179,7 @@ def _fit(
             summary = {
                 **known.facts,
                 **report.facts,
+                **before,
                 **_outcome(scores, folder, adds_nothing=report.facts.get("adds_nothing", False)),
                 **_parts(folder, prepared, scored=scores is not None),
                 **seconds,
@@ -189,6 +195,7 @@ def _fit(
                 *bounds_note(config.task),
                 *known.notes,
                 *seen,
+                *before.get("pretraining", {}).get("notes", ()),
                 *report.notes,
                 *missing,
                 *quick.notes,
@@ -205,11 +212,26 @@ def _fit(
         return Result(folder.path, from_main(accelerator, finish), stopped=stopped)
 
 
+def _pretrained(prepared: PreparedData, job: FitJob, accelerator: Accelerator) -> dict[str, Any] | None:
+    """What a run's summary says of its pre-training, which is made now; None if the user stopped it."""
+    training = job.config.training
+    if training is None or not training.pretrain:
+        return {}
+    place = job.folder / PRETRAINED
+    if from_main(accelerator, lambda: has_state(job.folder) and not (place / SUMMARY).is_file()):
+        return {}  # somebody removed it, and what goes on does not need it
+    done = pretrained(prepared, job, accelerator)
+    return None if done is None else {"pretraining": done}
+
+
 def _leave_nothing(folder: RunFolder) -> None:
     """Remove what a run wrote that could not begin, so that it can be started again in the same folder."""
     kept = [LINEAR_PATH, START, *(kind.file for kind in REGISTRY.values() if kind.quick)]
     for name in (CONFIG, *COMPANIONS, BASELINES, WINDOWS, *kept):
         (folder.path / name).unlink(missing_ok=True)
+    place = folder.path / PRETRAINED
+    if not (has_state(place) or (place / SUMMARY).is_file()):
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def _with_known(
@@ -258,7 +280,7 @@ def _enter(folder: RunFolder, config: RunConfig, table_file: Path | None) -> _St
     sweep(folder.path)
     resumed = has_state(folder.path)
     if config.training is not None and config.training.start_from and not resumed:
-        check_start(config, start_rules_of(config))
+        check_start(config, Path(config.training.start_from), start_rules_of(config))
     reading = config.data.model_copy(update={"path": str(table_file)}) if table_file else config.data
     table = folder.table() if resumed else load_table(reading)
     return _Start(resumed, table, in_force(config, table))

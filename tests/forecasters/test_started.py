@@ -276,7 +276,7 @@ def test_adapters_that_do_not_fit_are_never_taken_in_part(dlinear_run, target_cs
     before = {name: one.clone() for name, one in network.state_dict().items()}
     asked = RunConfig.create(target_csv, **DLINEAR, start_from=str(tmp_path / "start"))
     with pytest.raises(CheckpointError, match=said):
-        begin_at(network, asked, tmp_path, StartRules())
+        begin_at(network, asked, tmp_path, source=tmp_path / "start", rules=StartRules())
     assert all(torch.equal(before[name], one) for name, one in network.state_dict().items())
     assert Start.read(tmp_path) is None
 

@@ -137,6 +137,9 @@ def _parser() -> argparse.ArgumentParser:
             "--known", type=Path, metavar="AHEAD.csv", help="second file with columns known ahead, named in known_ahead"
         )
         one.add_argument(
+            "--pretrain", type=Path, nargs="+", metavar="TABLE.csv", help="train on these tables together first"
+        )
+        one.add_argument(
             "--model", choices=tuple(OFFERED), metavar="KIND", help=f"forecaster: {', '.join(OFFERED)} (time_llm)"
         )
         one.add_argument(

@@ -42,11 +42,14 @@ def resume(arguments: argparse.Namespace) -> Answer:
     """
     from timellm.config import TimeLLMConfig
     from timellm.errors import CheckpointError, ConfigError
-    from timellm.training.checkpoint import load_config
+    from timellm.forecasters.started import PRETRAINED
+    from timellm.training.checkpoint import ADAPTER, load_config
     from timellm.training.state import has_state
 
     config = load_config(arguments.run_dir)
-    if not has_state(arguments.run_dir):
+    before = arguments.run_dir / PRETRAINED
+    pretraining = before.is_dir() and not (arguments.run_dir / ADAPTER).is_file()
+    if not (has_state(arguments.run_dir) or pretraining):
         raise CheckpointError(
             f"{arguments.run_dir} holds no training state to resume: the run has finished, or ended before its first"
             " validation; look at it with 'evaluate --stored', or start a new one with 'fit'"
@@ -118,6 +121,8 @@ def _configuration(arguments: argparse.Namespace) -> RunConfig:
     settings |= repair_of(arguments) | _description(arguments, settings)
     if settings.get("known_file"):
         settings["known_file"] = str(Path(settings["known_file"]).resolve())
+    if getattr(arguments, "pretrain", None):
+        settings["pretrain"] = tuple(str(path.resolve()) for path in arguments.pretrain)
     if settings.get("start_from"):
         settings["start_from"] = str(Path(settings["start_from"]).expanduser().resolve())
     given |= settings.keys()

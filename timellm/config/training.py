@@ -47,6 +47,11 @@ class TrainingConfig(Section):
     start_from: str = setting("", affects="place", title="Start from trained adapters")
     """Folder of a finished run, or of adapters, at which training begins. Forecaster and context must be the same. A
     copy of what was taken lies in the run's folder and belongs to its weights. Empty: training begins anew."""
+    pretrain: tuple[str, ...] = setting((), affects="place", title="Pre-train on")
+    """Tables on which the adapters are trained together first, each with its own split and scale; then training on the
+    run's table begins at them. What was learned there lies in the run's folder and belongs to its weights."""
+    pretrain_steps: int | None = setting(None, title="Steps of pre-training", ge=1, le=10_000_000)
+    """Optimiser steps of the pre-training at most; as many as 'steps' when not given."""
     seed: int = setting(0, ge=0, le=2**31 - 1)
     """Seed of initial weights, batch order and dropout."""
     device: Literal["auto", "cpu", "cuda"] = setting("auto", affects="place")
@@ -58,6 +63,14 @@ class TrainingConfig(Section):
         "none", affects="place", title="Experiment tracker"
     )
     """Experiment tracker that also gets the run's numbers; it has to be installed. wandb is Weights & Biases."""
+
+    @model_validator(mode="after")
+    def _begins_at_one_place(self) -> Self:
+        if self.start_from and self.pretrain:
+            raise ValueError("start_from and pretrain both say what training begins at; give one of them")
+        if self.pretrain_steps is not None and not self.pretrain:
+            raise ValueError("pretrain_steps is given without pretrain; name the tables, or leave it out")
+        return self
 
     @model_validator(mode="after")
     def _parts_hold_windows(self) -> Self:

@@ -26,6 +26,8 @@ from timellm.errors import CheckpointError, ConfigError
 from timellm.files.tensorfile import read_tensors, write_tensors
 from timellm.training.checkpoint import CONFIG, START_ADAPTER, load_config, read_adapter
 
+PRETRAINED = "pretrained"
+"""Folder in a run's folder with the adapters of its own pre-training (timellm.forecasting.pretraining)."""
 _REMEDY = "start the run again in a new folder"
 _FACTS = "start"
 _FREE = ("dropout", "attention_dropout", "quantiles")
@@ -94,14 +96,21 @@ class StartRules:
     """Beginnings of the names of weights that belong to one table, and begin anew."""
 
 
-def check_start(config: RunConfig, rules: StartRules) -> RunConfig:
-    """Refuse adapters at which this run cannot begin, by their settings alone, which are returned.
+def start_of(config: RunConfig, folder: Path) -> Path | None:
+    """Where the training of a run in `folder` begins: adapters that are named, or its own pre-trained ones."""
+    training = config.trained
+    if training.pretrain:
+        return folder / PRETRAINED
+    return Path(training.start_from).expanduser() if training.start_from else None
+
+
+def check_start(config: RunConfig, source: Path, rules: StartRules) -> RunConfig:
+    """Refuse adapters in `source` at which this run cannot begin, by their settings alone, which are returned.
 
     Raises:
         ConfigError: there are none, or they are made for another network; says which setting to change.
         CheckpointError: their settings are damaged.
     """
-    source = Path(config.trained.start_from).expanduser()
     if not source.is_dir():
         raise ConfigError(
             f"setting 'start_from' is '{source}', and there is no such folder; name the folder of a finished run, or of"
@@ -112,15 +121,14 @@ def check_start(config: RunConfig, rules: StartRules) -> RunConfig:
     return theirs
 
 
-def begin_at(network: nn.Module, config: RunConfig, folder: Path, rules: StartRules) -> None:
-    """Put the adapters of `config.training.start_from` into `network`, and keep what was taken in `folder`.
+def begin_at(network: nn.Module, config: RunConfig, folder: Path, *, source: Path, rules: StartRules) -> None:
+    """Put the adapters in `source` into `network`, and keep what was taken in the run's `folder`.
 
     Raises:
         ConfigError: there are no adapters, or they are made for another network; says which setting to change.
         CheckpointError: they are damaged.
     """
-    source = Path(config.trained.start_from).expanduser()
-    theirs, tensors = check_start(config, rules), read_adapter(source)
+    theirs, tensors = check_start(config, source, rules), read_adapter(source)
     taken, left = _taken(network.state_dict(), tensors, rules, same_horizon=theirs.task.horizon == config.task.horizon)
     if not taken:
         raise ConfigError(

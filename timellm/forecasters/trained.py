@@ -35,7 +35,7 @@ from timellm.data.windows import WindowIndex
 from timellm.errors import ConfigError
 from timellm.forecasters.protocol import FitJob, FitReport, FitStoppedError, OnBatch, OneRow, ignore_batch
 from timellm.forecasters.registry import kind_of
-from timellm.forecasters.started import Start, StartRules, begin_at
+from timellm.forecasters.started import Start, StartRules, begin_at, start_of
 from timellm.training.checkpoint import device_of, load_adapter, save_adapter
 from timellm.training.evaluation import forecast_windows
 from timellm.training.kept_rows import ValidationRecord
@@ -202,8 +202,9 @@ class NetworkForecaster(OneRow):
             return None, FitReport(time.monotonic() - started, stopped=True)
         source = _source(prepared, base, device)
         if not from_main(accelerator, lambda: has_state(job.folder)):
-            if training.start_from:
-                from_main(accelerator, lambda: begin_at(network, job.config, job.folder, cls.start_rules))
+            if (start := start_of(job.config, job.folder)) is not None:
+                rules = cls.start_rules
+                from_main(accelerator, lambda: begin_at(network, job.config, job.folder, source=start, rules=rules))
             from_main(accelerator, lambda: cls.write_start(network, job.folder))
             if base is not None and levels_of(network):
                 network.quantile_head.start_at_errors(source, index["training"], base.on(prepared))

@@ -43,10 +43,15 @@ def seen_note(folder: Path, scored: PreparedData) -> tuple[str, ...]:
     """
     if not all((folder / name).is_file() for name in COMPANIONS[:3]):
         return ()
-    rows = rows_seen(RunFolder(folder).prepared(), scored)
+    return learned_from(folder.name, RunFolder(folder).prepared(), scored)
+
+
+def learned_from(name: str, learned: PreparedData, scored: PreparedData) -> tuple[str, ...]:
+    """What to say if weights that are called `name` were learned from test rows of `scored`; empty if not."""
+    rows = rows_seen(learned, scored)
     if not rows:
         return ()
     return (
-        f"The weights from {folder.name} were learned from {rows:,} rows that are in this test part, so its errors are"
-        " too low: they are no test.",
+        f"The weights from {name} were learned from {rows:,} rows that are in this test part, so its errors are too"
+        " low: they are no test.",
     )

@@ -29,8 +29,8 @@ from timellm.ui.words import QUANTIZATION
 
 _IN_PLAIN_SIGHT = ("context", "horizon", "kind", "backbone", "layers", "quantization", "steps", "minutes")
 """Settings that each step of the form shows; its other settings are behind 'All settings of this step'."""
-_NOT_OFFERED = ("deepspeed", "training_side")
-"""One needs several processes, which a page does not start; the other means nothing without training_rows."""
+_NOT_OFFERED = ("deepspeed", "training_side", "pretrain")
+"""A page starts one process, has no widget for training_rows, and reads tables that were uploaded alone."""
 _SHOWN_ALWAYS = {"time_llm": _IN_PLAIN_SIGHT}  # other kinds show their few settings among all settings of the step
 GROUPS = {"Data": "task", "Model": "forecaster", "Training": "training"}
 

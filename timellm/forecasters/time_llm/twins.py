@@ -119,10 +119,10 @@ def check_has_twins(config: RunConfig) -> None:
     forecaster = config.forecaster
     if not isinstance(forecaster, TimeLLMConfig):
         raise ConfigError(f"the forecaster is '{config.kind}', which has no language model; twins are of Time-LLM runs")
-    if config.trained.start_from:
+    if config.trained.start_from or config.trained.pretrain:
         raise ConfigError(
-            "the run began at trained adapters (start_from), which its twins cannot: the comparison would be with"
-            " something that was trained for less; train the run without start_from, and then its twins"
+            "the run began at trained adapters (start_from, pretrain), which its twins cannot: the comparison would be"
+            " with something that was trained for less; train the run without these settings, and then its twins"
         )
     if forecaster.body != "language_model":
         raise ConfigError(

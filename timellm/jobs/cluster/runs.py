@@ -62,10 +62,10 @@ def check_cluster(database: Database, config: RunConfig, *, workers: int) -> Clu
             "a run on a cluster takes one file with it, and this one has a second one with columns known ahead; put"
             " these columns into the table"
         )
-    if config.training is not None and config.training.start_from:
+    if config.training is not None and (config.training.start_from or config.training.pretrain):
         raise JobError(
-            "a run on a cluster takes one file with it, and this one begins at adapters in a folder of this machine"
-            " (start_from); run it here"
+            "a run on a cluster takes one file with it, and this one begins at what other files of this machine give"
+            " (start_from, pretrain); run it here"
         )
     Room.of(config)
     return cluster

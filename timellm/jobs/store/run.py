@@ -213,11 +213,13 @@ def default_name(config: RunConfig) -> str:
 
 def with_absolute_paths(config: RunConfig) -> RunConfig:
     """The configuration as a process in any folder can read it: table and folders by absolute path."""
-    changes = {"path": str(Path(config.data.path).expanduser().resolve())}
+    changes: dict[str, Any] = {"path": str(Path(config.data.path).expanduser().resolve())}
     if config.data.known_file:
         changes["known_file"] = str(Path(config.data.known_file).expanduser().resolve())
     if config.training is not None and config.training.start_from:
         changes["start_from"] = str(Path(config.training.start_from).expanduser().resolve())
+    if config.training is not None and config.training.pretrain:
+        changes["pretrain"] = tuple(str(Path(one).expanduser().resolve()) for one in config.training.pretrain)
     if isinstance(config.forecaster, TimeLLMConfig):
         backbone = Path(config.forecaster.backbone).expanduser()
         if len(backbone.parts) > 1 and backbone.is_dir():  # a bare name is the catalogue's

@@ -1,0 +1,121 @@
+"""Pre-training: adapters are trained on several tables together, before a run trains them on its own table.
+
+Inputs: a run's configuration, whose setting `pretrain` names the tables, and the run's folder. Outputs: a folder of
+adapters in it, at which the run begins, and what they came to. The folder has settings, joined table and scale like
+that of a run, so it goes on when it was cut off, and `evaluate --data` scores it on a table that it has not seen.
+
+The linear path of the adapters is one plain ridge of all tables together. The run that follows has the ridge of its own
+table in its place.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from accelerate import Accelerator
+
+from timellm.config import RunConfig, TimeLLMConfig
+from timellm.data.joined import JoinedTables
+from timellm.data.prepared import PreparedData
+from timellm.data.table import load_table
+from timellm.errors import CheckpointError, ConfigError, DataError, TimeLLMError
+from timellm.forecasters.protocol import FitJob
+from timellm.forecasters.registry import kind_of
+from timellm.forecasters.started import PRETRAINED
+from timellm.forecasting.artifacts import SUMMARY, RunFolder
+from timellm.forecasting.overlap import learned_from
+from timellm.training.checkpoint import save_config
+from timellm.training.processes import from_main
+from timellm.training.state import has_state, remove_state
+
+_USUAL_SPLIT = "70%/10%/20%"
+
+
+def pretrained(prepared: PreparedData, job: FitJob, accelerator: Accelerator) -> dict[str, Any] | None:
+    """Train the adapters that a run on `prepared` begins at; what they came to, or None if the user stopped it.
+
+    Nothing is done again that was finished, and what was cut off goes on to the same weights.
+
+    Raises:
+        ConfigError: a setting needs what joined tables do not have.
+        DataError: a table cannot be used; says which.
+        CheckpointError: a table was changed since a training that goes on was begun.
+    """
+    config, folder = job.config, job.folder / PRETRAINED
+    run = RunFolder(folder)
+    if from_main(accelerator, lambda: (folder / SUMMARY).is_file()):
+        return from_main(accelerator, run.summary)
+    paths = [Path(one) for one in config.trained.pretrain]
+    joint = joint_config(config)
+    each = [_prepared(path, joint) for path in paths]
+    joined = JoinedTables.join(each, joint)
+
+    def enter() -> None:
+        folder.mkdir(exist_ok=True)
+        if not has_state(folder):
+            save_config(folder, joint)
+            run.save_table(joined.table)
+            run.save_scaler(joined.scaler)
+        elif not np.array_equal(run.table().values.to_numpy(), joined.values, equal_nan=True):
+            raise CheckpointError(
+                f"a table of 'pretrain' was changed after the training in {folder} was begun on it; put it back, or"
+                " start again in a new folder"
+            )
+
+    from_main(accelerator, enter)
+    fitted, report = kind_of(joint.kind).load().fit(joined, replace(job, config=joint, folder=folder))
+    if fitted is None or report.stopped:
+        return None
+
+    def finish() -> dict[str, Any]:
+        tables = [
+            {"table": path.name, "windows": have, "share": share / sum(count for _, count in joined.counts)}
+            for path, (have, share) in zip(paths, joined.counts, strict=True)
+        ]
+        seen = [note for path, one in zip(paths, each, strict=True) for note in learned_from(path.name, one, prepared)]
+        summary = report.facts | {"tables": tables, "notes": [*seen, *report.notes]}
+        run.save_summary(summary)
+        remove_state(folder)
+        return summary
+
+    return from_main(accelerator, finish)
+
+
+def joint_config(config: RunConfig) -> RunConfig:
+    """The settings of a run's pre-training.
+
+    Raises:
+        ConfigError: a setting needs the calendar or the names of channels, which joined tables do not have.
+    """
+    forecaster, training = config.forecaster, config.trained
+    changed: dict[str, Any] = {
+        "pretrain": (), "pretrain_steps": None, "steps": training.pretrain_steps or training.steps, "pinned_windows": 0,
+        "training_rows": None, "lower_bound": None, "upper_bound": None, "closed_weekdays": "", "tracker": "none",
+    }  # fmt: skip
+    if config.quantiles:
+        changed["quantiles"] = ()  # they begin at the errors of the run's own table
+    if isinstance(forecaster, TimeLLMConfig):
+        if forecaster.tells_time:
+            raise ConfigError(
+                "setting 'pretrain' joins tables of different times, and the prompt is asked to tell the time or what"
+                " is known ahead; switch off prompt_calendar, holiday_country, dated_notes and prompt_known"
+            )
+        changed |= {"linear_maps": "shared", "linear_features": "plain"}
+    if not config.task.split.endswith("%"):
+        changed["split"] = _USUAL_SPLIT  # rows of one table mean nothing in another
+    names = [Path(one).stem for one in training.pretrain]
+    data = {"path": " + ".join(names), "description": f"Series of {len(names)} tables: {', '.join(names)}."}
+    return RunConfig.from_dict(config.to_dict() | {"data": data}).updated(**changed)
+
+
+def _prepared(path: Path, joint: RunConfig) -> PreparedData:
+    try:
+        table = load_table(RunConfig.create(path).data)
+        prepared = PreparedData.of(table, joint)
+        prepared.windows("training"), prepared.windows("validation")
+    except TimeLLMError as error:
+        raise DataError(f"{path.name}, a table of 'pretrain': {error}") from error
+    return prepared
