@@ -33,6 +33,8 @@ def test_cells_learn_from_the_first_rows_and_a_share_without_a_window_is_said(fo
     assert {cell.config.task.training_side for cell in plan.cells} == {"first"}
     (_, note, _) = ("", *plan.notes)
     assert note == "ETTh1 12, 5 % is not run: 57 training rows hold no window of 48 and 12 rows."
+    with pytest.raises(ConfigError, match="steps"):
+        FEW_SHOT.plan(FEW_SHOT.asked(folder, given | {"models": ["dlinear"]}, ["steps=many"]))
     with pytest.raises(ConfigError, match="--percents: give numbers from 1 to 100, not 0"):
         FEW_SHOT.plan(FEW_SHOT.asked(folder, given | {"percents": ["0"]}))
 

@@ -51,6 +51,13 @@ def test_further_settings_go_to_the_models_that_have_them(folder):
     assert ridge.config.task.context == dlinear.config.task.context == 60 and dlinear.config.trained.steps == 7
     with pytest.raises(ConfigError, match="there is no setting 'stebs'"):
         LONG_TERM.plan(LONG_TERM.asked(folder, given, ["stebs=7"]))
+    for decided in ("horizon=48", "seed=3", "training-rows=9"):
+        with pytest.raises(ConfigError, match="the options of the protocol decide this setting"):
+            LONG_TERM.plan(LONG_TERM.asked(folder, given, [decided]))
+    with pytest.raises(ConfigError, match="steps"):
+        LONG_TERM.plan(LONG_TERM.asked(folder, given, ["steps=many"]))
+    with pytest.raises(ConfigError, match="'steps' is not key=value"):
+        LONG_TERM.plan(LONG_TERM.asked(folder, given, ["steps"]))
     with pytest.raises(ConfigError, match="no setting 'layers'; it is one of"):
         LONG_TERM.plan(LONG_TERM.asked(folder, given, ["layers=2"]))
 

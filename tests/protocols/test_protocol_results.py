@@ -76,7 +76,7 @@ def test_results_need_a_folder_outside_the_project(folder, tmp_path, monkeypatch
     assert main(["protocol", "long-term", "--out", str(tmp_path)]) == 2
     assert "--data must name the folder with the files of 'long-term'" in capsys.readouterr().err
     assert main(["protocol", "long-term", "--data", str(folder), "--out", str(tmp_path), "--sets", "Traffic"]) == 2
-    assert "it needs traffic.csv" in capsys.readouterr().err
+    assert "it has no traffic.csv" in capsys.readouterr().err
 
 
 def test_protocols_are_listed_with_their_options(capsys):

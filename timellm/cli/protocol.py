@@ -66,8 +66,9 @@ def protocol(arguments: argparse.Namespace) -> Answer:
     for file in group.plan.missing:
         print(f"missing: {file}", file=sys.stderr)
     if not group.plan.cells:
-        names = ", ".join(file.name for file in group.plan.missing)
-        raise ConfigError(f"there is nothing to run in {arguments.data}; it needs {names or 'other options'}")
+        why = [f"it has no {file.name}" for file in group.plan.missing]
+        why += [note.removesuffix(".") for note in group.plan.notes]
+        raise ConfigError(f"there is nothing to run in {arguments.data}: {'; '.join(why)}")
     store = Store.open()
     placed = group.find(store)
     if not arguments.show:

@@ -16,7 +16,7 @@ from typing import Any
 from timellm.config import RunConfig, TaskConfig
 from timellm.errors import ConfigError
 from timellm.protocols.errors_of_run import CUTOFFS_A_BATCH, errors_of_run
-from timellm.protocols.grid import HORIZONS, MODELS_ASKED, SEEDS, SETS, Variant, plan_grid
+from timellm.protocols.grid import HORIZONS, MODELS_ASKED, SEEDS, SETS, TooShortError, Variant, plan_grid
 from timellm.protocols.grid_table import GridTable
 from timellm.protocols.protocol import Asked, Cell, Option, Plan, Protocol
 from timellm.protocols.sets import KnownSet, find_set
@@ -52,7 +52,7 @@ def _change(percent: int) -> Callable[[KnownSet, RunConfig], RunConfig]:
     def change(one: KnownSet, config: RunConfig) -> RunConfig:
         rows, task = rows_learned(one, percent, context=config.task.context), config.task
         if rows < task.context + task.horizon:
-            raise ConfigError(f"{rows:,} training rows hold no window of {task.context:,} and {task.horizon:,} rows")
+            raise TooShortError(f"{rows:,} training rows hold no window of {task.context:,} and {task.horizon:,} rows")
         return config.updated(training_rows=rows, training_side="first")
 
     return change

@@ -21,6 +21,13 @@ HORIZONS = Option("horizons", "rows to forecast, of those that papers report of 
 MODELS_ASKED = Option("models", "forecasters", ("ridge", "time_llm", "published", "dlinear", "patchtst"), MODELS)
 SEEDS = Option("seeds", "seeds of models that are trained", ("0",))
 
+_DECIDED = ("horizon", "seed", "channels", "training_rows", "training_side")
+"""Settings that the key of a cell stands for; with another value, a row of the table would not be what it says."""
+
+
+class TooShortError(ConfigError):
+    """A part of a set holds no window in this variant; the other cells are run all the same."""
+
 
 @dataclass(frozen=True)
 class Variant:
@@ -31,17 +38,20 @@ class Variant:
     words: str
     """In the name of its runs; empty for the usual one."""
     change: Callable[[KnownSet, RunConfig], RunConfig]
-    """What it changes of a run; raises ConfigError, with the reason, where a set cannot be run so."""
+    """What it changes of a run; raises TooShortError, with the reason, where a set cannot be run so."""
 
 
 def plan_grid(asked: Asked, variants: Sequence[Variant]) -> Plan:
     """The runs of the sets whose files are there.
 
     Raises:
-        ConfigError: no model has a setting, or no set has a horizon.
+        ConfigError: no model has a setting, its value is not allowed or an option decides it, or no set has a horizon.
     """
     models, sets = asked.of(MODELS_ASKED), [find_set(name) for name in asked.of(SETS)]
     check_settings(models, asked.settings)
+    for text in asked.settings:
+        if (setting := text.partition("=")[0].strip().replace("-", "_")) in _DECIDED:
+            raise ConfigError(f"--set {setting}: the options of the protocol decide this setting; leave it out")
     horizons = _horizons(sets, asked.numbers(HORIZONS))
     cells: list[Cell] = []
     missing: list[MissingFile] = []
@@ -56,7 +66,7 @@ def plan_grid(asked: Asked, variants: Sequence[Variant]) -> Plan:
         for variant, horizon in tasks:
             try:
                 cells += _cells(one, path, asked, variant=variant, horizon=horizon)
-            except ConfigError as error:
+            except TooShortError as error:
                 notes.append(f"{one.name} {horizon}{variant.words} is not run: {error}.")
     # All models have one seed before any has two.
     return Plan(tuple(sorted(cells, key=lambda cell: int(cell.key["seed"]))), tuple(missing), tuple(notes))
