@@ -39,8 +39,8 @@ def test_fit_refuses_a_folder_that_is_not_empty(table, tmp_path, capsys):
 def test_fit_chooses_lengths_for_the_table_and_says_so(table, capsys):
     config = fit_configuration(table)
     said = capsys.readouterr().err
-    assert f"context={config.model.context}\n" in said
-    assert f"horizon={config.model.horizon}\n" in said
+    assert f"context={config.model.context} (" in said
+    assert f"horizon={config.model.horizon} (" in said
     assert config.data.path == str(table)
     assert config.model.context + config.model.horizon < 630, "it fits the training rows"
 
@@ -62,10 +62,12 @@ def test_fit_starts_from_a_file_and_set_goes_before_it(table, tmp_path, capsys):
 def test_fit_starts_from_a_preset_and_set_goes_before_it(table, capsys):
     config = fit_configuration(table, "--set", "context=64", "--preset", "paper", "--set", "layers=3")
     assert config.differences(find_preset("paper").over(RunConfig.create(table))).keys() == {
-        "context", "layers", "horizon",
+        "context", "layers", "split",
     }  # fmt: skip
     assert (config.model.context, config.model.layers) == (64, 3)
-    assert capsys.readouterr().err == f"chosen for this table: horizon={config.model.horizon}\n"
+    split, horizon = capsys.readouterr().err.splitlines()
+    assert split.startswith("chosen for this table: split=60%/20%/20% (with 70%/10%/20% the validation part")
+    assert horizon == "chosen for this table: horizon=96 (96 rows are usual for one row every hour)"
 
 
 def test_fit_with_the_laptop_preset_is_fit_with_the_defaults(table):

@@ -49,7 +49,7 @@ def test_window_longer_than_the_training_part_disables_start_with_the_reason(ope
     app.number_input(key=f"setting/{table_id}/context").set_value(500).run()
     assert not app.exception
     assert start_button(app).disabled
-    assert any("training part has 280 rows" in caption.value for caption in app.caption)
+    assert any("training part has 240 rows" in caption.value for caption in app.caption)
 
 
 def test_time_budget_takes_the_place_of_steps(open_page, table_id, launched, store):

@@ -107,8 +107,8 @@ def _take_run_dir(folder: Path, held: contextlib.ExitStack) -> None:
 
 def _configuration(arguments: argparse.Namespace) -> RunConfig:
     """Defaults, then --config or --preset, then --set; other settings are chosen to suit the table."""
-    from timellm.config import DataConfig, TimeLLMConfig, parse_setting
-    from timellm.data.season import suggest_lengths
+    from timellm.config import DataConfig, TaskConfig, TimeLLMConfig, parse_setting
+    from timellm.data.suggested import suggested
     from timellm.data.table import load_table
 
     config, given = _starting_config(arguments)
@@ -128,13 +128,11 @@ def _configuration(arguments: argparse.Namespace) -> RunConfig:
     given |= settings.keys()
     of_table = DataConfig.model_fields.keys() & settings.keys()
     table = load_table(config.updated(**{name: settings[name] for name in of_table}).data)
+    told = {name: value for name, value in settings.items() if name in (*TaskConfig.model_fields, "channels")}
     chosen = {}
-    if not {"context", "horizon"} <= given:
-        divided = config.updated(split=settings.get("split", config.task.split)).task
-        lengths = zip(("context", "horizon"), suggest_lengths(table, divided), strict=True)
-        chosen = {name: rows for name, rows in lengths if name not in given}
-    for name, value in chosen.items():
-        _tell(f"chosen for this table: {name}={value}")
+    for one in suggested(table, config.updated(**told), given=given):
+        chosen[one.name] = one.value
+        _tell(f"chosen for this table: {one.name}={one.value} ({one.reason})")
     _check_trust(config, said="trust_remote_code" in settings)
     config = config.updated(**chosen, **settings)
     if isinstance(config.forecaster, TimeLLMConfig) and config.forecaster.trust_remote_code:

@@ -25,7 +25,7 @@ def inspect(arguments: argparse.Namespace) -> Answer:
     """
     from timellm.config import RunConfig, parse_setting
     from timellm.data.bounds import suggest_bounds
-    from timellm.data.season import Lengths, explained_lengths
+    from timellm.data.suggested import Suggested, suggested
     from timellm.data.table import load_table
     from timellm.errors import DataError
     from timellm.protocols.sets import recognise
@@ -40,17 +40,16 @@ def inspect(arguments: argparse.Namespace) -> Answer:
             raise
         return _unfit(arguments.table.resolve(), error)
     values, notes = table.values, list(table.notes)
-    lengths: Lengths | None = None
+    fitting: tuple[Suggested, ...] = ()
     task = config.task
     try:
-        lengths = explained_lengths(table, config.task)
-        usual = {"context": lengths.context, "horizon": lengths.horizon}
-        task = task.model_copy(update={name: rows for name, rows in usual.items() if name not in given})
+        fitting = suggested(table, config, given=given)
+        task = task.model_copy(update={one.name: one.value for one in fitting if one.name in type(task).model_fields})
     except DataError as error:  # worth saying, but no reason to hide what the table is
         notes.append(str(error))
     quality = check(table, task, filled=config.missing != "skip")
-    suggested = suggest_bounds(table)
-    bounds = [(" ".join(f"{k}={v}" for k, v in one.settings.items()), one.reason) for one in suggested]
+    bounded = suggest_bounds(table)
+    bounds = [(" ".join(f"{k}={v}" for k, v in one.settings.items()), one.reason) for one in bounded]
     rows = [
         {"channel": name, "missing": int(column.isna().sum()), **column.describe()[["min", "mean", "max"]]}
         for name, column in values.items()
@@ -67,10 +66,10 @@ def inspect(arguments: argparse.Namespace) -> Answer:
         "end": values.index[-1],
         "channels": rows,
         "suggested": {
-            "context": lengths.context if lengths else None,
-            "horizon": lengths.horizon if lengths else None,
-            "reasons": {"context": lengths.why_context, "horizon": lengths.why_horizon} if lengths else {},
-            **{k: v for one in suggested for k, v in one.settings.items()},
+            **{name: given.get(name) for name in ("context", "horizon")},
+            **{one.name: one.value for one in fitting},
+            "reasons": {one.name: one.reason for one in fitting},
+            **{k: v for one in bounded for k, v in one.settings.items()},
         },
         "looks_like": alike,
         "notes": notes,
@@ -88,12 +87,8 @@ def inspect(arguments: argparse.Namespace) -> Answer:
         columns(("channel", "missing", "min", "mean", "max"), [tuple(row.values()) for row in rows]),
     ]
     lines += [f"suggested: {pairs}  ({reason})" for pairs, reason in bounds]
-    if lengths:
-        lines += [
-            "",
-            f"suggested: context={lengths.context}  ({lengths.why_context}.)",
-            f"suggested: horizon={lengths.horizon}  ({lengths.why_horizon}.)",
-        ]
+    if fitting:
+        lines += ["", *(f"suggested: {one.name}={one.value}  ({one.reason}.)" for one in fitting)]
     if alike:
         lines += [
             "",

@@ -87,7 +87,7 @@ def explained_lengths(table: Table, task: TaskConfig) -> Lengths:
     """
     train, validation, test = task.split_rows(len(table.values))
     # Validation and test windows may look back into the part before, so that they only need room for a horizon.
-    usual = _usual_horizon(table.frequency)
+    usual = usual_horizon(table.frequency)
     horizon = min(usual, validation, test, max(train // 4, 1))
     # Half the training rows stay free, so that there is more than a handful of windows to learn from, unless that would
     # leave less than a patch.
@@ -146,7 +146,12 @@ def _has_season(table: Table) -> bool:
     return 1 < season_length(table.frequency) <= len(table.values) // 2
 
 
-def _usual_horizon(frequency: str) -> int:
+def usual_horizon(frequency: str) -> int:
+    """Rows of a horizon where the table is long enough: 96 hours, 30 days, 10 weeks, 12 months, or one or two seasons.
+
+    Raises:
+        ConfigError: pandas has no such frequency.
+    """
     kind, count = _kind(frequency)
     if kind == "tick":
         rows = pd.Timedelta(hours=96) / pd.Timedelta(to_offset(frequency))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from timellm.config import RunConfig, TaskConfig, TimeLLMConfig, sections
-from timellm.data.season import explained_lengths, step_name
+from timellm.data.season import step_name
+from timellm.data.suggested import Suggested, suggested
 from timellm.data.told import Told
 from timellm.errors import TimeLLMError
 from timellm.forecasters.registry import OFFERED, REGISTRY
@@ -49,16 +50,21 @@ def what(form: Form, table: Table, *, advanced: bool) -> dict[str, Any]:
         help="Which channels to learn and forecast. Empty means all of them.",
         persist_state="session",
     )
+    fitting = {one.name: one for one in suggested(table, RunConfig(data=form.defaults.data).updated(kind=form.kind))}
     left, right = st.columns(2)
     with left:
         horizon = form.widget("horizon")
-        st.caption(f"The rows to forecast. One row is one {step_name(table.frequency)}. {_why(form, table, 'horizon')}")
+        why = _why(form, fitting.pop("horizon"))
+        st.caption(f"The rows to forecast. One row is one {step_name(table.frequency)}. {why}")
     with right:
         # A shorter one than a patch would contradict a setting that the simple face does not show.
         hidden = not advanced and form.has("patch_length")
         least = min(form.value("patch_length"), form.value("context")) if hidden else 1
         context = form.widget("context", min_value=least)
-        st.caption(f"The rows before it that the model sees. {_why(form, table, 'context')}")
+        st.caption(f"The rows before it that the model sees. {_why(form, fitting.pop('context'))}")
+    for one in fitting.values():
+        if form.has(one.name):
+            st.caption(f"{label(one.name, form.kind)}: {_why(form, one)}")
     first = channels[0] if channels else table.channels[0]
     if advanced:
         _group(form, "Data")
@@ -73,14 +79,11 @@ def what(form: Form, table: Table, *, advanced: bool) -> dict[str, Any]:
     return {"channels": channels, "horizon": horizon, "context": context}
 
 
-def _why(form: Form, table: Table, name: str) -> str:
-    """Why a length is suggested; what is suggested, where the user chose another."""
-    lengths = explained_lengths(table, TaskConfig())
-    suggested, reason = (
-        (lengths.context, lengths.why_context) if name == "context" else (lengths.horizon, lengths.why_horizon)
-    )
-    begin = "Suggested" if form.value(name) == suggested else f"Suggested are {suggested:,}"
-    return plain(f"{begin}: {reason}.")
+def _why(form: Form, one: Suggested) -> str:
+    """Why a setting is suggested; what is suggested, where the user chose another."""
+    value = f"{one.value:,}" if isinstance(one.value, int) else one.value
+    begin = "Suggested" if form.value(one.name) == one.value else f"Suggested are {value}"
+    return plain(f"{begin}: {one.reason}.")
 
 
 def with_what(form: Form, *, advanced: bool) -> dict[str, Any]:

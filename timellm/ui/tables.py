@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from timellm.config import DataConfig, RunConfig, TaskConfig, TimeLLMConfig
+from timellm.config import DataConfig, RunConfig
 from timellm.data import elsewhere
 from timellm.data.encodings import LEGACY
 from timellm.data.manyvalues import EACH
 from timellm.data.samples import Sample, find_sample, samples
-from timellm.data.season import suggest_description, suggest_lengths
+from timellm.data.season import suggest_description
+from timellm.data.suggested import suggested
 from timellm.data.uploads import save_upload, table_path, uploads
 from timellm.errors import DataError, TimeLLMError
 from timellm.ui import corrections, keys, known_ahead, prompt_bank, raw_preview
@@ -142,18 +143,15 @@ def repaired(data: DataConfig, steps: tuple[str, ...]) -> DataConfig:
 
 
 def form(table_id: str, data: DataConfig, content: Table) -> Form:
-    """The set-up form with the lengths and the description suggested for this table.
+    """The set-up form with the settings and the description suggested for this table.
 
     Raises:
         DataError: the table is too short for any run.
     """
-    context, horizon = suggest_lengths(content, TaskConfig())
-    patch_length = min(TimeLLMConfig().patch_length, context)
-    stride = min(TimeLLMConfig().stride, max(1, patch_length // 2))
     described = {"description": data.description or _usual_description(table_id, content)}
-    lengths = {"context": context, "horizon": horizon, "patch_length": patch_length, "stride": stride}
+    usual = RunConfig(data=data)
     # All at once: a short context with the default patch would not be allowed.
-    return Form(table_id, RunConfig(data=data).updated(**described, **lengths))
+    return Form(table_id, usual.updated(**described, **{one.name: one.value for one in suggested(content, usual)}))
 
 
 def _usual_description(table_id: str, content: Table) -> str:
