@@ -25,6 +25,7 @@ from timellm.errors import CheckpointError, ConfigError, DataError, TimeLLMError
 from timellm.forecasters.protocol import FitJob
 from timellm.forecasters.registry import kind_of
 from timellm.forecasters.started import PRETRAINED
+from timellm.forecasters.time_llm.kept import START
 from timellm.forecasting.artifacts import SUMMARY, RunFolder
 from timellm.forecasting.overlap import learned_from
 from timellm.training.checkpoint import save_config
@@ -79,6 +80,7 @@ def pretrained(prepared: PreparedData, job: FitJob, accelerator: Accelerator) ->
         summary = report.facts | {"tables": tables, "notes": [*seen, *report.notes]}
         run.save_summary(summary)
         remove_state(folder)
+        (folder / START).unlink(missing_ok=True)
         return summary
 
     return from_main(accelerator, finish)
