@@ -347,10 +347,11 @@ def _forecast(run: FittedRun, folder: RunFolder, *, write: bool) -> list[str]:
             spread_N = spreads(ahead.prepared, ahead.index)
             said = Predicted(ahead.forecast_NH, spread_N, ahead.quantiles_NHQ, own_levels(run.forecaster))
             folder.save_future_quantiles(ahead.index, said, channels=run.table.channels)
+    forecast = set(usable)
     left_out = [
         f"There is no forecast of '{name}': values are missing in its last {run.config.task.context:,} rows."
         for name in run.table.channels
-        if name not in usable
+        if name not in forecast
     ]
     return unknown or [*ahead.notes, *left_out]
 

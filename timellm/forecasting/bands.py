@@ -97,7 +97,7 @@ class Intervals:
     def beyond(self, prepared: PreparedData, forecast: pd.DataFrame, levels: tuple[int, ...]) -> pd.DataFrame:
         """A forecast beyond a table's data, unique_id, ds, yhat, with its bands."""
         names = list(dict.fromkeys(forecast["unique_id"]))
-        numbers = np.array([prepared.table.channels.index(name) for name in names], np.int64)
+        numbers = np.array([prepared.table.number_of[name] for name in names], np.int64)
         index = prepared.beyond(numbers)
         forecast_WH = forecast["yhat"].to_numpy(np.float64).reshape(len(names), -1)
         return with_bands(forecast, self.bands(prepared, index, forecast_WH, levels), levels)

@@ -197,7 +197,7 @@ class FittedRun:
 
     def ahead(self, table: Table, channels: tuple[str, ...]) -> Ahead:
         """What the model says of the rows after the end of `table`, for channels whose last context is usable."""
-        numbers = np.array([self.table.channels.index(name) for name in channels], np.int64)
+        numbers = np.array([self.table.number_of[name] for name in channels], np.int64)
         prepared = self.prepared.continued(table)
         index = prepared.beyond(numbers)
         return Ahead(prepared, index, *forecast_own(self.forecaster, prepared, index))
