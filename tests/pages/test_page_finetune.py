@@ -52,6 +52,13 @@ def test_window_longer_than_the_training_part_disables_start_with_the_reason(ope
     assert any("training part has 240 rows" in caption.value for caption in app.caption)
 
 
+def test_settings_chosen_for_a_short_table_are_shown_with_their_reasons(open_page, table_id):
+    app = open_page("finetune", table=table_id)
+    (chosen,) = (one for one in app.expander if one.label == "Also chosen for this table")
+    assert "with 70%/10%/20% the validation part has 40 rows" in chosen.caption[0].value
+    assert chosen.caption[0].value.startswith("**Train / validation / test: 60%/20%/20%.**")
+
+
 def test_time_budget_takes_the_place_of_steps(open_page, table_id, launched, store):
     app = open_page("finetune", table=table_id)
     app.segmented_control(key=f"setting/{table_id}/limit").set_value("Minutes").run()

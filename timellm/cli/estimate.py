@@ -95,7 +95,8 @@ def _in_words(found: Estimate, have: Budget, *, fit: bool, offers: list[Offer], 
         lines.append(f"the trial ran out of memory: {tried.cause}")
     parts = [(name, f"{value:,.0f}") for name, value in asdict(found.memory).items()]
     lines += ["", columns(("part", "MiB"), parts), ""]
-    step = f"{found.step_s:.2g} s a step, " if found.step_s else ""
+    amount = f"{found.step_s:,.0f}" if found.step_s >= 10 else f"{found.step_s:.2g}"
+    step = f"{amount} s a step, " if found.step_s else ""
     lines.append(
         f"{step}loading {_time(found.loading_s)}, {'training' if step else 'fitting'} {_time(found.training_s)}, "
         f"scoring {found.test_windows:,} test windows {_time(found.evaluation_s)}, forecast {_time(found.forecast_s)}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import streamlit as st
@@ -62,9 +62,7 @@ def what(form: Form, table: Table, *, advanced: bool) -> dict[str, Any]:
         least = min(form.value("patch_length"), form.value("context")) if hidden else 1
         context = form.widget("context", min_value=least)
         st.caption(f"The rows before it that the model sees. {_why(form, fitting.pop('context'))}")
-    for one in fitting.values():
-        if form.has(one.name):
-            st.caption(f"{label(one.name, form.kind)}: {_why(form, one)}")
+    _also_suggested(form, fitting.values())
     first = channels[0] if channels else table.channels[0]
     if advanced:
         _group(form, "Data")
@@ -77,6 +75,17 @@ def what(form: Form, table: Table, *, advanced: bool) -> dict[str, Any]:
     except TimeLLMError as error:
         show_error("The split does not work", str(error))
     return {"channels": channels, "horizon": horizon, "context": context}
+
+
+def _also_suggested(form: Form, found: Iterable[Suggested]) -> None:
+    """Settings that the simple face does not show, where the usual ones do not suit the table."""
+    offered = [one for one in found if form.has(one.name)]
+    if not offered:
+        return
+    with st.expander("Also chosen for this table", icon=":material/fit_width:"):
+        for one in offered:
+            now = form.value(one.name)
+            st.caption(f"**{label(one.name, form.kind)}: {plain(str(now))}.** {_why(form, one)}")
 
 
 def _why(form: Form, one: Suggested) -> str:
