@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from timellm.config import RunConfig
-from timellm.sizing.estimate import Observation, Surroundings, estimate
+from timellm.sizing.estimate import Observation, Surroundings, dtype_in_use, estimate
 from timellm.sizing.machine import MachineFacts
 from timellm.sizing.offers import fits, largest_that_fits
 from timellm.sizing.table import TableSize
@@ -142,3 +142,18 @@ def test_ways_are_taken_together_where_none_is_enough_alone():
 
 def test_nothing_is_offered_where_the_program_alone_is_too_large():
     assert largest_that_fits(large(), 300, AROUND) == []
+
+
+def test_arithmetic_of_quantised_layers_may_be_another():
+    facts = replace(FACTS, fast_dtype="float32", quantized_dtype="bfloat16")
+    arithmetic = {
+        (quantization, dtype): dtype_in_use(
+            RunConfig.create("x.csv", quantization=quantization, backbone_dtype=dtype), facts
+        )
+        for quantization in ("none", "4bit")
+        for dtype in ("auto", "float16")
+    }
+    assert arithmetic == {
+        ("none", "auto"): "float32", ("4bit", "auto"): "bfloat16", ("none", "float16"): "float16",
+        ("4bit", "float16"): "float16",
+    }  # fmt: skip

@@ -31,7 +31,7 @@ class TimeLLMConfig(QuantileConfig):
     """Storage of the frozen backbone: none, 8bit (int8, one scale a row) or 4bit (NF4 with double quantization)."""
     backbone_dtype: Literal["auto", "float32", "bfloat16", "float16"] = setting("auto", title="Backbone arithmetic")
     """Arithmetic of the frozen backbone. float32: as the paper's; auto: bfloat16 where the processor multiplies
-    it faster, often several times, and float32 elsewhere."""
+    it faster, often several times, or has it and the backbone is quantised, and float32 elsewhere."""
     trust_remote_code: bool = setting(False, affects="place", title="Run the backbone's code")
     """Run Python code that ships with the backbone, with all your rights on this machine. Only for a source you trust;
     almost no backbone needs it."""

@@ -131,7 +131,11 @@ def _of_small_kind(config: RunConfig, around: Surroundings, *, windows: int | No
 
 def dtype_in_use(config: RunConfig, facts: MachineFacts) -> str:
     """Arithmetic of the frozen layers on this machine."""
-    return facts.fast_dtype if config.model.backbone_dtype == "auto" else config.model.backbone_dtype
+    model = config.model
+    if model.backbone_dtype != "auto":
+        return model.backbone_dtype
+    quantized = model.quantization != "none" and facts.quantized_dtype
+    return quantized or facts.fast_dtype
 
 
 def _counted(

@@ -23,7 +23,7 @@ from timellm.installation import PROJECT
 from timellm.workspace import cache_folder, check_writable, write_whole
 
 _LIBRARIES = ("torch", "transformers", "bitsandbytes")
-_CHOICE_OF_ARITHMETIC = 2
+_CHOICE_OF_ARITHMETIC = 3
 """Counts the changes of what `backbone_dtype=auto` means, of which the findings hold a part."""
 _TIMEOUT_S = 300
 _MIB = 2**20
@@ -46,6 +46,8 @@ class MachineFacts:
     """Memory of a worker that has imported everything and multiplied once."""
     quantization_mib: float
     """What bitsandbytes adds."""
+    quantized_dtype: str | None = None
+    """What backbone_dtype=auto is for quantised layers, where that is another."""
 
 
 @dataclass(frozen=True)

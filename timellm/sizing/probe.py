@@ -28,8 +28,8 @@ _TIMED_S = 0.2
 def measure() -> dict[str, object]:
     """The fields of `MachineFacts` but for the processor's name."""
     device = device_of("auto")
-    fast = backbone_dtype(ModelConfig(), device)
-    rates = {str(dtype).removeprefix("torch."): _gflops(dtype, device) for dtype in (torch.float32, fast)}
+    fast, quantized = (backbone_dtype(ModelConfig(quantization=name), device) for name in ("none", "4bit"))
+    rates = {_name(dtype): _gflops(dtype, device) for dtype in {torch.float32, fast, quantized}}
     bandwidth = _gib_per_s()
     _train_a_little()
     process_mib = _resident_mib()
@@ -37,12 +37,17 @@ def measure() -> dict[str, object]:
 
     return {
         "gpu": torch.cuda.get_device_name() if device.type == "cuda" else None,
-        "fast_dtype": str(fast).removeprefix("torch."),
+        "fast_dtype": _name(fast),
+        "quantized_dtype": None if quantized == fast else _name(quantized),
         "gflops": rates,
         "gib_per_s": bandwidth,
         "process_mib": process_mib,
         "quantization_mib": _resident_mib() - process_mib,
     }
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 def _train_a_little() -> None:

@@ -98,6 +98,15 @@ def test_auto_is_bfloat16_only_where_the_processor_multiplies_it_fast(monkeypatc
     assert chosen == (torch.bfloat16 if fast else torch.float32)
 
 
+def test_auto_of_quantised_layers_is_bfloat16_where_the_processor_has_it(monkeypatch):
+    """They are there to save memory, and what is around them would take twice as much in float32."""
+    slow = {"avx512_bf16": True, "avx512_fp16": True, "amx_bf16": False}
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: slow)
+    assert backbone_dtype(ModelConfig(quantization="4bit"), torch.device("cpu")) == torch.bfloat16
+    monkeypatch.setattr(torch.cpu, "get_capabilities", dict)
+    assert backbone_dtype(ModelConfig(quantization="4bit"), torch.device("cpu")) == torch.float32
+
+
 @pytest.mark.parametrize("able", [True, False])
 def test_auto_on_a_gpu_is_bfloat16_where_it_has_it_and_float16_elsewhere(monkeypatch, able):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: able)

@@ -154,7 +154,10 @@ def backbone_dtype(config: ModelConfig, device: torch.device) -> torch.dtype:
         return getattr(torch, config.backbone_dtype)
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
-    return torch.bfloat16 if multiplies_bfloat16_fast(torch.cpu.get_capabilities()) else torch.float32
+    able = torch.cpu.get_capabilities()
+    if config.quantization != "none":  # it is chosen to save memory, and float32 around it takes twice as much
+        return torch.bfloat16 if _has_bfloat16(able) else torch.float32
+    return torch.bfloat16 if multiplies_bfloat16_fast(able) else torch.float32
 
 
 def multiplies_bfloat16_fast(able: Mapping[str, Any]) -> bool:
@@ -165,6 +168,10 @@ def multiplies_bfloat16_fast(able: Mapping[str, Any]) -> bool:
     """
     if able.get("avx512_fp16") and not able.get("amx_bf16"):
         return False
+    return _has_bfloat16(able)
+
+
+def _has_bfloat16(able: Mapping[str, Any]) -> bool:
     return any(able.get(name) for name in ("amx_bf16", "avx512_bf16", "bf16"))
 
 
