@@ -222,3 +222,10 @@ def test_exports_of_measuring_networks_are_read(name, settings, shape, step, fir
     assert table.values.index[0] == pd.Timestamp(first)
     if value is not None:
         assert table.values[value[0]].iloc[0] == value[1]
+
+
+@pytest.mark.parametrize("names", ["series 1,series 2,series 3", "Sensor 1,Sensor 2,Sensor 3", "CO2 1,CO2 2,12 m"])
+def test_words_with_numbers_are_names_of_columns(tmp_path, names):
+    rows = "".join(f"2021-01-01 {hour:02d}:00,{hour},{hour + 0.5},-{hour}\n" for hour in range(20))
+    (tmp_path / "a.csv").write_text(f"ds,{names}\n{rows}")
+    assert ",".join(read_table(tmp_path / "a.csv").channels) == names

@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from timellm.data.dressed import DRESSED
+from timellm.data.month_names import STARTS
 from timellm.data.numerals import look_like_numbers
 from timellm.data.records import DELIMITERS, excerpt
 from timellm.errors import DataError
@@ -39,6 +40,9 @@ _TIME = (
     r"|^[0-9]{8}:[0-9]{2}|^[0-9]{1,2}[ -][A-Za-z]{3}|^[A-Za-z]{2,9}(?:[.-]|,? )+[0-9]"
     r"|^[0-9]{4}[年M]|^Q[1-4][ /.-]?[0-9]{4}$"
 )
+_NUMBERED = r"^[A-Za-z]{2,9} [0-9]{1,4}$"
+"""A word with a number, such as "series 1" or "Jan 2020"."""
+_OF_TIME = rf"^(?i:{STARTS}|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|kw|wk|week|sem|qt|quart|year)"
 
 
 @dataclass
@@ -106,11 +110,14 @@ def _flat(rows: Sequence[Sequence[str]]) -> pa.Array:
 
 
 def _kinds(flat: pa.Array) -> np.ndarray:
-    """Of each cell: n number, t time, e empty or missing, x text; as bytes."""
+    """Of each cell: n number, d dressed number such as 12 %, t time, e empty or missing, x text; as bytes."""
     kinds = np.full(len(flat), ord("x"), np.uint8)
     kinds[pc.match_substring_regex(flat, _TIME).to_numpy(zero_copy_only=False)] = ord("t")
+    numbered = pc.match_substring_regex(flat, _NUMBERED).to_numpy(zero_copy_only=False)
+    kinds[numbered & ~pc.match_substring_regex(flat, _OF_TIME).to_numpy(zero_copy_only=False)] = ord("x")
     dressed = pc.match_substring_regex(flat, DRESSED).to_numpy(zero_copy_only=False) & (kinds != ord("t"))
-    kinds[look_like_numbers(flat) | dressed] = ord("n")
+    kinds[dressed] = ord("d")
+    kinds[look_like_numbers(flat)] = ord("n")
     missing = pc.is_in(pc.utf8_lower(flat), value_set=pa.array(_MISSING, pa.large_string()))
     kinds[missing.to_numpy(zero_copy_only=False)] = ord("e")
     return kinds
@@ -131,7 +138,7 @@ def find_delimiter(lines: Sequence[Line], name: str) -> str:
         others = "".join(other for other in DELIMITERS if other != delimiter)
         odd = pc.match_substring_regex(flat, f"[{re.escape(others)}]").to_numpy(zero_copy_only=False)
         typed = 1 - (odd & (kinds == ord("x"))).mean()
-        if delimiter == SPACES and (ranked or share < STRONG or np.isin(kinds, list(b"nt")).mean() < STRONG):
+        if delimiter == SPACES and (ranked or share < STRONG or np.isin(kinds, list(b"ndt")).mean() < STRONG):
             continue
         ranked.append((round(share * typed, 1), width, delimiter))
     if not ranked:

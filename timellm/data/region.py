@@ -94,18 +94,20 @@ def _data_lines(lines: Sequence[Line], width: int) -> list[Line]:
     """
     wide = [line for line in lines if len(line.cells) == width]
     strong: dict[int, str] = {}
+    """Of a column, the kinds that its cells have."""
     for column in range(width):
         kinds = Counter(line.kinds[column] for line in wide)
         given = sum(kinds.values()) - kinds["e"]
-        for kind in "nt":
-            if given and kinds[kind] >= STRONG * given:
+        # The one dressed cell of a column is more likely its name, such as "series 1".
+        for kind in ("t", "nd" if kinds["d"] > 1 else "n"):
+            if given and sum(kinds[one] for one in kind) >= STRONG * given:
                 strong[column] = kind
     if not strong:
         return []
 
     def fits(line: Line) -> bool:
         given = [column for column in strong if line.kinds[column] != "e"]
-        right = sum(line.kinds[column] == strong[column] for column in given)
+        right = sum(line.kinds[column] in strong[column] for column in given)
         # A header has no time in a column of times; a row with one wrong cell has.
         timed = any(line.kinds[column] == strong[column] == "t" for column in given)
         return bool(given) and (2 * right > len(given) or (timed and 2 * right == len(given)))
@@ -131,7 +133,7 @@ def _longest_run(lines: Sequence[Line], data: Sequence[Line], width: int) -> tup
 
 
 def _begins_a_table(line: Line, width: int) -> bool:
-    texts_alone = len(line.cells) > 1 and not set(line.kinds) & set("nt")
+    texts_alone = len(line.cells) > 1 and not set(line.kinds) & set("ndt")
     return texts_alone and not line.blank and 2 * line.kinds.count("x") > min(width, len(line.cells))
 
 
@@ -203,7 +205,8 @@ def _top(lines: Sequence[Line], first: Line, width: int, how: tuple[str, str, st
 
 def _names(line: Line, width: int) -> bool:
     """Whether a line could name this many columns."""
-    return len(line.cells) == width and 2 * line.kinds.count("x") >= width - line.kinds.count("e")
+    worded = line.kinds.count("x") + line.kinds.count("d")  # "series 1" is a name, too
+    return len(line.cells) == width and 2 * worded >= width - line.kinds.count("e")
 
 
 def _joined(upper: Sequence[str], lower: Sequence[str], mark: str) -> str:
