@@ -1,4 +1,4 @@
-"""The frame round every screen: names the eight of them, keeps the ids in the URL, and runs the chosen one."""
+"""The frame round every screen: names the nine of them, keeps the ids in the URL, and runs the chosen one."""
 
 from pathlib import Path
 
@@ -23,6 +23,7 @@ page = st.navigation(
         st.Page("metrics.py", title="Metrics", icon=":material/leaderboard:"),
         st.Page("attention.py", title="Attention", icon=":material/grid_on:"),
         st.Page("ledger.py", title="Ledger", icon=":material/fact_check:"),
+        st.Page("benchmarks.py", title="Benchmarks", icon=":material/science:"),
         st.Page("compare.py", title="Compare", icon=":material/compare_arrows:", visibility="hidden"),
     ],
     position="top",

@@ -46,6 +46,11 @@ class Workspace:
         return self.root / "ledger"
 
     @property
+    def benchmarks(self) -> Path:
+        """Original files of published sets, which the user puts there."""
+        return self.root / "data" / "benchmarks"
+
+    @property
     def uploads(self) -> Path:
         """Tables that were uploaded on the page."""
         return self.root / "data" / "uploads"

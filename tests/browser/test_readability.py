@@ -55,6 +55,7 @@ def pages(server, monkeypatch) -> dict[str, str]:
         "attention, failed": f"attention?run={failed.id}",
         "compare": f"compare?runs={one},{other}",
         "ledger": "ledger",
+        "benchmarks": "benchmarks",
     }
     store.request_stop(waiting.id)
     store.finish(running.id, "stopped")

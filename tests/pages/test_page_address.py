@@ -82,7 +82,7 @@ def test_choice_that_another_run_has_not_gives_way_to_its_default(open_page, fin
 
 
 @pytest.mark.parametrize(
-    "page", ["forecast", "metrics", "attention", "runs", "finetune", "compare", "data", "overview"]
+    "page", ["forecast", "metrics", "attention", "runs", "finetune", "compare", "data", "overview", "benchmarks"]
 )
 @pytest.mark.parametrize("value", ["1e400", "nan", "99999999999999999999999", "\x00", "<script>"])
 def test_no_id_in_an_address_ends_in_a_traceback(open_page, finished, page, value):

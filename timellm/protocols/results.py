@@ -60,21 +60,25 @@ class Results:
         """As people read it."""
         return self.protocol.table(self.cells)
 
+    def contents(self, *, notes: Sequence[str] = ()) -> dict[str, str]:
+        """The text of each file by its ending: json, md and csv."""
+        tree = {"protocol": self.protocol.name, "version": VERSION, "cells": [one.to_dict() for one in self.cells]}
+        table = self.table
+        said = dict.fromkeys((*table.notes, *notes))
+        text = f"# {self.protocol.title}\n\n{self.protocol.purpose}\n\n"
+        return {
+            "json": json.dumps(tree, indent=1, allow_nan=False) + "\n",
+            "md": text + ResultTable(table.header, table.rows, tuple(said)).markdown(),
+            "csv": _csv(self.cells),
+        }
+
     def write(self, folder: Path, *, notes: Sequence[str] = ()) -> tuple[Path, ...]:
         """Write the three files and return their paths; `notes` go below the table.
 
         Raises:
             OSError: the folder cannot be written.
         """
-        tree = {"protocol": self.protocol.name, "version": VERSION, "cells": [one.to_dict() for one in self.cells]}
-        table = self.table
-        said = dict.fromkeys((*table.notes, *notes))
-        text = f"# {self.protocol.title}\n\n{self.protocol.purpose}\n\n"
-        contents = {
-            "json": json.dumps(tree, indent=1, allow_nan=False) + "\n",
-            "md": text + ResultTable(table.header, table.rows, tuple(said)).markdown(),
-            "csv": _csv(self.cells),
-        }
+        contents = self.contents(notes=notes)
         paths = {ending: folder / f"{self.protocol.name}.{ending}" for ending in contents}
         for ending, path in paths.items():
             write_whole(path, partial(Path.write_text, data=contents[ending], encoding="utf-8"))

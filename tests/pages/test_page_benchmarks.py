@@ -1,0 +1,88 @@
+"""The Benchmarks page: without files, with a set that is there, while its runs wait, and with results."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import timellm
+from timellm.protocols import sets
+from timellm.workspace import workspace
+
+ROWS = 480
+
+
+@pytest.fixture(autouse=True)
+def small_sets(tmp_path, monkeypatch):
+    """ETTh1 means a small file in these tests, with one horizon of 12 rows; nothing was measured before."""
+    records = json.loads(sets._FILE.read_text(encoding="utf-8"))
+    small = {"rows": ROWS, "channels": 2, "names": [], "split": "240/120/120", "horizons": [12], "context": 48}
+    records = {"ETTh1": records["ETTh1"] | small, "ETTh2": records["ETTh2"] | small}
+    (tmp_path / "sets.json").write_text(json.dumps(records))
+    monkeypatch.setattr(sets, "_FILE", tmp_path / "sets.json")
+    monkeypatch.setattr("timellm.ui.benchmarks.group._MEASURED_BEFORE", tmp_path / "none")
+    sets.known_sets.cache_clear()
+    yield
+    sets.known_sets.cache_clear()
+
+
+def put_etth1():
+    rows, noise = np.arange(ROWS), np.random.default_rng(0).normal(0, 0.3, (2, ROWS))
+    daily = np.sin(rows * 2 * np.pi / 24)
+    hours = pd.date_range("2016-07-01", periods=ROWS, freq="h")
+    frame = pd.DataFrame({"date": hours, "HUFL": 5 + daily + noise[0], "OT": 30 + 2 * daily + noise[1]})
+    workspace().benchmarks.mkdir(parents=True)
+    frame.to_csv(workspace().benchmarks / "ETTh1.csv", index=False)
+
+
+def asked(open_page):
+    """The page with the one set and the ridge chosen."""
+    app = open_page("benchmarks", protocol="long-term")
+    app.multiselect(key="benchmarks/long-term/sets").set_value(["ETTh1"])
+    app.multiselect(key="benchmarks/long-term/models").set_value(["ridge"]).run()
+    return app
+
+
+def said(elements):
+    return " ".join(one.value for one in elements).replace("\\", "")
+
+
+def test_folder_without_files_names_what_is_wanted_and_offers_no_start(open_page):
+    app = open_page("benchmarks", protocol="long-term")
+    app.multiselect(key="benchmarks/long-term/sets").set_value(["ETTh1"]).run()
+    assert not app.exception
+    assert "ETTh1: ETTh1.csv is not there." in said(app.markdown) and "data/benchmarks" in said(app.markdown)
+    assert not any(one.label.startswith("Run") for one in app.button)
+    assert "Nothing was measured yet" in app.info[0].value
+
+
+def test_option_without_a_meaning_is_refused_with_the_reason(open_page):
+    app = asked(open_page)
+    app.text_input(key="benchmarks/long-term/horizons").set_value("soon").run()
+    assert not app.exception and "give whole numbers, not 'soon'" in said(app.error)
+
+
+def test_runs_are_queued_by_one_click_counted_and_their_errors_shown_in_a_table(open_page, store):
+    put_etth1()
+    app = asked(open_page)
+    button = next(one for one in app.button if one.label == "Run it (1 run)")
+    button.click().run()
+    assert not app.exception and not app.error
+    (run,) = store.waiting()
+    assert run.config.kind == "ridge" and run.tags == ("protocol long-term",)
+    assert any(one.proto.text == "0 of 1 runs have finished, 1 waiting." for one in app.get("progress"))
+
+    store.finish(run.id, "failed", error="the disk is full")
+    app = asked(open_page)
+    assert "failed: the disk is full" in said(app.caption)
+    next(one for one in app.button if one.label == "Run what is missing (1 run)").click().run()
+    assert [one.id for one in store.waiting()] == [run.id]
+
+    timellm.fit(run.config, run_dir=run.run_dir)
+    store.finish(run.id, "finished", summary={})
+    app = asked(open_page)
+    table = app.dataframe[0].value
+    assert table["model"].unique().tolist() == ["ridge"] and table["horizon"].tolist() == ["12", "mean"]
+    assert 0 < float(table["MSE"].iloc[0]) < 1
+    assert not any(one.label.startswith("Run") for one in app.button)

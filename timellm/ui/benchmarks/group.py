@@ -1,0 +1,137 @@
+"""The runs of a protocol: which files are there, how far the queue is, and the table of what was measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from timellm.errors import TimeLLMError
+from timellm.installation import PROJECT
+from timellm.jobs.local.launcher import supervise
+from timellm.jobs.local.protocol_runs import Placed, ProtocolRuns, progress_words
+from timellm.protocols.protocol import Asked, Protocol
+from timellm.protocols.results import Results
+from timellm.ui import keys
+from timellm.ui.errors import explained, show_error, without_server_paths
+from timellm.ui.loaders import store
+from timellm.ui.words import plain
+
+_TICK_S = 3.0
+_FAILURE = keys.view("benchmarks", "failure")
+_MEASURED_BEFORE = PROJECT / "benchmarks" / "results"
+_TYPES = {"md": "text/markdown", "csv": "text/csv", "json": "application/json"}
+
+
+def planned(protocol: Protocol, asked: Asked) -> ProtocolRuns:
+    """The runs that the form asks for; the page ends with the reason where they cannot be planned."""
+    with explained("This cannot be planned"):
+        if not asked.data.is_dir():
+            asked.data.mkdir(parents=True, exist_ok=True)
+        return ProtocolRuns.of(protocol, asked)
+
+
+def files(runs: ProtocolRuns) -> None:
+    """Which files are missing, and where they are from."""
+    missing = runs.plan.missing
+    if not missing:
+        return
+    place = plain(without_server_paths(str(runs.asked.data)))
+    some = "Sets whose file is not there" if runs.plan.cells else "No file of these sets is there"
+    with st.expander(f"{some}: {len(missing)}", expanded=not runs.plan.cells, icon=":material/folder_open:"):
+        st.markdown(
+            f"Put the original files into the folder **{place}** of this server, under these names. Links to"
+            " files that lie elsewhere work, too."
+        )
+        st.markdown("\n".join(f"- {plain(str(one))}" for one in missing))
+
+
+def progress(runs: ProtocolRuns) -> None:
+    """How far the runs are, and the button that queues those that are missing; ticks while one is active."""
+    if failure := st.session_state.pop(_FAILURE, None):
+        show_error("The runs were not started", failure)
+    with explained("The list of runs cannot be read"):
+        active = _active(runs.find(store()))
+
+    @st.fragment(run_every=_TICK_S if active else None)
+    def live() -> None:
+        try:
+            supervise(store())
+            placed = runs.find(store())
+        except TimeLLMError as error:
+            show_error("The list of runs cannot be read", str(error))
+            return
+        if active and not _active(placed):
+            st.rerun()  # the whole page has the finished table then
+        _counted(placed)
+
+    live()
+    if not active:
+        _start_button(runs)
+
+
+def table(runs: ProtocolRuns) -> None:
+    """Everything that was measured, here or before, with the papers' numbers; and the files of it."""
+    with explained("The results cannot be shown"):
+        measured = runs.measured(runs.find(store())) if runs.plan.cells else ()
+        results = Results.read(runs.protocol, _MEASURED_BEFORE).with_cells(measured)
+        found = results.table
+    if not found.rows:
+        st.info("Nothing was measured yet. The table appears here when the first run has finished.")
+        return
+    st.header("Results", anchor=False)
+    frame = pd.DataFrame(found.rows, columns=list(found.header))
+    st.dataframe(
+        frame,
+        hide_index=True,
+        column_config={"paper": st.column_config.Column(width="medium")},
+        alt=f"Results of {runs.protocol.title}",
+        placeholder="",
+    )
+    with st.expander("How to read this", icon=":material/menu_book:"):
+        notes = dict.fromkeys((*found.notes, *runs.plan.notes))
+        st.markdown("\n".join(f"- {plain(note)}" for note in notes))
+    contents = results.contents(notes=runs.plan.notes)
+    with st.container(horizontal=True):
+        for ending, kind in _TYPES.items():
+            st.download_button(
+                f"Download {ending.upper()}", contents[ending], f"{runs.protocol.name}.{ending}", kind,
+                icon=":material/download:", on_click="ignore",
+            )  # fmt: skip
+
+
+def _active(placed: Sequence[Placed]) -> bool:
+    return any(one.run is not None and one.run.active for one in placed)
+
+
+def _counted(placed: Sequence[Placed]) -> None:
+    finished = sum(one.run is not None and one.run.state == "finished" for one in placed)
+    words = progress_words(placed) or f"{len(placed):,} runs, none started."
+    st.progress(finished / len(placed), text=words)
+    for one in placed:
+        if one.run is not None and one.run.state in ("failed", "stopped"):
+            why = f": {without_server_paths(one.run.error)}" if one.run.error else ""
+            st.caption(f":material/error: {plain(one.cell.title)} {one.run.state}{plain(why)}")
+
+
+def _start_button(runs: ProtocolRuns) -> None:
+    placed = runs.find(store())
+    left = [one for one in placed if one.run is None or one.run.state != "finished"]
+    if not left:
+        return
+    begun = len(left) < len(placed) or any(one.run is not None for one in left)
+    what = f"{len(left):,} run{'' if len(left) == 1 else 's'}"
+    st.button(
+        f"Run what is missing ({what})" if begun else f"Run it ({what})", type="primary", icon=":material/play_arrow:",
+        on_click=_start, args=(runs,), key=keys.view("benchmarks", "start"),
+        help="The runs wait in the queue one behind the other. You can close this page, and go on later.",
+    )  # fmt: skip
+    st.page_link("runs.py", label="All runs", icon=":material/list_alt:")
+
+
+def _start(runs: ProtocolRuns) -> None:
+    try:
+        runs.start(store(), again=True)
+    except TimeLLMError as error:
+        st.session_state[_FAILURE] = str(error)
