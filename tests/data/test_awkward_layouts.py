@@ -211,3 +211,37 @@ def test_empty_cells_behind_a_row_are_cut_off(read):
     table = read("ds,y\n2020-01-01,0.5,,,\n2020-01-02,1.5\n2020-01-03,2.5\n")
     assert table.values["y"].tolist() == [0.5, 1.5, 2.5]
     assert any("Line 2 has empty cells at the end, which are cut off" in note for note in table.notes)
+
+
+# What remains of the messy exports: a year made of months of several years, and three files that hold no series
+
+
+def test_year_made_of_months_of_several_years_is_read_at_its_own_times():
+    table = read_table(messy("pvgis_tmy.csv"))
+    assert table.frequency == "h" and len(table.channels) == 9
+    assert int(table.values["T2m"].notna().sum()) == 8760
+    assert table.values.index[0] == pd.Timestamp("2006-06-01")
+    assert table.values.loc["2006-06-01 01:00", ["T2m", "RH", "SP"]].tolist() == [13.44, 64.47, 99850.0]
+    assert table.values.loc["2016-12-31 12:00", ["T2m", "Gb(n)"]].tolist() == [6.12, 833.78]
+    assert any("Rows were out of order in 5 places" in note for note in table.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "words"),
+    [
+        ("usgs_stats.rdb", DataError, r"no column holds timestamps \(columns: agency_cd, site_no, parameter_cd"),
+        (
+            "mt_utf16le.csv",
+            DataError,
+            r"column 'Reporting_period', line 3: .* already stands in line 2 \(326",
+        ),
+        (
+            "mt_weird_head_padding.csv",
+            QuestionError,
+            r"14 lines have more or fewer cells than the 11 of the first",
+        ),
+    ],
+)
+def test_export_without_a_series_says_why_it_is_none(name, kind, words):
+    with pytest.raises(kind, match=words):
+        read_table(messy(name))
