@@ -72,10 +72,12 @@ def test_runs_are_queued_by_one_click_counted_and_their_errors_shown_in_a_table(
     (run,) = store.waiting()
     assert run.config.kind == "ridge" and run.tags == ("protocol long-term",)
     assert any(one.proto.text == "0 of 1 runs have finished, 1 waiting." for one in app.get("progress"))
+    assert "Files are there for ETTh1." in said(app.caption)
 
     store.finish(run.id, "failed", error="the disk is full")
     app = asked(open_page)
-    assert "failed: the disk is full" in said(app.caption)
+    links = [one.proto.label.replace("\\", "") for one in app.get("page_link")]
+    assert any("ETTh1 12: ridge, seed 0 failed: the disk is full" in label for label in links)
     next(one for one in app.button if one.label == "Run what is missing (1 run)").click().run()
     assert [one.id for one in store.waiting()] == [run.id]
 
@@ -86,3 +88,13 @@ def test_runs_are_queued_by_one_click_counted_and_their_errors_shown_in_a_table(
     assert table["model"].unique().tolist() == ["ridge"] and table["horizon"].tolist() == ["12", "mean"]
     assert 0 < float(table["MSE"].iloc[0]) < 1
     assert not any(one.label.startswith("Run") for one in app.button)
+
+
+def test_runs_that_wait_are_stopped_by_one_click_and_can_be_run_later(open_page, store):
+    put_etth1()
+    app = asked(open_page)
+    next(one for one in app.button if one.label == "Run it (1 run)").click().run()
+    app = asked(open_page)
+    next(one for one in app.button if one.label == "Stop these runs").click().run()
+    assert not app.exception and not store.waiting()
+    assert any(one.label == "Run what is missing (1 run)" for one in asked(open_page).button)

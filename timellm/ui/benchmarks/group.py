@@ -9,6 +9,7 @@ import streamlit as st
 
 from timellm.errors import TimeLLMError
 from timellm.installation import PROJECT
+from timellm.jobs.local.actions import ask_to_stop
 from timellm.jobs.local.launcher import supervise
 from timellm.jobs.local.protocol_runs import Placed, ProtocolRuns, progress_words
 from timellm.protocols.protocol import Asked, Protocol
@@ -27,22 +28,23 @@ _TYPES = {"md": "text/markdown", "csv": "text/csv", "json": "application/json"}
 def planned(protocol: Protocol, asked: Asked) -> ProtocolRuns:
     """The runs that the form asks for; the page ends with the reason where they cannot be planned."""
     with explained("This cannot be planned"):
-        if not asked.data.is_dir():
-            asked.data.mkdir(parents=True, exist_ok=True)
         return ProtocolRuns.of(protocol, asked)
 
 
 def files(runs: ProtocolRuns) -> None:
-    """Which files are missing, and where they are from."""
+    """Which sets are there, and which files are missing and where those are from."""
     missing = runs.plan.missing
+    there = dict.fromkeys(str(cell.key["set"]) for cell in runs.plan.cells if "set" in cell.key)
+    if there:
+        st.caption(f"Files are there for {', '.join(there)}.")
     if not missing:
         return
     place = plain(without_server_paths(str(runs.asked.data)))
     some = "Sets whose file is not there" if runs.plan.cells else "No file of these sets is there"
     with st.expander(f"{some}: {len(missing)}", expanded=not runs.plan.cells, icon=":material/folder_open:"):
         st.markdown(
-            f"Put the original files into the folder **{place}** of this server, under these names. Links to"
-            " files that lie elsewhere work, too."
+            f"Put the original files into the folder **{place}** of this server, under these names. Make the folder if"
+            " it is not there. Links to files that lie elsewhere work, too."
         )
         st.markdown("\n".join(f"- {plain(str(one))}" for one in missing))
 
@@ -50,7 +52,7 @@ def files(runs: ProtocolRuns) -> None:
 def progress(runs: ProtocolRuns) -> None:
     """How far the runs are, and the button that queues those that are missing; ticks while one is active."""
     if failure := st.session_state.pop(_FAILURE, None):
-        show_error("The runs were not started", failure)
+        show_error("That did not work", failure)
     with explained("The list of runs cannot be read"):
         active = _active(runs.find(store()))
 
@@ -67,8 +69,17 @@ def progress(runs: ProtocolRuns) -> None:
         _counted(placed)
 
     live()
-    if not active:
-        _start_button(runs)
+    with st.container(horizontal=True):
+        if active:
+            st.button(
+                "Stop these runs", icon=":material/stop:", on_click=_stop, args=(runs,),
+                key=keys.view("benchmarks", "stop"), help="What has finished stays, and the rest can be run later.",
+            )  # fmt: skip
+        else:
+            _start_button(runs)
+        st.page_link(
+            "runs.py", label="These runs in the list", icon=":material/list_alt:", query_params={"tag": runs.tag}
+        )
 
 
 def table(runs: ProtocolRuns) -> None:
@@ -112,7 +123,10 @@ def _counted(placed: Sequence[Placed]) -> None:
     for one in placed:
         if one.run is not None and one.run.state in ("failed", "stopped"):
             why = f": {without_server_paths(one.run.error)}" if one.run.error else ""
-            st.caption(f":material/error: {plain(one.cell.title)} {one.run.state}{plain(why)}")
+            st.page_link(
+                "runs.py", label=f"{plain(one.cell.title)} {one.run.state}{plain(why)}", icon=":material/error:",
+                query_params={"run": one.run.id},
+            )  # fmt: skip
 
 
 def _start_button(runs: ProtocolRuns) -> None:
@@ -127,7 +141,15 @@ def _start_button(runs: ProtocolRuns) -> None:
         on_click=_start, args=(runs,), key=keys.view("benchmarks", "start"),
         help="The runs wait in the queue one behind the other. You can close this page, and go on later.",
     )  # fmt: skip
-    st.page_link("runs.py", label="All runs", icon=":material/list_alt:")
+
+
+def _stop(runs: ProtocolRuns) -> None:
+    try:
+        for one in runs.find(store()):
+            if one.run is not None and one.run.active:
+                ask_to_stop(store(), one.run.id)
+    except TimeLLMError as error:
+        st.session_state[_FAILURE] = str(error)
 
 
 def _start(runs: ProtocolRuns) -> None:
