@@ -13,7 +13,7 @@ import pytest
 from timellm.cli import main
 from timellm.workspace import PROJECT
 
-SMALL = ["layers=1", "context=48", "horizon=12", "prototypes=20", "heads=2", "batch_size=4"]
+SMALL = ["layers=1", "context=48", "horizon=12", "patch_length=16", "prototypes=20", "heads=2", "batch_size=4"]
 
 
 @contextlib.contextmanager
@@ -52,6 +52,7 @@ def test_fit_refuses_a_cache_that_cannot_be_written_before_it_loads_torch(table,
         "print('torch' in sys.modules); sys.exit(code)"
     )
     words = ["fit", str(table), "--run-dir", str(tmp_path / "run"), "--set", "context=48", "--set", "horizon=12"]
+    words += ["--set", "patch_length=16"]
     done = subprocess.run(
         [sys.executable, "-c", program, *words], cwd=PROJECT, capture_output=True, text=True,
         env=os.environ | {"TIMELLM_CACHE": "/proc/x"}, timeout=120,

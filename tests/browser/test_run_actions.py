@@ -90,7 +90,7 @@ def ended(server):
 
 def test_run_is_exported_and_imported_on_the_page(watched, server, ended, tmp_path, shoot):
     page = watched.open(f"runs?run={ended.id}")
-    page.get_by_role("button", name="More").click()
+    page.get_by_test_id("stMainBlockContainer").get_by_role("button", name="More").click()
     link = page.get_by_role("link", name=re.compile("Export, about"))
     expect(link).to_be_visible(timeout=_SOON_MS)
     shoot("run-more")
@@ -142,7 +142,7 @@ def test_finished_ridge_is_exported_imported_and_shows_the_same_results(watched,
     assert ridge.state == "finished", log_tail(ridge.log_file)
     page = watched.open(f"runs?run={ridge.id}")
     shoot("ridge-run")
-    page.get_by_role("button", name="More").click()
+    page.get_by_test_id("stMainBlockContainer").get_by_role("button", name="More").click()
     with page.expect_download() as download:
         page.get_by_role("link", name=re.compile("Export, about")).click()
     archive = tmp_path / "ridge.zip"

@@ -32,13 +32,13 @@ def test_link_to_a_screen_is_right_on_a_server_nobody_has_used(fresh_server, wat
     """Streamlit's older pages mode would run the screen alone, without navigation and without its ids."""
     watched.page.goto(f"{fresh_server.url}/finetune?table=sample:melbourne-pedestrians")
     expect(watched.page.get_by_role("button", name="Start fine-tuning")).to_be_enabled(timeout=30_000)
-    expect(watched.page.get_by_test_id("stTopNavLink")).to_have_count(8)
+    expect(watched.page.get_by_test_id("stTopNavLink")).to_have_count(9)
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_empty_screen_leads_on(server, watched, page):
     drawn = watched.open(page)
-    expect(drawn.get_by_test_id("stTopNavLink")).to_have_count(8)
+    expect(drawn.get_by_test_id("stTopNavLink")).to_have_count(9)
     expect(drawn.get_by_role("heading", level=1)).to_be_visible()
     watched.assert_no_trouble_shown()
 

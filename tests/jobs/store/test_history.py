@@ -23,7 +23,7 @@ def test_finished_run_tells_its_memory_and_seconds(store, config):
     assert (one.kind, one.config, one.memory_mib) == ("run", config, 900.0)
     assert one.loading_s == pytest.approx(10.0)
     assert one.window_s == pytest.approx(10.0 / 640)  # batches are filled up
-    assert one.step_s == pytest.approx((130 - 8 * 512 * 10 / 640) / 100)
+    assert one.step_s == pytest.approx((130 - 8 * 256 * 10 / 640) / 100)
 
 
 def test_runs_that_did_not_finish_or_say_too_little_tell_nothing(store, config):
