@@ -165,9 +165,21 @@ def test_finished_ridge_is_exported_imported_and_shows_the_same_results(watched,
             )
             watched.settled()
             watched.assert_no_trouble_shown()
-            shown.append(page.get_by_test_id("stMain").inner_text().replace(imported.id, ridge.id))
+            shown.append(_whole_text(page).replace(imported.id, ridge.id))
         assert shown[0] == shown[1]
         shoot(f"ridge-{screen}")
+
+
+def _whole_text(page) -> str:
+    """The text of the screen once it has stopped growing: on a busy machine the last parts are drawn late."""
+    text, still = "", 0
+    for _ in range(60):
+        before, text = text, page.get_by_test_id("stMain").inner_text()
+        still = still + 1 if text == before else 0
+        if still == 3:
+            break
+        page.wait_for_timeout(500)
+    return text
 
 
 @pytest.mark.parametrize("width", [1440, 800, 390])
