@@ -41,6 +41,11 @@ def test_what_the_user_gave_is_kept_and_the_rest_follows_from_it():
     assert {name: one.value for name, one in chosen.items()} == {"horizon": 12}
 
 
+def test_batch_keeps_a_window_for_each_part_it_is_worked_through_in():
+    assert found(144, "MS", accumulation=20)["batch_size"].value == 20
+    assert "batch_size" not in found(144, "MS", accumulation=32)
+
+
 def test_split_of_the_user_is_not_judged():
     assert "split" not in found(144, "MS", split="50%/10%/40%")
 

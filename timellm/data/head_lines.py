@@ -42,7 +42,7 @@ _TIME = (
 )
 _NUMBERED = r"^[A-Za-z]{2,9} [0-9]{1,4}$"
 """A word with a number, such as "series 1" or "Jan 2020"."""
-_OF_TIME = rf"^(?i:{STARTS}|jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|kw|wk|week|sem|qt|quart|year)"
+_OF_TIME = rf"^(?i:{STARTS}|kw|wk|week|sem|qt|quart|year)"
 
 
 @dataclass

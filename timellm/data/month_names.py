@@ -28,8 +28,8 @@ _NAMES = {
 }
 _ENGLISH = {name: month for month, names in _NAMES.items() for name in names.split("|")}
 _PATTERN = re.compile(rf"(?i)(?<![^\W\d_])({'|'.join(sorted(_ENGLISH, key=len, reverse=True))})\.?(?![^\W\d_])")
-STARTS = "|".join(sorted({name[:3] for name in _ENGLISH}))
-"""How the names begin, as a pattern."""
+STARTS = "|".join(sorted({name[:3].lower() for name in (*_NAMES, *_ENGLISH)}))
+"""How the names begin, English ones too, as a pattern."""
 
 
 def in_english(cells: pd.Series) -> pd.Series:

@@ -93,8 +93,7 @@ def _data_lines(lines: Sequence[Line], width: int) -> list[Line]:
     Empty where no column is of numbers or times: then nothing tells a header from data.
     """
     wide = [line for line in lines if len(line.cells) == width]
-    strong: dict[int, str] = {}
-    """Of a column, the kinds that its cells have."""
+    strong: dict[int, str] = {}  # of a column, the kinds that its cells have
     for column in range(width):
         kinds = Counter(line.kinds[column] for line in wide)
         given = sum(kinds.values()) - kinds["e"]

@@ -102,7 +102,7 @@ def _batch(table: Table, config: RunConfig, task: TaskConfig, given: Collection[
     usual = size = config.training.batch_size
     while size > _SMALLEST_BATCH and size * _FEWEST_BATCHES > windows:
         size //= 2
+    size = max(size, config.training.accumulation)
     if size == usual:
         return []
-    size = max(size, config.training.accumulation)
     return [Suggested("batch_size", size, f"the training part has {windows:,} windows, few for batches of {usual:,}")]

@@ -59,10 +59,9 @@ _ISO = (
     r"(?:(?:T|[ ]+)[0-9]{1,2}(?::?[0-9]{2}(?::?[0-9]{2}(?:[.,][0-9]+)?)?)?)?)?)?$"
 )
 # How every format here begins; what begins otherwise need not be tried.
-_MONTH_NAMES = f"jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|{STARTS}"
 PLAUSIBLE = (
-    rf"(?i)^(?:[0-9]{{4}}|[0-9]{{1,2}}(?:[/.-][0-9]{{1,4}}|\.? ?[ -]?(?:{_MONTH_NAMES}))"
-    rf"|(?:{_MONTH_NAMES})[^0-9 -]*[ -][0-9]|{BEGINS})"
+    rf"(?i)^(?:[0-9]{{4}}|[0-9]{{1,2}}(?:[/.-][0-9]{{1,4}}|\.? ?[ -]?(?:{STARTS}))"
+    rf"|(?:{STARTS})[^0-9 -]*[ -][0-9]|{BEGINS})"
 )
 _SERIAL = r"[2-7][0-9]{4}(?:\.[0-9]+)?"  # days since 1899-12-30, as spreadsheets count them: 1954 to 2119
 _MOST_CELLS = 0.8

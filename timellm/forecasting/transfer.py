@@ -39,7 +39,7 @@ from timellm.training.progress import OnProgress, ShouldStop, ignore_progress, n
 
 OF_THE_RUN = ("context", "horizon")
 """Settings of the task that the run's weights are made for."""
-OF_THE_TABLE = ("training_rows", "training_side", "training_side", "lower_bound", "upper_bound", "closed_weekdays")
+OF_THE_TABLE = ("training_rows", "training_side", "lower_bound", "upper_bound", "closed_weekdays")
 """Settings of the task that belong to a table: the run's own do not count for another one."""
 KEPT_OF_THE_TASK = ("split", "missing", "forecast_from")
 """Settings of the task that the other table has like the run's, unless they are given."""

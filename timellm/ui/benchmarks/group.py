@@ -49,12 +49,17 @@ def files(runs: ProtocolRuns) -> None:
         st.markdown("\n".join(f"- {plain(str(one))}" for one in missing))
 
 
-def progress(runs: ProtocolRuns) -> None:
+def found(runs: ProtocolRuns) -> tuple[Placed, ...]:
+    """Every cell with its newest run, as the store has them now."""
+    with explained("The list of runs cannot be read"):
+        return runs.find(store())
+
+
+def progress(runs: ProtocolRuns, now: Sequence[Placed]) -> None:
     """How far the runs are, and the button that queues those that are missing; ticks while one is active."""
     if failure := st.session_state.pop(_FAILURE, None):
         show_error("That did not work", failure)
-    with explained("The list of runs cannot be read"):
-        active = _active(runs.find(store()))
+    active = _active(now)
 
     @st.fragment(run_every=_TICK_S if active else None)
     def live() -> None:
@@ -76,23 +81,22 @@ def progress(runs: ProtocolRuns) -> None:
                 key=keys.view("benchmarks", "stop"), help="What has finished stays, and the rest can be run later.",
             )  # fmt: skip
         else:
-            _start_button(runs)
+            _start_button(runs, now)
         st.page_link(
             "runs.py", label="These runs in the list", icon=":material/list_alt:", query_params={"tag": runs.tag}
         )
 
 
-def table(runs: ProtocolRuns) -> None:
+def table(runs: ProtocolRuns, now: Sequence[Placed]) -> None:
     """Everything that was measured, here or before, with the papers' numbers; and the files of it."""
     with explained("The results cannot be shown"):
-        measured = runs.measured(runs.find(store())) if runs.plan.cells else ()
-        results = Results.read(runs.protocol, _MEASURED_BEFORE).with_cells(measured)
-        found = results.table
-    if not found.rows:
+        results = Results.read(runs.protocol, _MEASURED_BEFORE).with_cells(runs.measured(now))
+        shown = results.table
+    if not shown.rows:
         st.info("Nothing was measured yet. The table appears here when the first run has finished.")
         return
     st.header("Results", anchor=False)
-    frame = pd.DataFrame(found.rows, columns=list(found.header))
+    frame = pd.DataFrame(shown.rows, columns=list(shown.header))
     st.dataframe(
         frame,
         hide_index=True,
@@ -101,7 +105,7 @@ def table(runs: ProtocolRuns) -> None:
         placeholder="",
     )
     with st.expander("How to read this", icon=":material/menu_book:"):
-        notes = dict.fromkeys((*found.notes, *runs.plan.notes))
+        notes = dict.fromkeys((*shown.notes, *runs.plan.notes))
         st.markdown("\n".join(f"- {plain(note)}" for note in notes))
     contents = results.contents(notes=runs.plan.notes)
     with st.container(horizontal=True):
@@ -129,8 +133,7 @@ def _counted(placed: Sequence[Placed]) -> None:
             )  # fmt: skip
 
 
-def _start_button(runs: ProtocolRuns) -> None:
-    placed = runs.find(store())
+def _start_button(runs: ProtocolRuns, placed: Sequence[Placed]) -> None:
     left = [one for one in placed if one.run is None or one.run.state != "finished"]
     if not left:
         return
