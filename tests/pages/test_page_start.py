@@ -10,8 +10,9 @@ _SCRIPT = """
 import sys
 from streamlit.testing.v1 import AppTest
 app = AppTest.from_file("pages/frame.py", default_timeout=60).run()
-app.switch_page("finetune.py").run()
-assert not app.exception, app.exception
+for page in ("finetune.py", "benchmarks.py"):
+    app.switch_page(page).run()
+    assert not app.exception, app.exception
 print(",".join(name for name in ("torch", "transformers", "matplotlib") if name in sys.modules))
 """
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -12,6 +14,7 @@ from timellm.errors import DataError
 from timellm.protocols.long_term import LONG_TERM
 from timellm.protocols.protocol import Measured
 from timellm.protocols.results import Results
+from timellm.workspace import PROJECT
 
 NUMBERS = {"context": 512, "windows": 10, "windows_batches": 9, "window_set": "a"}
 NUMBERS |= dict.fromkeys(("mse", "mae", "mse_batches", "mae_batches"), 0.5)
@@ -84,3 +87,10 @@ def test_protocols_are_listed_with_their_options(capsys):
     listed = {one["name"]: one["options"] for one in json.loads(capsys.readouterr().out)}
     assert {"long-term", "few-shot"} <= set(listed)
     assert listed["few-shot"]["percents"]["usual"] == ["10", "5"]
+
+
+def test_listing_protocols_loads_no_torch():
+    """In a process of its own, because this one has loaded it for other tests."""
+    program = "import sys; from timellm.cli import main; main(['protocol']); print('torch' in sys.modules)"
+    shown = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True)
+    assert "M4 competition" in shown.stdout and shown.stdout.splitlines()[-1] == "False"

@@ -15,14 +15,16 @@ Shapes: R training rows, N channels, S rows of a season, W windows, H horizon.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
-from timellm.data.prepared import PreparedData
 from timellm.data.seasonality import lagged_products
-from timellm.data.windows import WindowIndex
 from timellm.forecasters.simple_rules import Windows
+
+if TYPE_CHECKING:
+    from timellm.data.prepared import PreparedData
+    from timellm.data.windows import WindowIndex
 
 NAIVE2 = "Naive2"
 _CRITICAL = 1.645  # of the normal distribution, at 90 %

@@ -20,7 +20,6 @@ import numpy as np
 from timellm.config import RidgeConfig, RunConfig, TimeLLMConfig
 from timellm.errors import CheckpointError, ConfigError
 from timellm.evaluation.by_series import SeriesErrors
-from timellm.forecasting.artifacts import RunFolder
 from timellm.protocols.m4_rows import HEADER, rows_of_sets, rows_of_whole, sentences
 from timellm.protocols.m4_sets import M4_SETS, M4Set
 from timellm.protocols.m4_table import M4Reference, lay_out
@@ -133,6 +132,8 @@ def _check_calendar_is_off(config: RunConfig) -> None:
 
 def measure(cell: Cell, folder: Path) -> Mapping[str, Any]:
     """SMAPE, MASE and OWA of the run's own model, and of the reference forecasts on the same series."""
+    from timellm.forecasting.artifacts import RunFolder  # loads torch, which a list of protocols does not need
+
     run = RunFolder(folder)
     prepared, reference = run.prepared(), M4Reference.read(Path(cell.config.data.path))
     if prepared.table.channels != reference.series:
