@@ -30,17 +30,18 @@ from timellm.explain.parts import linear_path, shares
 from timellm.forecasters.known import KnownChoice, find_effects
 from timellm.forecasters.protocol import FitJob, missing_note, own_levels
 from timellm.forecasters.registry import REGISTRY, kind_of
-from timellm.forecasters.started import PRETRAINED, check_start
+from timellm.forecasters.start_rules import PRETRAINED
+from timellm.forecasters.started import check_start
 from timellm.forecasters.time_llm.catalog import check_cache
 from timellm.forecasters.time_llm.kept import LINEAR_PATH, START
-from timellm.forecasters.trained import pinned_windows, start_rules_of
+from timellm.forecasters.trained import pinned_windows
 from timellm.forecasting.artifacts import SUMMARY, RunFolder
 from timellm.forecasting.bands import spreads
 from timellm.forecasting.calibration import measure_bands
 from timellm.forecasting.calibration_windows import calibration_windows
 from timellm.forecasting.fitted import FittedRun
 from timellm.forecasting.overlap import seen_note
-from timellm.forecasting.pretraining import pretrained
+from timellm.forecasting.pretraining import PhasedProgress, pretrained
 from timellm.forecasting.quick import QuickForecasters
 from timellm.forecasting.scoring import ScoredModels, score_test_part
 from timellm.forecasting.validation import BASELINES, WINDOWS, write_references
@@ -132,12 +133,13 @@ def _fit(
     prepared, known = from_main(accelerator, lambda: _with_known(prepared, folder, on_progress, start.resumed))
     with tracking(accelerator, config, folder.path) as tracker:
         watched = tracker.following(_until_the_forecast(on_progress, prepared))
-        job = FitJob(config, folder.path, watched, should_stop)
+        phased = PhasedProgress(watched, config)
+        job = FitJob(config, folder.path, phased.after, should_stop)
         held: list[QuickForecasters] = []
         from_main(accelerator, lambda: held.append(_quick(prepared, folder, on_progress, should_stop)))
         quick = held[0] if main else QuickForecasters({}, {})
         try:
-            before = _pretrained(prepared, job, accelerator)
+            before = _pretrained(prepared, replace(job, on_progress=phased.before), accelerator)
             if before is None:
                 return Result(folder.path, {}, stopped=True)
             own, report = kind.load().fit(prepared, job)
@@ -280,7 +282,7 @@ def _enter(folder: RunFolder, config: RunConfig, table_file: Path | None) -> _St
     sweep(folder.path)
     resumed = has_state(folder.path)
     if config.training is not None and config.training.start_from and not resumed:
-        check_start(config, Path(config.training.start_from), start_rules_of(config))
+        check_start(config, Path(config.training.start_from), kind_of(config.kind).start_rules)
     reading = config.data.model_copy(update={"path": str(table_file)}) if table_file else config.data
     table = folder.table() if resumed else load_table(reading)
     return _Start(resumed, table, in_force(config, table))

@@ -23,7 +23,8 @@ from timellm.data.windows import WindowIndex
 from timellm.errors import CheckpointError, ConfigError
 from timellm.files.tensorfile import read_tensors, write_tensors
 from timellm.forecasters.ridge.forecaster import Ridge
-from timellm.forecasters.started import Start, StartRules, begin_at
+from timellm.forecasters.start_rules import StartRules
+from timellm.forecasters.started import Start, begin_at
 from timellm.forecasters.time_llm.kept import LINEAR_PATH, path_config
 from timellm.forecasting.artifacts import RunFolder
 from timellm.forecasting.fitted import FittedRun

@@ -18,9 +18,9 @@ from timellm.data.joined import JoinedTables, balanced
 from timellm.data.prepared import PreparedData
 from timellm.data.table import load_table
 from timellm.errors import CheckpointError, ConfigError, DataError
-from timellm.forecasters.started import PRETRAINED
+from timellm.forecasters.start_rules import PRETRAINED
 from timellm.forecasting.transfer import config_elsewhere, score_elsewhere
-from timellm.training.checkpoint import START_ADAPTER, load_config, read_adapter
+from timellm.training.checkpoint import ADAPTER, START_ADAPTER, load_config, read_adapter
 from timellm.training.state import StateFile, has_state
 
 LLM = SMALL | {"linear_path": "fixed", "linear_maps": "shared", "linear_features": "plain", "device": "cpu"}
@@ -108,6 +108,20 @@ def test_run_begins_at_what_was_learned_on_the_tables(asked, tmp_path):
     assert load_config(before).forecaster.linear_maps == "shared"
 
 
+def test_reports_of_both_trainings_follow_each_other(asked, tmp_path):
+    told = []
+    timellm.fit(asked, run_dir=tmp_path / "run", on_progress=told.append)
+    phases = [one.phase for number, one in enumerate(told) if not number or one.phase != told[number - 1].phase]
+    assert phases == ["loading", "pretraining", "training", "evaluating"]
+    first, second = ([one for one in told if one.phase == phase] for phase in ("pretraining", "training"))
+    assert {one.total for one in first if one.learning_rate is not None} == {6}
+    assert {one.total for one in second} == {8}
+    assert max(one.fraction for one in first) == 1 and any(one.message.startswith("Loading") for one in first)
+    begun = [one for one in first if one.eta_s is not None]
+    rest = 8 * 8 / begun[-1].windows_per_s
+    assert begun and begun[-1].eta_s >= rest, "the training that follows is part of the time that is left"
+
+
 def test_adapters_of_several_tables_are_scored_on_one_that_they_have_not_seen(asked, hourly_csv, tmp_path):
     timellm.fit(asked, run_dir=tmp_path / "run")
     before = tmp_path / "run" / PRETRAINED
@@ -185,6 +199,24 @@ def test_command_takes_tables_and_resumes_a_pre_training_that_was_stopped(tables
     assert main(["resume", str(tmp_path / "cut"), "--json"]) == 0
     one, other = read_adapter(tmp_path / "run"), read_adapter(tmp_path / "cut")
     assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_command_resumes_a_run_that_was_killed_before_the_first_state_of_its_own_table(tables, hourly_csv, tmp_path):
+    small = {"context": 48, "horizon": 12, "moving_average": 5, "steps": 4, "validations": 2, "batch_size": 8}
+    config = RunConfig.create(hourly_csv, kind="dlinear", **small, pretrain=tuple(map(str, tables)))
+    timellm.fit(config, run_dir=tmp_path / "whole")
+
+    def on_progress(progress) -> None:
+        if progress.phase == "training" and progress.learning_rate is not None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        timellm.fit(config, run_dir=tmp_path / "cut", on_progress=on_progress)
+    assert (tmp_path / "cut" / ADAPTER).is_file() and not has_state(tmp_path / "cut")
+    assert main(["resume", str(tmp_path / "cut"), "--json"]) == 0
+    one, other = read_adapter(tmp_path / "whole"), read_adapter(tmp_path / "cut")
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert main(["resume", str(tmp_path / "cut")]) != 0, "it has finished"
 
 
 def test_table_that_holds_the_test_part_is_said(hourly_csv, tmp_path):

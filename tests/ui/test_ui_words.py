@@ -81,17 +81,21 @@ def test_skill_says_better_and_worse_in_words():
 
 
 def test_overall_share_never_falls_from_phase_to_phase_and_never_reaches_the_end():
-    moments = [run(phase="loading")] + [run(phase=phase, fraction=f) for phase in PHASES for f in (0.0, 0.5, 1.0)]
-    fetching_then_loading = [moments[0], *moments[1:4], moments[6], *moments[7:]]
-    shares = [overall_share(moment) for moment in fetching_then_loading]
-    assert shares == sorted(shares)
-    assert shares[-1] < 1
-    assert overall_share(replace(moments[0], state="finished")) == 1
+    begins_elsewhere = RunConfig.create("x.csv", pretrain=("y.csv",)).to_json()
+    for text in (RunConfig.create("x.csv").to_json(), begins_elsewhere):
+        phases = [phase for phase in PHASES if phase != "pretraining" or text == begins_elsewhere]
+        moments = [run(phase=phase, fraction=f, config_text=text) for phase in phases for f in (0.0, 0.5, 1.0)]
+        loads = run(phase="loading", config_text=text)
+        shares = [overall_share(moment) for moment in (loads, *moments[:3], moments[5], *moments[6:])]
+        assert shares == sorted(shares) and shares[-1] < 1
+        assert overall_share(replace(loads, state="finished")) == 1
 
 
 def test_phase_line_names_no_total_when_the_clock_ends_the_run():
     assert phase_line(run(phase="training", done=12, total=300)) == "Training, step 12 of 300"
     assert phase_line(run(phase="training", done=12, total=1_000_000)) == "Training, step 12"
+    assert phase_line(run(phase="pretraining", done=3, total=6)) == "Pre-training on other tables, step 3 of 6"
+    assert phase_line(run(phase="pretraining", fraction=1.0, message="Loading it again")) == "Loading it again"
     assert phase_line(run(phase="loading", message="Waiting for 2 workers")) == "Waiting for 2 workers"
     assert phase_line(run(phase="loading", message="Loading my*model*")) == r"Loading my\*model\*"
     assert phase_line(run(phase="loading", message="")) == "Preparing"

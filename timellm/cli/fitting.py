@@ -42,14 +42,15 @@ def resume(arguments: argparse.Namespace) -> Answer:
     """
     from timellm.config import TimeLLMConfig
     from timellm.errors import CheckpointError, ConfigError
-    from timellm.forecasters.started import PRETRAINED
-    from timellm.training.checkpoint import ADAPTER, load_config
+    from timellm.forecasters.start_rules import PRETRAINED
+    from timellm.forecasting.artifacts import SUMMARY
+    from timellm.training.checkpoint import load_config
     from timellm.training.state import has_state
 
     config = load_config(arguments.run_dir)
-    before = arguments.run_dir / PRETRAINED
-    pretraining = before.is_dir() and not (arguments.run_dir / ADAPTER).is_file()
-    if not (has_state(arguments.run_dir) or pretraining):
+    # Between its two trainings a run may have weights and no state.
+    pretrained = (arguments.run_dir / PRETRAINED).is_dir() and not (arguments.run_dir / SUMMARY).is_file()
+    if not (has_state(arguments.run_dir) or pretrained):
         raise CheckpointError(
             f"{arguments.run_dir} holds no training state to resume: the run has finished, or ended before its first"
             " validation; look at it with 'evaluate --stored', or start a new one with 'fit'"

@@ -7,11 +7,12 @@ and one entry.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING
 
 from timellm.errors import ConfigError
+from timellm.forecasters.start_rules import StartRules
 
 if TYPE_CHECKING:
     from timellm.forecasters.protocol import Forecaster
@@ -39,6 +40,8 @@ class Kind:
     """It has a backbone, which can be quantised and has to be fetched."""
     extra: str | None = None
     """The optional requirement that it needs."""
+    start_rules: StartRules = field(default_factory=StartRules)
+    """Which trained adapters its training may begin at; of kinds that train step by step."""
     of_runs: bool = False
     """Made of finished runs rather than fitted to a table: it is offered where runs are compared."""
 
@@ -55,6 +58,13 @@ class Kind:
         return getattr(import_module(module if self.of_runs else f"timellm.forecasters.{module}"), name)
 
 
+_TIME_LLM_START = StartRules(
+    free=(
+        "backbone_dtype", "quantization", "prototype_start", "linear_path", "linear_features", "linear_maps",
+        "linear_penalty", "prompt_calendar", "holiday_country", "dated_notes", "prompt_known",
+    ),
+    of_the_table=("quantile_head.", "linear_share.", "linear_path."),
+)  # fmt: skip
 _ALL = (
     Kind(
         "time_llm",
@@ -63,6 +73,7 @@ _ALL = (
         "time_llm.forecaster:TimeLLMForecaster",
         attention=True,
         language_model=True,
+        start_rules=_TIME_LLM_START,
     ),
     Kind(
         "ridge",
@@ -77,6 +88,7 @@ _ALL = (
         "DLinear",
         "Two linear maps, of trend and rest, trained step by step. Small and fast.",
         "dlinear:DLinearForecaster",
+        start_rules=StartRules(for_the_horizon=True),
     ),
     Kind(
         "patchtst",

@@ -21,17 +21,14 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
-from timellm.config import RunConfig, names_affecting
+from timellm.config import RunConfig
 from timellm.errors import CheckpointError, ConfigError
 from timellm.files.tensorfile import read_tensors, write_tensors
+from timellm.forecasters.start_rules import StartRules, check_settings, differing
 from timellm.training.checkpoint import CONFIG, START_ADAPTER, load_config, read_adapter
 
-PRETRAINED = "pretrained"
-"""Folder in a run's folder with the adapters of its own pre-training (timellm.forecasting.pretraining)."""
 _REMEDY = "start the run again in a new folder"
 _FACTS = "start"
-_FREE = ("dropout", "attention_dropout", "quantiles")
-"""Settings of any kind that may differ: they change how weights are learned, not what they mean."""
 
 
 @dataclass(frozen=True)
@@ -86,24 +83,6 @@ class Start:
             raise CheckpointError(f"{path} is damaged ({error}); {_REMEDY}") from error
 
 
-@dataclass(frozen=True)
-class StartRules:
-    """What a kind of forecaster says of adapters that it may begin at."""
-
-    free: tuple[str, ...] = ()
-    """Settings that may differ, beside those of any kind."""
-    of_the_table: tuple[str, ...] = ("quantile_head.",)
-    """Beginnings of the names of weights that belong to one table, and begin anew."""
-
-
-def start_of(config: RunConfig, folder: Path) -> Path | None:
-    """Where the training of a run in `folder` begins: adapters that are named, or its own pre-trained ones."""
-    training = config.trained
-    if training.pretrain:
-        return folder / PRETRAINED
-    return Path(training.start_from).expanduser() if training.start_from else None
-
-
 def check_start(config: RunConfig, source: Path, rules: StartRules) -> RunConfig:
     """Refuse adapters in `source` at which this run cannot begin, by their settings alone, which are returned.
 
@@ -117,7 +96,7 @@ def check_start(config: RunConfig, source: Path, rules: StartRules) -> RunConfig
             " adapters"
         )
     theirs = load_config(source)
-    _check_settings(theirs, config, source, rules)
+    check_settings(theirs, config, source, rules)
     return theirs
 
 
@@ -130,21 +109,15 @@ def begin_at(network: nn.Module, config: RunConfig, folder: Path, *, source: Pat
     """
     theirs, tensors = check_start(config, source, rules), read_adapter(source)
     taken, left = _taken(network.state_dict(), tensors, rules, same_horizon=theirs.task.horizon == config.task.horizon)
-    if not taken:
-        raise ConfigError(
-            f"the adapters in {source} forecast {theirs.task.horizon:,} rows, and all their weights are made for that;"
-            f" set horizon={theirs.task.horizon}, or leave start_from out"
-        )
+    assert taken, "rules.for_the_horizon refuses this"
     network.load_state_dict(taken, strict=False)
-    differing = [
-        f"{name} {then!r}, now {now!r}" for name, (then, now) in _differing(theirs, config).items()
-    ]  # fmt: skip
+    others = [f"{name} {then!r}, now {now!r}" for name, (then, now) in differing(theirs, config).items()]
     facts = {
         "source": source.resolve().name,
         "tables": tables_of(source, theirs),
         "left": left,
         "horizon": theirs.task.horizon,
-        "differing": differing,
+        "differing": others,
     }
     write_tensors(folder / START_ADAPTER, taken, facts={_FACTS: json.dumps(facts), CONFIG: theirs.to_json()})
 
@@ -152,38 +125,6 @@ def begin_at(network: nn.Module, config: RunConfig, folder: Path, *, source: Pat
 def tables_of(folder: Path, config: RunConfig) -> list[str]:
     """Names of the tables that adapters were trained on."""
     return [Path(config.data.path).stem]
-
-
-def _differing(theirs: RunConfig, ours: RunConfig) -> dict[str, tuple[Any, Any]]:
-    """Settings of the forecaster that affect weights and differ: name -> (theirs, ours)."""
-    found = {}
-    for name in names_affecting("weights", section="forecaster", kind=ours.kind):
-        then, now = getattr(theirs.forecaster, name), getattr(ours.forecaster, name)
-        moved = name == "backbone" and Path(then).name == Path(now).name  # a folder may lie elsewhere today
-        if then != now and not moved:
-            found[name] = (then, now)
-    return found
-
-
-def _check_settings(theirs: RunConfig, ours: RunConfig, source: Path, rules: StartRules) -> None:
-    """Refuse adapters that mean something else than this run's would."""
-    if theirs.kind != ours.kind:
-        raise ConfigError(
-            f"the adapters in {source} are of '{theirs.kind}', and this run is '{ours.kind}'; set the forecaster to"
-            f" '{theirs.kind}', or leave start_from out"
-        )
-    if theirs.task.context != ours.task.context:
-        raise ConfigError(
-            f"the adapters in {source} read a context of {theirs.task.context:,} rows, and this run"
-            f" {ours.task.context:,}; set context={theirs.task.context}, or leave start_from out"
-        )
-    for name, (then, now) in _differing(theirs, ours).items():
-        changes_path = name == "linear_path" and "none" in (then, now)  # a whole forecast, or what is added to one
-        if changes_path or name not in (*_FREE, *rules.free):
-            raise ConfigError(
-                f"the adapters in {source} were trained with {name}={then}, and this run has {name}={now}; set"
-                f" {name}={then}, or leave start_from out"
-            )
 
 
 def _taken(

@@ -21,7 +21,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -35,7 +35,8 @@ from timellm.data.windows import WindowIndex
 from timellm.errors import ConfigError
 from timellm.forecasters.protocol import FitJob, FitReport, FitStoppedError, OnBatch, OneRow, ignore_batch
 from timellm.forecasters.registry import kind_of
-from timellm.forecasters.started import Start, StartRules, begin_at, start_of
+from timellm.forecasters.start_rules import start_of
+from timellm.forecasters.started import Start, begin_at
 from timellm.training.checkpoint import device_of, load_adapter, save_adapter
 from timellm.training.evaluation import forecast_windows
 from timellm.training.kept_rows import ValidationRecord
@@ -95,9 +96,6 @@ class Base(Protocol):
 
 class NetworkForecaster(OneRow):
     """A trained network, and the configuration that it was trained with."""
-
-    start_rules: ClassVar[StartRules] = StartRules()
-    """What training may begin at (timellm.forecasters.started)."""
 
     def __init__(
         self,
@@ -203,7 +201,7 @@ class NetworkForecaster(OneRow):
         source = _source(prepared, base, device)
         if not from_main(accelerator, lambda: has_state(job.folder)):
             if (start := start_of(job.config, job.folder)) is not None:
-                rules = cls.start_rules
+                rules = kind_of(job.config.kind).start_rules
                 from_main(accelerator, lambda: begin_at(network, job.config, job.folder, source=start, rules=rules))
             from_main(accelerator, lambda: cls.write_start(network, job.folder))
             if base is not None and levels_of(network):
@@ -361,10 +359,3 @@ def _report(trained: TrainingResult, *, seconds: float, quantiles: bool) -> FitR
         },
         notes=notes,
     )
-
-
-def start_rules_of(config: RunConfig) -> StartRules:
-    """What the trained kind of a configuration says of adapters that it may begin at."""
-    kind = kind_of(config.kind).load()
-    assert issubclass(kind, NetworkForecaster)
-    return kind.start_rules

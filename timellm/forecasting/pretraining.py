@@ -24,15 +24,47 @@ from timellm.data.table import load_table
 from timellm.errors import CheckpointError, ConfigError, DataError, TimeLLMError
 from timellm.forecasters.protocol import FitJob
 from timellm.forecasters.registry import kind_of
-from timellm.forecasters.started import PRETRAINED
+from timellm.forecasters.start_rules import PRETRAINED
 from timellm.forecasters.time_llm.kept import START
 from timellm.forecasting.artifacts import SUMMARY, RunFolder
 from timellm.forecasting.overlap import learned_from
 from timellm.training.checkpoint import save_config
 from timellm.training.processes import from_main
+from timellm.training.progress import OnProgress, Progress
 from timellm.training.state import has_state, remove_state
 
 _USUAL_SPLIT = "70%/10%/20%"
+
+
+class PhasedProgress:
+    """Reports of a run that trains twice: first on other tables, then on its own.
+
+    The progress never goes back: what is loaded between the two counts as the end of the pre-training.
+    """
+
+    def __init__(self, on_progress: OnProgress, config: RunConfig) -> None:
+        self._on_progress, self._config, self._begun = on_progress, config, False
+
+    def before(self, progress: Progress) -> None:
+        """Report what the training on other tables says of itself."""
+        if progress.phase == "training":
+            self._begun = True
+            progress = replace(progress, phase="pretraining", eta_s=self._eta_s(progress), validations_to=None)
+        self._on_progress(progress)
+
+    def after(self, progress: Progress) -> None:
+        """Report what the training on the run's own table says of itself."""
+        if self._begun and progress.phase in ("loading", "fetching"):
+            progress = replace(progress, phase="pretraining", done=0, total=0, fraction=1.0)
+        self._on_progress(progress)
+
+    def _eta_s(self, progress: Progress) -> float | None:
+        """Seconds until both trainings end, if a step of the second takes as long as one of the first."""
+        if progress.eta_s is None or not progress.windows_per_s:
+            return None
+        own = self._config.trained
+        own_s = own.steps * own.batch_size / progress.windows_per_s
+        return progress.eta_s + (min(own_s, 60 * own.minutes) if own.minutes else own_s)
 
 
 def pretrained(prepared: PreparedData, job: FitJob, accelerator: Accelerator) -> dict[str, Any] | None:
@@ -51,6 +83,7 @@ def pretrained(prepared: PreparedData, job: FitJob, accelerator: Accelerator) ->
         return from_main(accelerator, run.summary)
     paths = [Path(one) for one in config.trained.pretrain]
     joint = joint_config(config)
+    job.on_progress(Progress("loading", message="Reading the tables to pre-train on"))
     each = [_prepared(path, joint) for path in paths]
     joined = JoinedTables.join(each, joint)
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-Phase = Literal["fetching", "loading", "training", "evaluating"]
-PHASES: tuple[Phase, ...] = ("fetching", "loading", "training", "evaluating")
+Phase = Literal["fetching", "loading", "pretraining", "training", "evaluating"]
+PHASES: tuple[Phase, ...] = ("fetching", "loading", "pretraining", "training", "evaluating")
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,8 @@ def _curves(run: Run) -> None:
     curve = store().curve(run.id, most=_MOST_POINTS)
     if curve.empty:
         if run.active:
-            st.caption("The loss curves appear with the first training steps.")
+            own = " on the run's own table" if run.pretrains else ""
+            st.caption(f"The loss curves appear with the first training steps{own}.")
         return
     baseline = None
     try:

@@ -106,7 +106,7 @@ def more(run: Run) -> None:
             st.button(
                 "Start over in place", icon=":material/restart_alt:", width="stretch", on_click=_go_on,
                 args=(run.id,), kwargs={"from_the_beginning": True},
-                help="Trains the same run again from step 0; its saved training state is deleted.",
+                help="Trains the same run again from step 0; what it has saved is deleted.",
             )  # fmt: skip
         carrying.export(run)
         with st.form(f"labels/{run.id}", border=False):
@@ -152,17 +152,21 @@ def _ask_to_stop(run: Run) -> None:
 
 def _what_stopping_does(run: Run) -> tuple[str, str, str]:
     """One line for each way out: keep the best, stop at once, keep training."""
-    trained = run.phase in ("training", "evaluating") and (run.done or run.phase == "evaluating")
-    best = (
-        "Training ends after its current step. The best checkpoint so far is kept and evaluated on the test part; then"
-        " forecast, metrics and attention are there. *Resume* trains the rest later."
-        if trained
-        else "The run ends as soon as it can. No training step is finished yet, so there will be no results."
-    )
-    saved = run.state_file.is_file()
+    if run.phase == "evaluating" or (run.phase == "training" and run.done):
+        best = (
+            "Training ends after its current step. The best checkpoint so far is kept and evaluated on the test part;"
+            " then forecast, metrics and attention are there. *Resume* trains the rest later."
+        )
+    elif run.phase == "pretraining":
+        best = (
+            "Pre-training ends after its current step. Nothing was trained on the run's own table, so there will be no"
+            " results. *Resume* goes on later."
+        )
+    else:
+        best = "The run ends as soon as it can. No training step is finished yet, so there will be no results."
     now = "The process is ended now: no evaluation, no forecast, no metrics, no attention. " + (
         "*Resume* continues from the last saved step; steps after it are lost."
-        if saved
+        if run.has_saved_steps
         else "Nothing is saved yet, so the run can only start over."
     )
     return best, now, "Nothing changes; the run continues."

@@ -25,12 +25,20 @@ CAUSE_WORDS = {
 PHASE_WORDS = {
     "fetching": "Fetching the backbone",
     "loading": "Preparing",
+    "pretraining": "Pre-training on other tables",
     "training": "Training",
     "evaluating": "Evaluating on the test part",
 }
-PHASE_UNITS = {"fetching": "MB", "loading": "tensors", "training": "step", "evaluating": "windows"}
+PHASE_UNITS = {
+    "fetching": "MB",
+    "loading": "tensors",
+    "pretraining": "step",
+    "training": "step",
+    "evaluating": "windows",
+}
 # Which stretch of the whole bar a phase fills. A run says that it loads, then fetches what is not there, then loads.
 _PHASE_SPANS = {"loading": (0.01, 0.10), "fetching": (0.01, 0.06), "training": (0.10, 0.88), "evaluating": (0.88, 0.99)}
+_PRETRAINING_SPANS = _PHASE_SPANS | {"pretraining": (0.10, 0.49), "training": (0.49, 0.88)}
 
 NO_STEP_LIMIT = 1_000_000  # with a time budget the clock ends the run, not the steps
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>$#~:|])")
@@ -141,7 +149,7 @@ def overall_share(run: Run | Listed) -> float:
         return 1.0
     if run.phase is None:
         return 0.0
-    begin, end = _PHASE_SPANS[run.phase]
+    begin, end = (_PRETRAINING_SPANS if run.pretrains else _PHASE_SPANS)[run.phase]
     return begin + (end - begin) * (min(max(run.fraction, 0.0), 1.0) if math.isfinite(run.fraction) else 0.0)
 
 
@@ -153,10 +161,10 @@ def phase_line(run: Run) -> str:
         return "Starting"
     text = PHASE_WORDS[run.phase]
     if not run.total:  # what is loaded, or that a cluster has no room yet
-        return plain(run.message) if run.phase == "loading" and run.message else text
+        return plain(run.message) if run.phase in ("loading", "pretraining") and run.message else text
     if run.phase == "fetching":
         return f"{text}, {run.done / 1e6:,.0f} of {run.total / 1e6:,.0f} MB"
-    if run.phase == "training":
+    if run.phase in ("pretraining", "training"):
         if run.total >= NO_STEP_LIMIT:
             return f"{text}, step {run.done:,}"
         return f"{text}, step {run.done:,} of {run.total:,}"

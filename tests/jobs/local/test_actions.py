@@ -8,9 +8,11 @@ import psutil
 import pytest
 
 from timellm.errors import JobError
+from timellm.forecasters.start_rules import PRETRAINED
+from timellm.forecasting.artifacts import SUMMARY
 from timellm.jobs.local.actions import MOST_TAGS, go_on, label, rename, stop_now
 from timellm.jobs.store.process import ProcessIdentity
-from timellm.jobs.store.run import TRAINING_STATE
+from timellm.jobs.store.run import _OUTCOME, TRAINING_STATE
 from timellm.training.progress import Progress
 from timellm.training.state import STATE
 
@@ -51,8 +53,8 @@ def test_tags_and_note_come_back_as_they_were_given(store, config):
         label(store, run.id, tags=[], note="x" * 5000)
 
 
-def test_state_file_has_the_name_that_training_gives_it():
-    assert TRAINING_STATE == STATE
+def test_files_have_the_names_that_training_gives_them():
+    assert (TRAINING_STATE, _OUTCOME) == (STATE, SUMMARY)
 
 
 def test_failed_run_goes_on_in_its_folder(store, ended):
@@ -77,6 +79,23 @@ def test_run_that_starts_over_forgets_where_it_stood(store, ended):
     assert not again.state_file.exists()
     assert store.curve(again.id).empty
     assert kinds(store, ended)[-1] == "started over"
+
+
+@pytest.mark.parametrize("left", [STATE, SUMMARY])
+def test_run_that_ended_in_or_after_its_pre_training_goes_on_or_starts_over(store, ended, left):
+    ended.state_file.unlink()
+    assert not store.get(ended.id).can_go_on
+    before = ended.run_dir / PRETRAINED
+    before.mkdir()
+    assert not store.get(ended.id).can_go_on, "killed before its first state: nothing is saved"
+    (before / left).write_text("{}")
+    assert store.get(ended.id).can_go_on
+    go_on(store, ended.id)
+    assert (before / left).is_file()
+    store.claim(ended.id)
+    store.finish(ended.id, "failed", error="killed", cause="lost")
+    go_on(store, ended.id, from_the_beginning=True)
+    assert not before.exists()
 
 
 def test_only_a_stopped_or_failed_run_goes_on(store, config):

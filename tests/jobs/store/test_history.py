@@ -26,6 +26,12 @@ def test_finished_run_tells_its_memory_and_seconds(store, config):
     assert one.step_s == pytest.approx((130 - 8 * 256 * 10 / 640) / 100)
 
 
+def test_run_with_a_pre_training_tells_neither_loading_nor_memory(store, config):
+    finished(store, config.updated(pretrain=("other.csv",)))
+    (one,) = observations(store)
+    assert (one.loading_s, one.memory_mib) == (None, None) and one.step_s > 0
+
+
 def test_runs_that_did_not_finish_or_say_too_little_tell_nothing(store, config):
     waiting = store.create_run(config)
     store.finish(waiting.id, "stopped", summary=SUMMARY)

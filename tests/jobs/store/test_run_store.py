@@ -84,6 +84,22 @@ def test_record_keeps_the_best_validation_loss(store, config):
     assert (now.validation_loss, now.best_validation_loss) == (0.5, 0.4)
 
 
+def test_what_a_pre_training_measures_is_not_mixed_with_the_run_s_own_table(store, config):
+    run = store.create_run(config)
+    store.claim(run.id)
+    store.record(run.id, Progress("pretraining", done=5, total=9, train_loss=0.3, validation_loss=0.2))
+    now = store.get(run.id)
+    assert (now.done, now.train_loss, now.validation_loss, now.best_validation_loss) == (5, 0.3, 0.2, None)
+    store.record(run.id, Progress("training", done=0, total=9))
+    now = store.get(run.id)
+    assert (now.train_loss, now.validation_loss, now.best_validation_loss) == (None, None, None)
+    store.record(run.id, Progress("training", done=5, total=9, train_loss=0.9, validation_loss=0.8))
+    assert store.get(run.id).best_validation_loss == 0.8
+    assert store.curve(run.id)[["step", "train_loss"]].to_numpy().tolist() == [[5, 0.9]]
+    kinds = [event.kind for event in store.events(run.id)]
+    assert kinds == ["queued", "started", "pretraining", "training"]
+
+
 def test_record_refuses_a_run_that_does_not_work(store, config):
     run = store.create_run(config)
     with pytest.raises(JobError, match="has ended, or was resumed elsewhere"):

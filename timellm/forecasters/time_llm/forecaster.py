@@ -21,7 +21,6 @@ from timellm.files.tensorfile import read_tensors, write_tensors
 from timellm.forecasters.protocol import FitJob, FitStoppedError
 from timellm.forecasters.quantile_head_size import rows_of
 from timellm.forecasters.ridge.forecaster import Ridge
-from timellm.forecasters.started import StartRules
 from timellm.forecasters.time_llm.attention_history import AttentionRecord
 from timellm.forecasters.time_llm.backbone import load_backbone
 from timellm.forecasters.time_llm.kept import DICTIONARY, LINEAR_PATH, PROTOTYPES, START, WORDS, path_config
@@ -47,13 +46,6 @@ class TimeLLMForecaster(NetworkForecaster):
     """A trained Time-LLM."""
 
     network: TimeLLM
-    start_rules = StartRules(
-        free=(
-            "backbone_dtype", "quantization", "prototype_start", "linear_path", "linear_features", "linear_maps",
-            "linear_penalty", "prompt_calendar", "holiday_country", "dated_notes", "prompt_known",
-        ),
-        of_the_table=("quantile_head.", "linear_share.", "linear_path."),
-    )  # fmt: skip
 
     @classmethod
     def build(cls, job: BuildJob) -> nn.Module:

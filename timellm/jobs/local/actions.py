@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import time
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from timellm.errors import JobError
+from timellm.forecasters.start_rules import PRETRAINED
 from timellm.jobs.cluster.runs import end_job
 from timellm.jobs.store.event import Happening, add_event, files_in, replace_artefacts
 from timellm.jobs.store.process import ProcessIdentity
@@ -71,7 +73,8 @@ def label(store: Store, run_id: str, *, tags: list[str], note: str) -> Run:
 def go_on(store: Store, run_id: str, *, from_the_beginning: bool = False) -> Run:
     """Queue a stopped or failed run again, in the same folder.
 
-    It continues from its training state, if there is one; `from_the_beginning` removes the state and the curves.
+    It continues from its training state, if there is one; `from_the_beginning` removes the state, what was learned in a
+    pre-training, and the curves.
 
     Raises:
         JobError: there is no such run, it is running or has finished, or its files cannot be removed.
@@ -92,6 +95,8 @@ def go_on(store: Store, run_id: str, *, from_the_beginning: bool = False) -> Run
             connection.execute(sa.delete(curves).where(curves.c.run_id == run_id))
             try:  # before the change is committed: a run that starts over must not find it
                 before.state_file.unlink(missing_ok=True)
+                if (pretrained := before.run_dir / PRETRAINED).exists():
+                    shutil.rmtree(pretrained)
             except OSError as error:
                 raise JobError(f"the training state of run '{run_id}' cannot be removed: {error}") from None
         add_event(connection, run_id, kind)

@@ -16,9 +16,9 @@ import sqlalchemy as sa
 from timellm.jobs.store.schema import artefacts, events
 
 Happening = Literal[
-    "queued", "started", "loading", "fetching", "training", "evaluating", "finished", "stopped", "failed",
-    "stop requested", "stop now requested", "resumed", "started over", "renamed", "labelled", "moved", "edited",
-    "imported",
+    "queued", "started", "loading", "fetching", "pretraining", "training", "evaluating", "finished", "stopped",
+    "failed", "stop requested", "stop now requested", "resumed", "started over", "renamed", "labelled", "moved",
+    "edited", "imported",
 ]  # fmt: skip
 
 

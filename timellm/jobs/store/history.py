@@ -72,10 +72,13 @@ def of_run(run: Run) -> Observation | None:
     # An earlier version did not say how long the forecast took.
     others = ("training_seconds", "evaluation_seconds", "forecast_seconds")
     loading_s = summary["seconds"] - sum(summary.get(name, 0.0) for name in others)
+    memory_mib = summary["memory_mib"]
+    if training.pretrain:  # it loaded twice, trained between that, and held other tables
+        loading_s = memory_mib = None
     return Observation(
         config,
         "run",
-        memory_mib=summary["memory_mib"],
+        memory_mib=memory_mib,
         step_s=step_s if step_s > 0 else None,
         window_s=window_s,
         loading_s=loading_s,

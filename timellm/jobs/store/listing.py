@@ -55,6 +55,8 @@ class Listed:
     backbone: str
     """Empty also where the forecaster has none, as for the next one."""
     quantization: str
+    pretrains: bool
+    """Whether it trains on other tables first."""
     tags: tuple[str, ...]
     note: str
     created: datetime
@@ -132,12 +134,13 @@ _ORDERS: dict[Order, Callable[[list[Listed]], list[Listed]]] = {
 
 def _listed(*row: Any) -> Listed:
     values = dict(zip(_COLUMNS, row, strict=True))
-    table, forecaster, backbone, quantization = _settings(values.pop("config"))
+    table, forecaster, backbone, quantization, pretrains = _settings(values.pop("config"))
     values["tags"] = tuple(values["tags"].split("\n")) if values["tags"] else ()
     skill = _skill(values.pop("summary"))
     return Listed(
-        **values, skill=skill, table=table, forecaster=forecaster, backbone=backbone, quantization=quantization
-    )
+        **values, skill=skill, table=table, forecaster=forecaster, backbone=backbone, quantization=quantization,
+        pretrains=pretrains,
+    )  # fmt: skip
 
 
 @lru_cache(maxsize=16_384)
@@ -151,14 +154,19 @@ def _skill(summary: str) -> float | None:
 
 
 @lru_cache(maxsize=16_384)  # a list is read again every few seconds, and the settings in it hardly ever change
-def _settings(config: str) -> tuple[str, str, str, str]:
-    """Table, forecaster, backbone and quantization; not validated, because a list may hold runs of other versions."""
+def _settings(config: str) -> tuple[str, str, str, str, bool]:
+    """Table, forecaster, backbone, quantization, and whether it pre-trains.
+
+    They are not validated, because a list may hold runs of other versions.
+    """
     try:
         tree = upgrade(parse_json(config))
         forecaster = tree["forecaster"]
         table, title = table_title(Path(tree["data"]["path"])), kind_of(forecaster["kind"]).title
         backbone = Path(forecaster.get("backbone", ""))
         name = backbone.name if backbone.is_absolute() else str(backbone)  # a hub id keeps its owner
-        return table, title, name if "backbone" in forecaster else "", str(forecaster.get("quantization", ""))
+        pretrains = bool((tree.get("training") or {}).get("pretrain"))
+        quantization = str(forecaster.get("quantization", ""))
+        return table, title, name if "backbone" in forecaster else "", quantization, pretrains
     except (ValueError, KeyError, TypeError, AttributeError, ConfigError):
-        return "", "", "", ""
+        return "", "", "", "", False

@@ -26,7 +26,11 @@ def write_report(connection: sa.Connection, run_id: str, progress: Progress, *, 
     """
     measured = ("train_loss", "validation_loss", "learning_rate", "windows_per_s", "memory_mib")
     news: dict[str, Any] = {name: value for name in measured if (value := getattr(progress, name)) is not None}
-    if progress.validation_loss is not None and math.isfinite(progress.validation_loss):
+    phase = connection.scalar(sa.select(runs.c.phase).where(runs.c.id == run_id))
+    if phase == "pretraining" != progress.phase:  # what was measured there says nothing of the run's own table
+        news = dict.fromkeys(measured[:4]) | news
+    of_own_table = progress.phase == "training"
+    if of_own_table and progress.validation_loss is not None and math.isfinite(progress.validation_loss):
         known, loss = runs.c.best_validation_loss, progress.validation_loss
         news["best_validation_loss"] = sa.case((known < loss, known), else_=loss)
     if progress.validations_to is not None:
@@ -38,7 +42,6 @@ def write_report(connection: sa.Connection, run_id: str, progress: Progress, *, 
     works = (runs.c.id == run_id) & (runs.c.state == "running")
     if attempt is not None:
         works &= runs.c.attempt == attempt
-    phase = connection.scalar(sa.select(runs.c.phase).where(runs.c.id == run_id))
     changed = connection.execute(
         sa.update(runs)
         .where(works)

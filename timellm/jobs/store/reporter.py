@@ -102,7 +102,7 @@ def _amount(progress: Progress) -> str:
         return ""
     if progress.phase == "fetching":
         return f"{progress.done / 2**20:,.1f} of {progress.total / 2**20:,.1f} MiB"
-    unit = {"loading": "tensors", "training": "steps", "evaluating": "windows"}[progress.phase]
+    unit = {"loading": "tensors", "pretraining": "steps", "training": "steps", "evaluating": "windows"}[progress.phase]
     return f"{progress.done:,} of {progress.total:,} {unit}"
 
 

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from timellm.config import RunConfig, TimeLLMConfig
 from timellm.data.uploads import table_title
-from timellm.errors import JobError
+from timellm.errors import ConfigError, JobError
 from timellm.forecasters.registry import kind_of
+from timellm.forecasters.start_rules import PRETRAINED
 from timellm.json_text import parse_json
 from timellm.training.progress import Phase
 
@@ -40,6 +41,8 @@ QUEUE_PREFIX = "ray:"
 """Begins what stands as the machine of a run on a cluster; no host's name has a colon."""
 TRAINING_STATE = "training_state.safetensors"
 """The same name as in timellm.training.state, whose import would load torch."""
+_OUTCOME = "summary.json"
+"""What a training came to, as timellm.forecasting.artifacts calls it."""
 IMPORTED = "imported"
 """In the summary of a run that came from elsewhere: what it took says nothing about this machine."""
 ODD_LETTERS = r"\x00-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069"
@@ -125,8 +128,23 @@ class Run:
 
     @property
     def can_go_on(self) -> bool:
-        """Whether the run has a training state from which it can be resumed."""
-        return self.state in ("stopped", "failed") and self.state_file.is_file()
+        """Whether the run ended early and can be resumed."""
+        return self.state in ("stopped", "failed") and self.has_saved_steps
+
+    @property
+    def has_saved_steps(self) -> bool:
+        """Whether a training state is kept, or one of a pre-training, or what a pre-training came to."""
+        before = self.run_dir / PRETRAINED
+        return self.state_file.is_file() or any((before / name).is_file() for name in (TRAINING_STATE, _OUTCOME))
+
+    @property
+    def pretrains(self) -> bool:
+        """Whether the run trains on other tables first; no for settings of another version, which nobody can read."""
+        try:
+            training = self.config.training
+        except ConfigError:
+            return False
+        return training is not None and bool(training.pretrain)
 
     @property
     def state_file(self) -> Path:
