@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from timellm.jobs.local.protocol_runs import Placed
 from timellm.ui.benchmarks import form, group
 
 st.title("Benchmarks")
@@ -9,9 +10,11 @@ st.title("Benchmarks")
 protocol = form.choose()
 st.caption(protocol.purpose)
 asked = form.asked(protocol)
-runs = group.planned(protocol, asked)
-group.files(runs)
-now = group.found(runs)
-if runs.plan.cells:
-    group.progress(runs, now)
-group.table(runs, now)
+runs = None if asked is None else group.planned(protocol, asked)
+found: tuple[Placed, ...] = ()
+if runs is not None:
+    group.files(runs)
+    found = group.found(runs)
+    if runs.plan.cells:
+        group.progress(runs, found)
+group.table(protocol, runs, found)

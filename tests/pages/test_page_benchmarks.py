@@ -1,6 +1,7 @@
 """The Benchmarks page: without files, with a set that is there, while its runs wait, and with results."""
 
 import json
+from typing import get_args
 
 import numpy as np
 import pandas as pd
@@ -8,6 +9,10 @@ import pytest
 
 import timellm
 from timellm.protocols import sets
+from timellm.protocols.grid import MODELS_ASKED
+from timellm.protocols.m4_sets import M4_SETS
+from timellm.protocols.registry import PROTOCOLS
+from timellm.ui import address, keys
 from timellm.workspace import workspace
 
 ROWS = 480
@@ -27,20 +32,21 @@ def small_sets(tmp_path, monkeypatch):
     sets.known_sets.cache_clear()
 
 
-def put_etth1():
+def put_etth1(folder=None):
+    folder = folder or workspace().benchmarks
     rows, noise = np.arange(ROWS), np.random.default_rng(0).normal(0, 0.3, (2, ROWS))
     daily = np.sin(rows * 2 * np.pi / 24)
     hours = pd.date_range("2016-07-01", periods=ROWS, freq="h")
     frame = pd.DataFrame({"date": hours, "HUFL": 5 + daily + noise[0], "OT": 30 + 2 * daily + noise[1]})
-    workspace().benchmarks.mkdir(parents=True)
-    frame.to_csv(workspace().benchmarks / "ETTh1.csv", index=False)
+    folder.mkdir(parents=True)
+    frame.to_csv(folder / "ETTh1.csv", index=False)
 
 
 def asked(open_page):
     """The page with the one set and the ridge chosen."""
-    app = open_page("benchmarks", protocol="long-term")
-    app.multiselect(key="benchmarks/long-term/sets").set_value(["ETTh1"])
-    app.multiselect(key="benchmarks/long-term/models").set_value(["ridge"]).run()
+    app = open_page("benchmarks", protocol="Long-term forecasting")
+    app.multiselect(key="sets").set_value(["ETTh1"])
+    app.multiselect(key="models").set_value(["ridge"]).run()
     return app
 
 
@@ -49,8 +55,8 @@ def said(elements):
 
 
 def test_folder_without_files_names_what_is_wanted_and_offers_no_start(open_page):
-    app = open_page("benchmarks", protocol="long-term")
-    app.multiselect(key="benchmarks/long-term/sets").set_value(["ETTh1"]).run()
+    app = open_page("benchmarks", protocol="Long-term forecasting")
+    app.multiselect(key="sets").set_value(["ETTh1"]).run()
     assert not app.exception
     assert "ETTh1: ETTh1.csv is not there." in said(app.markdown) and "data/benchmarks" in said(app.markdown)
     assert not any(one.label.startswith("Run") for one in app.button)
@@ -59,8 +65,9 @@ def test_folder_without_files_names_what_is_wanted_and_offers_no_start(open_page
 
 def test_option_without_a_meaning_is_refused_with_the_reason(open_page):
     app = asked(open_page)
-    app.text_input(key="benchmarks/long-term/horizons").set_value("soon").run()
-    assert not app.exception and "give whole numbers, not 'soon'" in said(app.error)
+    app.text_input(key="horizons").set_value("soon").run()
+    assert not app.exception and "Horizons: give whole numbers, not 'soon'" in said(app.error)
+    assert "Nothing was measured yet" in app.info[0].value, "what was measured stays in view"
 
 
 def test_runs_are_queued_by_one_click_counted_and_their_errors_shown_in_a_table(open_page, store):
@@ -72,7 +79,7 @@ def test_runs_are_queued_by_one_click_counted_and_their_errors_shown_in_a_table(
     (run,) = store.waiting()
     assert run.config.kind == "ridge" and run.tags == ("protocol long-term",)
     assert any(one.proto.text == "0 of 1 runs have finished, 1 waiting." for one in app.get("progress"))
-    assert "Files are there for ETTh1." in said(app.caption)
+    assert "1 file of 1 in **data/benchmarks**: ETTh1.csv." in said(app.caption)
 
     store.finish(run.id, "failed", error="the disk is full")
     app = asked(open_page)
@@ -98,3 +105,60 @@ def test_runs_that_wait_are_stopped_by_one_click_and_can_be_run_later(open_page,
     next(one for one in app.button if one.label == "Stop these runs").click().run()
     assert not app.exception and not store.waiting()
     assert any(one.label == "Run what is missing (1 run)" for one in asked(open_page).button)
+
+
+def test_files_may_lie_in_another_folder_which_is_checked(open_page, tmp_path):
+    put_etth1(tmp_path / "sets")
+    app = asked(open_page)
+    app.text_input(key="folder").set_value(str(tmp_path / "set")).run()
+    assert "There is no folder set;" in said(app.error), "shown from the workspace, which is the test's folder"
+    app.text_input(key="folder").set_value(str(tmp_path / "sets")).run()
+    assert not app.error and "1 file of 1 in **sets**" in said(app.caption)
+    assert any(one.label == "Run it (1 run)" for one in app.button)
+
+
+def test_visitors_of_a_shared_server_cannot_look_into_other_folders(open_page, tmp_path, monkeypatch):
+    monkeypatch.setenv("TIMELLM_REACHED_BY_OTHERS", "1")
+    put_etth1(tmp_path / "sets")
+    app = open_page("benchmarks", folder=str(tmp_path / "sets"))
+    assert not app.exception and "its operator decides which folders it reads" in said(app.error)
+    assert not any(one.label.startswith("Run") for one in app.button)
+
+
+def test_address_shows_the_same_form_again(open_page):
+    choices = {
+        "protocol": "Few-shot forecasting", "sets": ["ETTh1"], "models": ["ridge", "dlinear"], "horizons": "12",
+        "seeds": "0 1", "percents": "50", "settings": "steps=20",
+    }  # fmt: skip
+    app = open_page("benchmarks", **choices)
+    assert not app.exception and not app.error and not any("address" in one.value for one in app.info)
+    assert app.selectbox[0].value == "few-shot"
+    assert [app.multiselect(key=name).value for name in ("sets", "models")] == [choices["sets"], choices["models"]]
+    fields = ("horizons", "seeds", "percents", "settings")
+    assert [app.text_input(key=name).value for name in fields] == [choices[name] for name in fields]
+
+
+def test_address_of_what_is_not_here_is_said(open_page):
+    app = open_page("benchmarks", protocol="Tea", sets=["ETTh1", "Atlantis"], mode="X")
+    assert not app.exception
+    assert "the mode “X”, which is not here; the page shows M." in said(app.info)
+    assert "the experiment “Tea”, which is not here" in said(app.info)
+    assert "the sets “Atlantis”, which is not here; the page shows ETTh1." in said(app.info)
+
+
+def test_another_experiment_keeps_what_it_has_too_and_takes_its_own_usual_values(open_page):
+    app = asked(open_page)
+    app.text_input(key="seeds").set_value("0 1").run()
+    app.selectbox[0].set_value("few-shot").run()
+    assert app.multiselect(key="sets").value == ["ETTh1"] and app.text_input(key="percents").value == "10 5"
+    app.selectbox[0].set_value("m4").run()
+    assert app.multiselect(key="sets").value == list(M4_SETS), "none of them is there"
+    assert app.multiselect(key="models").value == ["ridge"] and app.text_input(key="seeds").value == "0 1"
+    app.multiselect(key="models").set_value(["ridge", "theta", "dlinear", "time_llm"]).run()
+    app.selectbox[0].set_value("long-term").run()
+    assert app.multiselect(key="models").value == list(MODELS_ASKED.usual), "it was the usual choice there"
+
+
+def test_every_option_of_a_protocol_is_part_of_the_address():
+    options = {option.name for protocol in PROTOCOLS.values() for option in protocol.options}
+    assert options <= set(get_args(keys.View)) == set(address._CALLED)

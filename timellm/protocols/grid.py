@@ -56,11 +56,13 @@ def plan_grid(asked: Asked, variants: Sequence[Variant]) -> Plan:
     cells: list[Cell] = []
     missing: list[MissingFile] = []
     notes: list[str] = []
+    there: list[str] = []
     for one in sets:
         path = one.find(asked.data)
         if isinstance(path, MissingFile):
             missing.append(path)
             continue
+        there.append(path.name)
         notes += filter(None, [set_note(one)])
         tasks = [(variant, horizon) for variant in variants for horizon in one.horizons if horizon in horizons]
         for variant, horizon in tasks:
@@ -69,7 +71,8 @@ def plan_grid(asked: Asked, variants: Sequence[Variant]) -> Plan:
             except TooShortError as error:
                 notes.append(f"{one.name} {horizon}{variant.words} is not run: {error}.")
     # All models have one seed before any has two.
-    return Plan(tuple(sorted(cells, key=lambda cell: int(cell.key["seed"]))), tuple(missing), tuple(notes))
+    cells.sort(key=lambda cell: int(cell.key["seed"]))
+    return Plan(tuple(cells), tuple(missing), tuple(notes), tuple(there))
 
 
 def _cells(one: KnownSet, path: Path, asked: Asked, *, variant: Variant, horizon: int) -> list[Cell]:

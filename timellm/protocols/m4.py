@@ -49,8 +49,10 @@ def plan(asked: Asked) -> Plan:
     cells: list[Cell] = []
     missing: list[MissingFile] = []
     notes: list[str] = []
+    there: list[str] = []
     for one in (M4_SETS[name] for name in asked.of(SETS)):
         files = one.find(asked.data)
+        there += one.there(asked.data)
         if isinstance(files, tuple):
             missing += files
             continue
@@ -64,7 +66,8 @@ def plan(asked: Asked) -> Plan:
             for seed in seeds_of(model, asked.numbers(SEEDS))
         ]
     # All models have one seed before any has two.
-    return Plan(tuple(sorted(cells, key=lambda cell: int(cell.key["seed"]))), tuple(missing), tuple(notes))
+    cells.sort(key=lambda cell: int(cell.key["seed"]))
+    return Plan(tuple(cells), tuple(dict.fromkeys(missing)), tuple(notes), tuple(dict.fromkeys(there)))
 
 
 def _notes(one: M4Set, reference: M4Reference) -> list[str]:

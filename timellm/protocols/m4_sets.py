@@ -47,9 +47,21 @@ class M4Set:
         """Values that a model sees before it forecasts: two horizons, as in the published runs, or more."""
         return self.longer_context or 2 * self.horizon
 
+    @property
+    def _files(self) -> tuple[str, str]:
+        return f"{self.name}-train.csv", f"{self.name}-test.csv"
+
+    @property
+    def _naive2_files(self) -> tuple[str, str]:
+        return f"Naive2-{self.name[0]}.csv", ALL_NAIVE2
+
+    def there(self, folder: Path) -> tuple[str, ...]:
+        """Names of those of its files that a folder has."""
+        return tuple(name for name in (*self._files, *self._naive2_files) if (folder / name).is_file())
+
     def find(self, folder: Path) -> M4Files | tuple[MissingFile, ...]:
         """Its files in a folder, or those that are missing."""
-        training, test = folder / f"{self.name}-train.csv", folder / f"{self.name}-test.csv"
+        training, test = (folder / name for name in self._files)
         missing = [
             MissingFile(path.name, f"M4 {self.name}, {part}", f"{_SOURCE}{place}.")
             for path, part, place in (
@@ -60,7 +72,7 @@ class M4Set:
         ]
         if missing:
             return tuple(missing)
-        naive2 = [folder / name for name in (f"Naive2-{self.name[0]}.csv", ALL_NAIVE2) if (folder / name).is_file()]
+        naive2 = [folder / name for name in self._naive2_files if (folder / name).is_file()]
         return M4Files(training, test, naive2[0] if naive2 else None)
 
     @property

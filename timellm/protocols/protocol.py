@@ -102,6 +102,8 @@ class Plan:
     """What is there is run all the same."""
     notes: tuple[str, ...] = ()
     """What was done to the data, in sentences."""
+    there: tuple[str, ...] = ()
+    """Names of the wanted files that the folder has."""
 
 
 @dataclass(frozen=True)

@@ -59,16 +59,19 @@ def plan(asked: Asked) -> Plan:
     cells: list[Cell] = []
     missing: dict[str, MissingFile] = {}
     notes: dict[str, None] = {}
+    there: dict[str, None] = {}
     for pair in asked.of(PAIRS):
         sets = [find_set(name) for name in pair.split("-")]
         found = [one.find(asked.data) for one in sets]
         gone = [one for one in found if isinstance(one, MissingFile)]
         missing |= {one.name: one for one in gone}
+        there |= {one.name: None for one in found if isinstance(one, Path)}
         if gone:
             continue
         notes |= dict.fromkeys(filter(None, map(set_note, sets)))
         cells += _cells(sets[0], sets[1], asked)
-    return Plan(tuple(sorted(cells, key=lambda cell: int(cell.key["seed"]))), tuple(missing.values()), tuple(notes))
+    cells.sort(key=lambda cell: int(cell.key["seed"]))
+    return Plan(tuple(cells), tuple(missing.values()), tuple(notes), tuple(there))
 
 
 def _cells(source: KnownSet, target: KnownSet, asked: Asked) -> Iterator[Cell]:

@@ -24,7 +24,10 @@ _CALLED: dict[str, str] = {
     "weights": "kind of weights", "order": "order of the rows", "prototype": "prototype", "rows": "rows",
     "windows": "number of windows", "masked": "unit",
     "by": "breakdown", "backtest": "choice of windows",
-    "newer": "newer table",
+    "newer": "newer table", "finding": "finding", "spot": "place in the table",
+    "protocol": "experiment", "folder": "folder", "sets": "sets", "pairs": "pairs", "horizons": "horizons",
+    "models": "models", "seeds": "seeds", "percents": "percents", "mode": "mode", "step": "step",
+    "settings": "further settings",
     "layer": "layer", "layer_head": "head", "sinks": "attention sinks", "tokens": "number of tokens",
 }  # fmt: skip
 ALL_HEADS, LARGEST_HEAD = "Mean of all heads", "Maximum over heads"
@@ -44,7 +47,8 @@ def explained_address() -> Iterator[None]:
         sentences = [
             f"The address asks for the {_CALLED[name]} “{plain(value[:_LETTERS])}”, which is not here; "
             f"the page shows {plain(_shown(name, st.session_state[name]))}."
-            for name, value in refused.items()
+            for name, values in refused.items()
+            for value in values
             if value.casefold() not in _spellings(name, st.session_state[name])
         ]
         if sentences:
@@ -54,10 +58,13 @@ def explained_address() -> Iterator[None]:
 def _shown(name: str, value: Any) -> str:
     if value is None:
         return f"the {MEANS[name].lower()}" if name in MEANS else "nothing"
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "nothing"
     return moment(value) if isinstance(value, pd.Timestamp) else str(value)
 
 
 def _spellings(name: str, value: Any) -> set[str]:
     """How an address can name a value."""
     words = {str(value), _shown(name, value), MEANS.get(name, "") if value is None else ""}
+    words |= set(map(str, value)) if isinstance(value, list) else set()
     return {word.casefold() for word in words}

@@ -28,6 +28,7 @@ View = Literal[
     "tab", "part", "parts", "view", "over", "when", "from", "to", "days", "month", "limit", "against", "beside",
     "other", "map", "weights", "order", "prototype", "rows", "windows", "masked",
     "by", "backtest", "word", "layer", "layer_head", "sinks", "tokens", "finding", "spot", "newer", "protocol",
+    "folder", "sets", "pairs", "horizons", "models", "seeds", "percents", "mode", "step", "settings",
 ]  # fmt: skip
 """Choices of what pages show that are part of the address; each is the key of its widget, too."""
 ROLES = "roles"  # what the user corrected about the table (column roles, description), as JSON in the URL
@@ -108,16 +109,17 @@ def without_views() -> dict[str, str]:
     return {name: value for name, value in st.query_params.to_dict().items() if name not in get_args(View)}
 
 
-def asked_for() -> dict[str, str]:
+def asked_for() -> dict[str, list[str]]:
     """What the address says about views that were not chosen in this session; to be read before a page is drawn."""
     new = (name for name in get_args(View) if name not in st.session_state)
-    return {name: st.query_params[name] for name in new if name in st.query_params}
+    return {name: st.query_params.get_all(name) for name in new if name in st.query_params}
 
 
-def not_offered(asked: dict[str, str]) -> dict[str, str]:
+def not_offered(asked: dict[str, list[str]]) -> dict[str, list[str]]:
     """What of `asked` the widgets of the page did not take: names of views and what the address said."""
-    drawn = {name: value for name, value in asked.items() if name in st.session_state}
-    return {name: value for name, value in drawn.items() if name not in st.query_params}
+    drawn = {name: values for name, values in asked.items() if name in st.session_state}
+    left = {name: [one for one in values if one not in st.query_params.get_all(name)] for name, values in drawn.items()}
+    return {name: values for name, values in left.items() if values}
 
 
 def _kept(name: str) -> str:

@@ -17,9 +17,14 @@ REACHED_BY_OTHERS = "TIMELLM_REACHED_BY_OTHERS"
 """Set by the server itself (timellm.ui.hosts), never by a user."""
 
 
+def reached_by_others() -> bool:
+    """Whether this process serves pages that other machines reach, or works for such a server."""
+    return os.environ.get(REACHED_BY_OTHERS) == "1"
+
+
 def needs_consent() -> bool:
     """Whether the operator of this server has to agree before code of a backbone runs, and has not."""
-    return os.environ.get(REACHED_BY_OTHERS) == "1" and os.environ.get(CONSENT) != "1"
+    return reached_by_others() and os.environ.get(CONSENT) != "1"
 
 
 def check_remote_code(config: ForecasterConfig) -> None:

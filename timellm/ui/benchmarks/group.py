@@ -25,28 +25,35 @@ _MEASURED_BEFORE = PROJECT / "benchmarks" / "results"
 _TYPES = {"md": "text/markdown", "csv": "text/csv", "json": "application/json"}
 
 
-def planned(protocol: Protocol, asked: Asked) -> ProtocolRuns:
-    """The runs that the form asks for; the page ends with the reason where they cannot be planned."""
-    with explained("This cannot be planned"):
-        return ProtocolRuns.of(protocol, asked)
+def planned(protocol: Protocol, asked: Asked) -> ProtocolRuns | None:
+    """The runs that the form asks for; None, with the reason, where they cannot be planned."""
+    try:
+        with st.spinner("Reading the files ..."):
+            return ProtocolRuns.of(protocol, asked)
+    except TimeLLMError as error:
+        show_error("This cannot be planned", str(error))
+        return None
 
 
 def files(runs: ProtocolRuns) -> None:
-    """Which sets are there, and which files are missing and where those are from."""
-    missing = runs.plan.missing
-    there = dict.fromkeys(str(cell.key["set"]) for cell in runs.plan.cells if "set" in cell.key)
+    """Which of the wanted files are there, and which are missing and where those are from."""
+    missing, there = runs.plan.missing, runs.plan.there
+    place = plain(without_server_paths(str(runs.asked.data)))
     if there:
-        st.caption(f"Files are there for {', '.join(there)}.")
+        st.caption(f"{_files(len(there))} of {len(there) + len(missing):,} in **{place}**: {plain(', '.join(there))}.")
     if not missing:
         return
-    place = plain(without_server_paths(str(runs.asked.data)))
-    some = "Sets whose file is not there" if runs.plan.cells else "No file of these sets is there"
-    with st.expander(f"{some}: {len(missing)}", expanded=not runs.plan.cells, icon=":material/folder_open:"):
+    some = "Missing" if there else "None of the files is there"
+    with st.expander(f"{some}: {_files(len(missing))}", expanded=not there, icon=":material/folder_open:"):
         st.markdown(
-            f"Put the original files into the folder **{place}** of this server, under these names. Make the folder if"
-            " it is not there. Links to files that lie elsewhere work, too."
+            f"Put the original files into the folder **{place}** of this server, under these names, or name another"
+            " folder above. Links to files that lie elsewhere work, too. What is there can be run at once."
         )
         st.markdown("\n".join(f"- {plain(str(one))}" for one in missing))
+
+
+def _files(count: int) -> str:
+    return f"{count:,} file{'' if count == 1 else 's'}"
 
 
 def found(runs: ProtocolRuns) -> tuple[Placed, ...]:
@@ -87,10 +94,14 @@ def progress(runs: ProtocolRuns, now: Sequence[Placed]) -> None:
         )
 
 
-def table(runs: ProtocolRuns, now: Sequence[Placed]) -> None:
-    """Everything that was measured, here or before, with the papers' numbers; and the files of it."""
+def table(protocol: Protocol, runs: ProtocolRuns | None, now: Sequence[Placed]) -> None:
+    """Everything that was measured, here or before, with the papers' numbers; and the files of it.
+
+    `runs` is None where the form asks for something that cannot be planned: what was measured is shown all the same.
+    """
+    own, notes = (runs.measured(now), runs.plan.notes) if runs else ((), ())
     with explained("The results cannot be shown"):
-        results = Results.read(runs.protocol, _MEASURED_BEFORE).with_cells(runs.measured(now))
+        results = Results.read(protocol, _MEASURED_BEFORE).with_cells(own)
         shown = results.table
     if not shown.rows:
         st.info("Nothing was measured yet. The table appears here when the first run has finished.")
@@ -101,17 +112,17 @@ def table(runs: ProtocolRuns, now: Sequence[Placed]) -> None:
         frame,
         hide_index=True,
         column_config={"paper": st.column_config.Column(width="medium")},
-        alt=f"Results of {runs.protocol.title}",
+        alt=f"Results of {protocol.title}",
         placeholder="",
     )
     with st.expander("How to read this", icon=":material/menu_book:"):
-        notes = dict.fromkeys((*shown.notes, *runs.plan.notes))
-        st.markdown("\n".join(f"- {plain(note)}" for note in notes))
-    contents = results.contents(notes=runs.plan.notes)
+        said = dict.fromkeys((*shown.notes, *notes))
+        st.markdown("\n".join(f"- {plain(note)}" for note in said))
+    contents = results.contents(notes=notes)
     with st.container(horizontal=True):
         for ending, kind in _TYPES.items():
             st.download_button(
-                f"Download {ending.upper()}", contents[ending], f"{runs.protocol.name}.{ending}", kind,
+                f"Download {ending.upper()}", contents[ending], f"{protocol.name}.{ending}", kind,
                 icon=":material/download:", on_click="ignore",
             )  # fmt: skip
 
