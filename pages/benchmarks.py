@@ -15,6 +15,8 @@ found: tuple[Placed, ...] = ()
 if runs is not None:
     group.files(runs)
     found = group.found(runs)
-    if runs.plan.cells:
-        group.progress(runs, found)
-group.table(protocol, runs, found)
+results = group.measured(protocol, runs, found)
+if runs is not None and runs.plan.cells:
+    group.progress(runs, found, results.cells if results else ())
+if results is not None:
+    group.table(results, runs.plan.notes if runs else ())

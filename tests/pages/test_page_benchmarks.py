@@ -12,10 +12,12 @@ from timellm.protocols import sets
 from timellm.protocols.grid import MODELS_ASKED
 from timellm.protocols.m4_sets import M4_SETS
 from timellm.protocols.registry import PROTOCOLS
+from timellm.sizing.machine import MachineFacts
 from timellm.ui import address, keys
 from timellm.workspace import workspace
 
 ROWS = 480
+FACTS = MachineFacts("x", None, "float32", {"float32": 100.0}, 10.0, 400.0, 40.0, None)
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +29,7 @@ def small_sets(tmp_path, monkeypatch):
     (tmp_path / "sets.json").write_text(json.dumps(records))
     monkeypatch.setattr(sets, "_FILE", tmp_path / "sets.json")
     monkeypatch.setattr("timellm.ui.benchmarks.group._MEASURED_BEFORE", tmp_path / "none")
+    monkeypatch.setattr("timellm.ui.benchmarks.group.known_facts", lambda: FACTS)
     sets.known_sets.cache_clear()
     yield
     sets.known_sets.cache_clear()
@@ -73,6 +76,7 @@ def test_option_without_a_meaning_is_refused_with_the_reason(open_page):
 def test_runs_are_queued_by_one_click_counted_and_their_errors_shown_in_a_table(open_page, store):
     put_etth1()
     app = asked(open_page)
+    assert "1 run would be queued, about " in said(app.caption) and "counted from the settings." in said(app.caption)
     button = next(one for one in app.button if one.label == "Run it (1 run)")
     button.click().run()
     assert not app.exception and not app.error

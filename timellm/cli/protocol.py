@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from timellm.jobs.local.protocol_runs import Placed, ProtocolRuns
+    from timellm.jobs.local.protocol_time import TimeNeeded
     from timellm.jobs.store.run_store import Store
     from timellm.protocols.protocol import Option
+    from timellm.protocols.results import Results
 
 
 _CHOSEN = "chosen "
@@ -74,8 +77,21 @@ def protocol(arguments: argparse.Namespace) -> Answer:
     if not arguments.show:
         placed = _run(group, store, arguments)
     results = Results.read(chosen, out).with_cells(group.measured(placed))
-    written = () if arguments.show else results.write(out, notes=group.plan.notes)
-    return _answer(group, placed, results, written)
+    if not arguments.show:
+        return _answer(group, placed, results, results.write(out, notes=group.plan.notes))
+    answer, needed = _answer(group, placed, results, ()), _time(group, placed, results, store, again=arguments.again)
+    hint = "\nMore is known once this machine was measured: python -m timellm estimate TABLE.csv does it."
+    text = f"{needed.sentence()}{hint if needed.lacks_facts else ''}\n\n{answer.text}"
+    return replace(answer, data=answer.data | {"time": needed.to_dict()}, text=text)
+
+
+def _time(group: ProtocolRuns, placed: Sequence[Placed], results: Results, store: Store, *, again: bool) -> TimeNeeded:
+    from timellm.jobs.local.protocol_time import Clues, time_needed
+    from timellm.jobs.store.history import observations
+    from timellm.sizing.machine import known_facts
+
+    clues = Clues(results.cells, known_facts(), observations(store))
+    return time_needed(group, group.left(placed, again=again), clues)
 
 
 def _run(group: ProtocolRuns, store: Store, arguments: argparse.Namespace) -> tuple[Placed, ...]:

@@ -84,7 +84,7 @@ def _cells(one: KnownSet, path: Path, asked: Asked, *, variant: Variant, horizon
             all_settings: dict[str, Any] = {**settings, **(one.settings or {})}
             config = configure(str(path), model, seed=seed, settings=all_settings, further=asked.settings)
             title = f"{one.name} {horizon}{variant.words}: {model}, seed {seed}"
-            found.append(Cell(key, variant.change(one, config), title))
+            found.append(Cell(key, variant.change(one, config), title, (one.rows, one.channels)))
     return found
 
 

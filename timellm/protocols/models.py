@@ -6,7 +6,7 @@ the chosen backbone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from timellm.config import RunConfig, names_affecting, parse_setting
@@ -65,6 +65,12 @@ def configure(path: str, model: str, *, seed: int, settings: dict[str, Any], fur
     asked = dict(parse_setting(text, kind) for text in further if _has(kind, text))
     own |= {"seed": seed} if is_random(model) else {}
     return RunConfig.create(path, **{**settings, **own, **asked})
+
+
+def further_of(model: str, further: Mapping[str, str]) -> dict[str, str]:
+    """Those of the user's settings that a run of this model takes."""
+    kind = settings_of(model)["kind"]
+    return {name: value for name, value in further.items() if _has(kind, name)}
 
 
 def check_settings(models: Iterable[str], further: Iterable[str]) -> None:

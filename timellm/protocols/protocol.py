@@ -62,6 +62,12 @@ class Asked:
         """What was chosen of an option."""
         return self.chosen[option.name]
 
+    @property
+    def further(self) -> dict[str, str]:
+        """The further settings by name, in the order of the alphabet."""
+        parted = (text.partition("=") for text in self.settings)
+        return dict(sorted((name.strip(), value.strip()) for name, _, value in parted))
+
     def numbers(self, option: Option) -> tuple[int, ...]:
         """The same as whole numbers."""
         return tuple(map(int, self.of(option)))
@@ -76,6 +82,8 @@ class Cell:
     config: RunConfig
     title: str
     """As the run is called in the list of runs."""
+    size: tuple[int, int] | None = None
+    """Rows and channels of its table, as published, for an estimate of its time; None where that says too little."""
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,7 @@ def plan(asked: Asked) -> Plan:
 
 def _cells(source: KnownSet, target: KnownSet, asked: Asked) -> Iterator[Cell]:
     (step,), path = asked.of(STEP), source.find(asked.data)
+    rows = source.rows // max(1, _finer(source, target)) if step == "coarser" else source.rows
     horizons = asked.numbers(HORIZONS) or source.horizons
     if unknown := [one for one in horizons if one not in source.horizons]:
         raise ConfigError(
@@ -88,7 +89,7 @@ def _cells(source: KnownSet, target: KnownSet, asked: Asked) -> Iterator[Cell]:
                 key = _key(source, target, step, horizon) | {"model": model, "seed": seed}
                 config = configure(str(path), model, seed=seed, settings=settings, further=asked.settings)
                 title = f"{source.name} to {target.name} {horizon}: {model}, seed {seed}"
-                yield Cell(key, _with_shared_maps(config), title)
+                yield Cell(key, _with_shared_maps(config), title, (rows, source.channels))
 
 
 def _key(source: KnownSet, target: KnownSet, step: str, horizon: int) -> dict[str, str | int]:

@@ -64,6 +64,11 @@ class ProtocolRuns:
         found = find_group(self.tag, self._planned, store)
         return tuple(Placed(cell, run) for cell, run in zip(self.plan.cells, found, strict=True))
 
+    def left(self, placed: Sequence[Placed], *, again: bool = False) -> tuple[Cell, ...]:
+        """The cells that `start` would queue."""
+        states = (None, "failed", "stopped") if again else (None,)
+        return tuple(one.cell for one in placed if (one.run and one.run.state) in states)
+
     def start(self, store: Store, *, again: bool = False) -> tuple[Placed, ...]:
         """Queue the cells that have no run yet, one behind the other; with `again` also those that failed or stopped.
 
@@ -88,10 +93,9 @@ class ProtocolRuns:
 
     def _measured(self, cell: Cell, run: Run) -> Measured:
         summary = _summary(run)
-        settings = dict(text.split("=", 1) for text in self.asked.settings)
         return Measured(
             key=cell.key,
-            settings={name.strip(): value.strip() for name, value in sorted(settings.items())},
+            settings=self.asked.further,
             numbers=self.protocol.measure(cell, run.run_dir),
             seconds=None if summary.get(IMPORTED) else summary.get("seconds"),
             memory_mib=None if summary.get(IMPORTED) else summary.get("memory_mib"),

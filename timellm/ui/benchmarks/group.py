@@ -12,9 +12,11 @@ from timellm.installation import PROJECT
 from timellm.jobs.local.actions import ask_to_stop
 from timellm.jobs.local.launcher import supervise
 from timellm.jobs.local.protocol_runs import Placed, ProtocolRuns, progress_words
-from timellm.protocols.protocol import Asked, Protocol
+from timellm.jobs.local.protocol_time import Clues, time_needed
+from timellm.protocols.protocol import Asked, Measured, Protocol
 from timellm.protocols.results import Results
-from timellm.ui import keys
+from timellm.sizing.machine import known_facts
+from timellm.ui import keys, measuring
 from timellm.ui.errors import explained, show_error, without_server_paths
 from timellm.ui.loaders import store
 from timellm.ui.words import plain
@@ -62,8 +64,36 @@ def found(runs: ProtocolRuns) -> tuple[Placed, ...]:
         return runs.find(store())
 
 
-def progress(runs: ProtocolRuns, now: Sequence[Placed]) -> None:
-    """How far the runs are, and the button that queues those that are missing; ticks while one is active."""
+def measured(protocol: Protocol, runs: ProtocolRuns | None, now: Sequence[Placed]) -> Results | None:
+    """Everything that was measured, here or before; None, with the reason, where it cannot be read.
+
+    `runs` is None where the form asks for something that cannot be planned: what was measured is shown all the same.
+    """
+    try:
+        own = [one for place in now if runs for one in _measured(_same(runs, place), runs, place)]
+        return Results.read(protocol, _MEASURED_BEFORE).with_cells(own)
+    except TimeLLMError as error:
+        show_error("The results cannot be shown", str(error))
+        return None
+
+
+def _same(runs: ProtocolRuns, one: Placed) -> str:
+    """What two measurements have in common that come to the same."""
+    run = one.run and (one.run.id, one.run.run_dir, one.run.state, one.run.ended)
+    return repr((runs.protocol.name, one.cell.key, runs.asked.further, run))
+
+
+@st.cache_data(max_entries=5000, show_spinner="Reading the results ...")
+def _measured(same: str, _runs: ProtocolRuns, _one: Placed) -> tuple[Measured, ...]:
+    """What a run came to; kept, because some protocols forecast to find it."""
+    return _runs.measured((_one,))
+
+
+def progress(runs: ProtocolRuns, now: Sequence[Placed], known: Sequence[Measured]) -> None:
+    """How far the runs are, and the button that queues those that are missing; ticks while one is active.
+
+    `known` is what has been measured, from which the time of those that are left is taken.
+    """
     if failure := st.session_state.pop(_FAILURE, None):
         show_error("That did not work", failure)
     active = _active(now)
@@ -81,6 +111,8 @@ def progress(runs: ProtocolRuns, now: Sequence[Placed]) -> None:
         _counted(placed)
 
     live()
+    if not active:
+        _time(runs, now, known)
     with st.container(horizontal=True):
         if active:
             st.button(
@@ -94,14 +126,10 @@ def progress(runs: ProtocolRuns, now: Sequence[Placed]) -> None:
         )
 
 
-def table(protocol: Protocol, runs: ProtocolRuns | None, now: Sequence[Placed]) -> None:
-    """Everything that was measured, here or before, with the papers' numbers; and the files of it.
-
-    `runs` is None where the form asks for something that cannot be planned: what was measured is shown all the same.
-    """
-    own, notes = (runs.measured(now), runs.plan.notes) if runs else ((), ())
+def table(results: Results, notes: Sequence[str]) -> None:
+    """The table of what was measured with the papers' numbers, and its files; `notes` are those of the plan."""
+    protocol = results.protocol
     with explained("The results cannot be shown"):
-        results = Results.read(protocol, _MEASURED_BEFORE).with_cells(own)
         shown = results.table
     if not shown.rows:
         st.info("Nothing was measured yet. The table appears here when the first run has finished.")
@@ -144,11 +172,22 @@ def _counted(placed: Sequence[Placed]) -> None:
             )  # fmt: skip
 
 
-def _start_button(runs: ProtocolRuns, placed: Sequence[Placed]) -> None:
-    left = [one for one in placed if one.run is None or one.run.state != "finished"]
+def _time(runs: ProtocolRuns, placed: Sequence[Placed], known: Sequence[Measured]) -> None:
+    """How many runs the button queues, and how long they take."""
+    left = runs.left(placed, again=True)
     if not left:
         return
-    begun = len(left) < len(placed) or any(one.run is not None for one in left)
+    needed = time_needed(runs, left, Clues(known, known_facts(), measuring.past()))
+    st.caption(plain(needed.sentence()))
+    if needed.lacks_facts:
+        measuring.machine_facts()  # measures it in the background, and the page is drawn again with the rest
+
+
+def _start_button(runs: ProtocolRuns, placed: Sequence[Placed]) -> None:
+    left = runs.left(placed, again=True)
+    if not left:
+        return
+    begun = any(one.run is not None for one in placed)
     what = f"{len(left):,} run{'' if len(left) == 1 else 's'}"
     st.button(
         f"Run what is missing ({what})" if begun else f"Run it ({what})", type="primary", icon=":material/play_arrow:",
