@@ -205,19 +205,20 @@ def test_damaged_reference_is_refused(panel):
         plan(panel)
 
 
-def test_table_has_rules_above_models_and_means_over_series_of_several_sets():
-    def cell(name: str, series: int, smape: float) -> Measured:
-        rule = {"smape": 10.0, "mase": 2.0, "owa": 1.0}
-        numbers = {
-            "context": 16, "horizon": 8, "adds_nothing": series == 3, "series": series,
-            "without": ["Q6"] if series == 1 else [], "series_without": int(series == 1),
-            "smape": smape, "mase": 1.0, "owa": (smape / 10 + 0.5) / 2,
-            "naive2_smape": 10.0, "naive2_mase": 2.0, "rules": {"Naive2": rule},
-        }  # fmt: skip
-        key = {"set": name, "model": "ridge", "seed": 0}
-        return Measured(key, {}, numbers, 3.0, 4.0, "here", {"python": "3"}, "2026-01-01")
+def measured_cell(name: str, series: int, smape: float, *, model: str = "ridge", seed: int = 0) -> Measured:
+    rule = {"smape": 10.0, "mase": 2.0, "owa": 1.0}
+    numbers = {
+        "context": 16, "horizon": 8, "adds_nothing": series == 3, "series": series,
+        "without": ["Q6"] if series == 1 else [], "series_without": int(series == 1),
+        "smape": smape, "mase": 1.0, "owa": (smape / 10 + 0.5) / 2,
+        "naive2_smape": 10.0, "naive2_mase": 2.0, "rules": {"Naive2": rule},
+    }  # fmt: skip
+    key = {"set": name, "model": model, "seed": seed}
+    return Measured(key, {}, numbers, 3.0, 4.0, "here", {"python": "3"}, "2026-01-01")
 
-    table = M4.table([cell("Hourly", 3, 8.0), cell("Weekly", 1, 4.0)])
+
+def test_table_has_rules_above_models_and_means_over_series_of_several_sets():
+    table = M4.table([measured_cell("Hourly", 3, 8.0), measured_cell("Weekly", 1, 4.0)])
     assert [(row[0], row[4], *row[6:9]) for row in table.rows] == [
         ("Weekly", "Naive2", "10.000", "2.000", "1.000"),
         ("Weekly", "ridge", "4.000", "1.000", "0.450"),
@@ -235,3 +236,43 @@ def test_sets_have_the_horizons_and_seasons_of_the_competition():
         "Yearly": (6, 1), "Quarterly": (8, 4), "Monthly": (18, 12),
         "Weekly": (13, 1), "Daily": (14, 1), "Hourly": (48, 24),
     }  # fmt: skip
+
+
+SERIES = {"Yearly": 23_000, "Quarterly": 24_000, "Monthly": 48_000, "Weekly": 359, "Daily": 4_227, "Hourly": 414}
+
+
+def whole_rows(series: dict[str, int], *, errors: dict[int, float], model: str = "time_llm") -> list[dict[str, str]]:
+    """The last rows of a table with these sets; `errors` are SMAPE by seed, the same of each set."""
+    cells = [measured_cell(name, count, smape, model=model, seed=seed)
+             for name, count in series.items() for seed, smape in errors.items()]  # fmt: skip
+    table = M4.table(cells)
+    return [dict(zip(table.header, row, strict=True)) for row in table.rows if " + " in row[0]]
+
+
+def test_paper_is_beside_a_row_over_all_series_of_the_competition():
+    (row,) = whole_rows(SERIES, errors={0: 11.0, 1: 12.0, 2: 13.0})
+    assert (row["series"], row["seeds"]) == ("100,000", "3")
+    assert (row["SMAPE"], row["MASE"], row["OWA"]) == ("12.000 ± 1.000", "1.000 ± 0.000", "0.850 ± 0.050")
+    assert row["paper"] == "Time-LLM (7B) 11.98 / 1.60 / 0.859"
+    assert row["difference"] == "SMAPE +0.02, within noise; MASE -0.60, beyond noise; OWA -0.009, within noise"
+    (one,) = whole_rows(SERIES, errors={0: 12.0})
+    assert one["difference"].startswith("SMAPE +0.02, one seed;")
+    assert whole_rows(SERIES, errors={0: 12.0}, model="ridge")[0]["paper"] == "", "no paper reports a ridge"
+
+
+@pytest.mark.parametrize(
+    ("series", "count"),
+    [({"Weekly": 359, "Hourly": 414}, "773"), (SERIES | {"Yearly": 22_999}, "99,999")],
+    ids=["two sets", "one series has no error"],
+)
+def test_row_over_fewer_series_is_not_compared_and_says_so(series, count):
+    (row,) = whole_rows(series, errors={0: 12.0})
+    assert row["paper"] and row["difference"] == f"cannot be compared: {count} of 100,000 series"
+
+
+def test_sets_with_different_seeds_have_a_mean_without_a_spread():
+    cells = [measured_cell("Weekly", 359, smape, model="dlinear", seed=seed) for seed, smape in ((0, 8.0), (1, 10.0))]
+    table = M4.table([*cells, measured_cell("Hourly", 359, 5.0, model="dlinear")])
+    last = dict(zip(table.header, table.rows[-1], strict=True))
+    assert (last["set"], last["seeds"], last["SMAPE"]) == ("Weekly + Hourly", "", "7.000")
+    assert any("arXiv 2310.01728" in note and "all 100,000 series" in note for note in table.notes)

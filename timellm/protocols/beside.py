@@ -25,7 +25,7 @@ class Beside:
 
     published: Published
     difference: float
-    """Our MSE less the published one; negative where ours is lower."""
+    """Our error less the published one; negative where ours is lower."""
     noise: float | None
     """How far the two may lie apart by noise alone; None where that cannot be told."""
     same_context: bool | None
@@ -43,14 +43,14 @@ class Beside:
         return words if self.same_context else f"{words}, context {self.published.context or 'not known'}"
 
 
-def beside(row: Row, record: Published, *, ours: str = "mse_batches") -> Beside | None:
-    """A row beside a record; None where one of them has no MSE. `ours` is the number of the row that is compared."""
-    mean, theirs = row.mean(ours), record.value("mse")
-    if mean is None or theirs is None:
+def beside(row: Row, record: Published, *, ours: str = "mse_batches", theirs: str = "mse") -> Beside | None:
+    """A row beside a record; None where one of them lacks the number: `ours` of the row, `theirs` of the record."""
+    mean, reported = row.mean(ours), record.value(theirs)
+    if mean is None or reported is None:
         return None
     context = row.first.numbers.get("context")
     same = None if record.context is None else record.context == context
-    return Beside(record, mean - theirs, _noise(row, ours, rounding=record.rounding("mse")), same)
+    return Beside(record, mean - reported, _noise(row, ours, rounding=record.rounding(theirs)), same)
 
 
 def _noise(row: Row, name: str, *, rounding: float) -> float | None:

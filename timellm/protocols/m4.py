@@ -20,7 +20,7 @@ import numpy as np
 from timellm.config import RidgeConfig, RunConfig, TimeLLMConfig
 from timellm.errors import CheckpointError, ConfigError
 from timellm.evaluation.by_series import SeriesErrors
-from timellm.protocols.m4_rows import HEADER, rows_of_sets, rows_of_whole, sentences
+from timellm.protocols.m4_rows import HEADER, papers, rows_of_sets, rows_of_whole, sentences
 from timellm.protocols.m4_sets import M4_SETS, M4Set
 from timellm.protocols.m4_table import M4Reference, lay_out
 from timellm.protocols.models import MODELS, check_settings, configure, seeds_of, settings_of
@@ -185,7 +185,9 @@ def table(measured: Sequence[Measured]) -> ResultTable:
     )  # fmt: skip
     rows = rows_of(ordered)
     return ResultTable(
-        HEADER, (*rows_of_sets(rows), *rows_of_whole(rows)), (*_READ, *sentences(rows), *places_of(measured))
+        HEADER,
+        (*rows_of_sets(rows), *rows_of_whole(rows)),
+        (*_READ, *papers(), *sentences(rows), *places_of(measured)),
     )
 
 

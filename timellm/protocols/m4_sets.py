@@ -13,8 +13,10 @@ from pathlib import Path
 from timellm.protocols.protocol import MissingFile
 
 _SOURCE = "Makridakis et al., the M4 competition (2018): the repository M4-methods of Mcompetitions, "
+ALL_SERIES = 100_000
+"""Of all six sets, as the competition's guide counts them."""
 ALL_NAIVE2 = "submission-Naive2.csv"
-"""The competition's file of all its 100,000 series."""
+"""The competition's file of all its series."""
 
 
 @dataclass(frozen=True)
