@@ -50,7 +50,8 @@ def test_paper_undoes_every_departure_of_the_defaults_from_the_publication():
 def test_paper_batch_divides_evenly_and_its_epochs_are_those_of_etth1():
     training = find_preset("paper").over(RunConfig.create("a.csv")).training
     windows = 7 * (8640 - 512 - 96 + 1)
-    assert training.batch_size == 24 * 7 and training.batch_size % training.accumulation == 0
+    assert training.batch_size == 24 * 8, "windows of one channel a process, and processes"
+    assert training.batch_size % training.accumulation == 0
     assert training.steps == pytest.approx(10 * windows / training.batch_size, rel=0.01)
     assert training.validations == 10 <= training.patience
 

@@ -37,7 +37,7 @@ def test_choosing_a_preset_sets_every_widget_it_names(form, table_id):
     choose(form, "paper")
     assert state(form) == "Paper"
     shown = {
-        "number_input": {"layers": 32, "context": 512, "d_ff": 128, "batch_size": 168, "learning_rate": 4e-4},
+        "number_input": {"layers": 32, "context": 512, "d_ff": 128, "batch_size": 192, "learning_rate": 4e-4},
         "selectbox": {"backbone_dtype": "bfloat16", "schedule": "cosine", "catalogue": "huggyllama/llama-7b"},
         "segmented_control": {"prototype_source": "map", "optimizer": "adam", "limit": "Steps"},
         "toggle": {"round_patches": True, "gradient_checkpointing": False},
