@@ -17,7 +17,7 @@ from timellm.data.table import load_table
 from timellm.sizing.estimate import Surroundings, estimate
 from timellm.sizing.machine import measured_facts
 from timellm.sizing.table import TableSize
-from timellm.sizing.trial import Trial, trial
+from timellm.sizing.trial import TRIAL, Trial, trial
 
 _TABLE = find_sample("melbourne-pedestrians").path
 _DESCRIPTION = "Pedestrians counted each hour at three places in the middle of Melbourne in 2016."
@@ -66,7 +66,7 @@ def compare(settings: dict[str, Any]) -> tuple[float, Trial]:
     config = RunConfig.create(_TABLE, description=_DESCRIPTION, **settings)
     table = load_table(config.data)
     around = Surroundings(TableSize(len(table.values), len(table.channels)), measured_facts())
-    return estimate(config, around).memory_mib, trial(config)
+    return estimate(config.updated(**TRIAL), around).memory_mib, trial(config)
 
 
 def main() -> None:

@@ -19,6 +19,7 @@ import math
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -156,6 +157,11 @@ class NetworkForecaster(OneRow):
         return False
 
     @classmethod
+    def while_training(cls, network: nn.Module) -> AbstractContextManager[None]:
+        """Open while training goes on: what is held in memory for it, and no longer."""
+        return nullcontext()
+
+    @classmethod
     def more_records(cls, network: nn.Module, pinned: PinnedWindows) -> Sequence[ValidationRecord]:
         """What this kind keeps of every validation beside the forecasts of the pinned windows; the main process asks.
 
@@ -211,20 +217,21 @@ class NetworkForecaster(OneRow):
         if training.pinned_windows and accelerator.is_main_process:
             pinned = pinned_windows(prepared, job.folder)
             records = [pinned, *cls.more_records(network, pinned)]
-        trained = train(
-            network,
-            TrainingWindows(source, index["training"], index["validation"]),
-            training,
-            save_best=lambda: save_adapter(job.folder, network),
-            on_progress=job.on_progress,
-            should_stop=job.should_stop,
-            state=StateFile(job.folder, Belonging(job.config, prepared.changed_rules)),
-            records=records,
-            accelerator=accelerator,
-            remedy=cls.remedy_of_divergence(job.config),
-            validate_first=base is not None or began is not None,
-            adds_first=base is not None and began is not None and not began.left,
-        )
+        with cls.while_training(network):
+            trained = train(
+                network,
+                TrainingWindows(source, index["training"], index["validation"]),
+                training,
+                save_best=lambda: save_adapter(job.folder, network),
+                on_progress=job.on_progress,
+                should_stop=job.should_stop,
+                state=StateFile(job.folder, Belonging(job.config, prepared.changed_rules)),
+                records=records,
+                accelerator=accelerator,
+                remedy=cls.remedy_of_divergence(job.config),
+                validate_first=base is not None or began is not None,
+                adds_first=base is not None and began is not None and not began.left,
+            )
         if math.isnan(trained.best_validation_loss):
             return None, FitReport(time.monotonic() - started, stopped=True)
         from_main(accelerator, lambda: load_adapter(job.folder, network))

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from timellm.config import ModelConfig
+from timellm.forecasters.time_llm.pass_sizes import LENGTHS, MOST_KEPT_BYTES, prompts_in_pass
 from timellm.forecasters.time_llm.shape import BackboneShape
 
 _MIB = 2**20
@@ -34,10 +35,20 @@ class PassCount:
     """Prompt tokens that all windows share."""
     own: int
     """Prompt tokens of one window."""
+    on_cpu: bool = True
 
     @property
     def _prompt(self) -> int:
-        return -(-(self.shared + self.own) // 8) * 8  # as the network pads them while it trains
+        return -(-(self.shared + self.own) // LENGTHS) * LENGTHS  # as the network pads them while it trains
+
+    @property
+    def _token_bytes(self) -> int:
+        """Keys and values of one token in all layers."""
+        return self.model.layers_run * 2 * self.shape.key_value_heads * self.shape.head_size * self.number_bytes
+
+    @property
+    def _prompts_in_pass(self) -> int:
+        return prompts_in_pass(on_cpu=self.on_cpu, quantized=self.model.quantization != "none")
 
     @property
     def _positions(self) -> int:
@@ -51,10 +62,13 @@ class PassCount:
 
     def prompt_cache(self, windows: int) -> float:
         """Keys and values of the prompts; a backbone that is not causal has none."""
-        if not self.shape.causal:
-            return 0.0
-        width = 2 * self.shape.key_value_heads * self.shape.head_size
-        return self.model.layers_run * windows * self._prompt * width * self.number_bytes / _MIB
+        return windows * self._prompt * self._token_bytes / _MIB if self.shape.causal else 0.0
+
+    def kept_prompts(self, windows: int) -> float:
+        """Keys and values that a training keeps, if no two of so many windows have the same prompt."""
+        padded = -(-(self.shared + self.own) // LENGTHS) * LENGTHS - self.shared
+        needed = windows * padded * self._token_bytes if self.shape.causal and self.own else 0
+        return min(needed, MOST_KEPT_BYTES) / _MIB
 
     def kept(self, windows: int, *, checkpointed: bool = False) -> float:
         """What a forward pass keeps for its backward pass, without the keys and values of the prompts."""
@@ -68,7 +82,8 @@ class PassCount:
         """Memory used for a moment inside the largest layer or attention, forward or backward."""
         rows = self.own if self.shape.causal else self._positions
         patches = self._alive_in_layer(windows, rows=self._positions, keys=self._keys)
-        prompts = self._alive_in_layer(windows, rows=rows, keys=self._prompt if self.shape.causal else self._keys)
+        read = self._prompts_in_pass if self.shape.causal else windows
+        prompts = self._alive_in_layer(read, rows=rows, keys=self._prompt if self.shape.causal else self._keys)
         return max(patches, prompts) / _MIB
 
     def _kept_by_layer(self, windows: int) -> float:

@@ -31,6 +31,8 @@ class Seconds:
     step: float
     window: float
     """One window without gradient."""
+    again: float
+    """One whose prompt has been read before."""
 
 
 def seconds_by_arithmetic(config: RunConfig, shape: BackboneShape, facts: MachineFacts, *, dtype: str) -> Seconds:
@@ -51,22 +53,28 @@ def seconds_by_arithmetic(config: RunConfig, shape: BackboneShape, facts: Machin
     weights = trained_weights(config.model, shape) + quantile_weights(config, shape)
     step += 7 * 4 * weights / (facts.gib_per_s * 2**30)
     frozen_forward, trained_forward = window_operations(config.model, shape, prompt=prompt, passes=1)
-    batch = (
-        EVALUATION_BATCH * (frozen_forward / rate + trained_forward / rate32)
-        + once / rate32
-        + (1 + shape.causal) * unpacking
+    again_forward, _ = window_operations(config.model, shape, prompt=prompt, passes=1, read=False)
+    batch, again = (
+        EVALUATION_BATCH * (frozen / rate + trained_forward / rate32) + once / rate32 + (1 + shape.causal) * unpacking
+        for frozen in (frozen_forward, again_forward)
     )
     weights_mib = (shape.embedding_weights + config.model.layers_run * shape.layer_weights) * 4 / 2**20
-    return Seconds(loading=_LOADING_S + weights_mib / _READ_MIB_PER_S, step=step, window=batch / EVALUATION_BATCH)
+    return Seconds(
+        loading=_LOADING_S + weights_mib / _READ_MIB_PER_S,
+        step=step,
+        window=batch / EVALUATION_BATCH,
+        again=again / EVALUATION_BATCH,
+    )
 
 
 def window_operations(
-    model: ModelConfig, shape: BackboneShape, *, prompt: tuple[float, float], passes: int
+    model: ModelConfig, shape: BackboneShape, *, prompt: tuple[float, float], passes: int, read: bool = True
 ) -> tuple[float, float]:
     """Operations of one window in (the frozen layers, the adapters).
 
     `prompt` has the tokens that all windows share, which are computed once a run and not counted, and a window's own.
-    `passes` is 1 for a forecast, 3 with a backward pass (to inputs and to weights), 4 if layers run again for it.
+    Without `read`, the prompt of a causal backbone has been read before. `passes` is 1 for a forecast, 3 with a
+    backward pass (to inputs and to weights), 4 if layers run again for it.
     """
     shared, own = prompt
     keys = model.patches + shared + own
@@ -76,7 +84,7 @@ def window_operations(
     # Backward, a frozen matrix passes its gradient on but has none of its own; attention has both.
     frozen = product * (passes - (passes > 1)) + attended * passes
     frozen *= model.layers_run
-    if shape.causal and model.layers_run:  # the prompt's own tokens; its last layer gives only keys and values
+    if shape.causal and model.layers_run and read:  # the prompt's own tokens; its last layer gives only keys and values
         frozen += (model.layers_run - 1) * own * (2 * shape.layer_weights + 4 * (shared + own) * width)
     heads = model.heads * model.d_ff
     adapters = 2 * model.patches * heads * (model.d_model + shape.width + 2 * model.prototypes)
@@ -101,5 +109,6 @@ def _unpacking_s(config: RunConfig, shape: BackboneShape, facts: MachineFacts) -
 def training_seconds(config: RunConfig, seconds: Seconds, *, validation_windows: int) -> float:
     """Training with its validations; a time budget ends it if that comes first."""
     looked_at = evaluated_windows(min(config.trained.validation_windows, validation_windows))
-    whole = config.trained.steps * seconds.step + config.trained.validations * looked_at * seconds.window
+    validating = seconds.window + (config.trained.validations - 1) * seconds.again
+    whole = config.trained.steps * seconds.step + looked_at * validating
     return min(whole, 60 * config.trained.minutes) if config.trained.minutes else whole

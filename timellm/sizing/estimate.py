@@ -20,6 +20,7 @@ from timellm.sizing.memory import MemoryNeed, memory_need
 from timellm.sizing.ridge import ridges_of
 from timellm.sizing.small_kinds import small_need
 from timellm.sizing.table import TableSize, test_windows
+from timellm.sizing.trial import TRIAL
 from timellm.training.evaluation_batch import evaluated_windows
 
 _MOST = 5
@@ -97,8 +98,8 @@ def estimate(
     memory, counted = _counted(config, around, shape)
     similar, rests_on = _similar(config, around.past)
     ratios = [_ratios(one, around) for one in similar]
-    factor = Seconds(*(_middle([ratio[i] for ratio in ratios]) for i in range(3)))
-    seconds = Seconds(counted.loading * factor.loading, counted.step * factor.step, counted.window * factor.window)
+    loading, step, window = (_middle([ratio[i] for ratio in ratios]) for i in range(3))
+    seconds = Seconds(counted.loading * loading, counted.step * step, counted.window * window, counted.again * window)
     windows = test_windows(config, around.table) if windows is None else windows
     beyond = memory.total - memory.process
     return Estimate(
@@ -168,7 +169,8 @@ def _similar(config: RunConfig, past: Sequence[Observation]) -> tuple[list[Obser
 
 def _ratios(one: Observation, around: Surroundings) -> tuple[float, float, float, float]:
     """Measured to counted: loading, step, window without gradient, memory beyond the process; NaN if not measured."""
-    memory, counted = _counted(one.config, around, backbone_shape(one.config.model.backbone), scored=one.kind == "run")
+    config = one.config.updated(**TRIAL) if one.kind == "trial" else one.config
+    memory, counted = _counted(config, around, backbone_shape(config.model.backbone), scored=one.kind == "run")
     beyond = None if one.memory_mib is None else one.memory_mib - memory.process
     return (
         _ratio(one.loading_s, counted.loading + (_ridge_seconds(one.config, around) if one.kind == "run" else 0.0)),

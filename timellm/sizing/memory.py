@@ -19,7 +19,7 @@ from timellm.forecasters.time_llm.shape import BackboneShape
 from timellm.forecasters.time_llm.wording import LAGS, STATISTICS, PromptFacts, digits
 from timellm.sizing.activations import PassCount
 from timellm.sizing.ridge import RidgeNeed, ridges_of
-from timellm.sizing.table import TableSize, scoring_bytes, table_bytes, training_windows
+from timellm.sizing.table import TableSize, scoring_bytes, table_bytes, training_windows, validation_windows
 from timellm.training.evaluation_batch import EVALUATION_BATCH
 
 _MIB = 2**20
@@ -49,7 +49,7 @@ class MemoryNeed:
     optimizer: float
     """Gradients, and two moments for each trained weight."""
     prompt: float
-    """Keys and values of the prompts in one pass."""
+    """Keys and values of the prompts in one pass, and of those that a training keeps."""
     activations: float
     """What one pass holds at its worst moment beside that."""
 
@@ -75,7 +75,7 @@ def memory_need(
     """
     model, training = config.model, config.trained
     trained, number_bytes = trained_weights(model, shape) + quantile_weights(config, shape), _BYTES[dtype]
-    count = PassCount(model, shape, number_bytes, *prompt_tokens(config, shape))
+    count = PassCount(model, shape, number_bytes, *prompt_tokens(config, shape), process_mib is not None)
     batch = min(training.batch_size, training_windows(config, table) or training.batch_size)
     part = math.ceil(batch / min(training.accumulation, batch))
     persistent = {
@@ -94,6 +94,7 @@ def memory_need(
     largest = model.prototypes * (shape.vocabulary if model.prototype_source == "map" else shape.width)
     largest = max(largest, quantile_weights(config, shape))
     optimizer = 4 * (3 * trained + largest) / _MIB
+    prompts = count.kept_prompts(_prompts_read(config, table))
     kept = count.kept(part, checkpointed=training.gradient_checkpointing)
     read = 0.0 if process_mib is None else table_bytes(table) / _MIB
     moments = [
@@ -102,13 +103,13 @@ def memory_need(
         {
             "table": read,
             "optimizer": optimizer,
-            "prompt": count.prompt_cache(part),
+            "prompt": count.prompt_cache(part) + prompts,
             "activations": _BETWEEN_BLOCKS * (kept + count.alive(part)),
         },
         {
             "table": read,
             "optimizer": optimizer,
-            "prompt": count.prompt_cache(EVALUATION_BATCH),
+            "prompt": count.prompt_cache(EVALUATION_BATCH) + prompts,
             "activations": _BETWEEN_BLOCKS * count.alive(EVALUATION_BATCH),
         },
     ]
@@ -137,6 +138,18 @@ def trained_weights(model: ModelConfig, shape: BackboneShape) -> int:
     linear = rows * model.horizon
     own = prototypes + attention + sharpness + head + linear + 3 * model.patch_length * model.d_model
     return own + _body_weights(model, shape.width)
+
+
+def _prompts_read(config: RunConfig, table: TableSize) -> int:
+    """Windows whose prompts a training reads, each counted once; fewer differ."""
+    training = config.trained
+    steps, validated = training.steps * training.batch_size, training.validation_windows
+    if table.rows:
+        steps, validated = (
+            min(steps, training_windows(config, table)),
+            min(validated, validation_windows(config, table)),
+        )
+    return steps + validated
 
 
 def quantile_weights(config: RunConfig, shape: BackboneShape) -> int:

@@ -89,7 +89,7 @@ def small_need(config: RunConfig, table: TableSize, facts: MachineFacts, *, wind
     training_s = _RULES_S + sum(need.seconds(facts) for need in ridges_of(config, table))
     if network is not None:
         loading_s += _OPTIMISER_S + (_TRANSFORMERS_S if _loads_transformers(config) else 0.0)
-        seconds = Seconds(loading=loading_s, step=step_s, window=window_s)
+        seconds = Seconds(loading=loading_s, step=step_s, window=window_s, again=window_s)
         training_s += training_seconds(config, seconds, validation_windows=validation_windows(config, table))
     return SmallNeed(
         _memory(network, config, table, facts),

@@ -18,10 +18,13 @@ from timellm.config import RunConfig
 from timellm.errors import TimeLLMError
 from timellm.sizing.fresh import asked_for, run_fresh
 from timellm.sizing.outofmemory import is_out_of_memory
+from timellm.training.evaluation_batch import EVALUATION_BATCH
 from timellm.training.progress import ShouldStop, never_stop
 
 Ending = Literal["measured", "out of memory", "failed", "cancelled"]
 _STEPS = 2  # the first one warms up
+TRIAL = {"steps": _STEPS, "minutes": None, "validations": 1, "validation_windows": EVALUATION_BATCH}
+"""Settings of a trial in place of the run's."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,6 @@ def _measure(config: RunConfig) -> Trial:
     from timellm.forecasters.time_llm.backbone import load_backbone
     from timellm.forecasters.time_llm.network import TimeLLM
     from timellm.training.checkpoint import device_of
-    from timellm.training.evaluation_batch import EVALUATION_BATCH
     from timellm.training.loop import TrainingWindows, peak_memory_mib, train
 
     prepared = PreparedData.of(load_table(config.data), config)
@@ -71,16 +73,16 @@ def _measure(config: RunConfig) -> Trial:
     torch.manual_seed(config.trained.seed)
     network = TimeLLM(config.model, backbone=backbone, description=config.data.description, rows=rows_of(config))
     windows = TrainingWindows(prepared.source(device), prepared.windows("training"), prepared.windows("validation"))
-    few = {"steps": _STEPS, "minutes": None, "validations": 1, "validation_windows": EVALUATION_BATCH}
     moments = [time.perf_counter()]
-    train(
-        network,
-        windows,
-        config.updated(**few).trained,
-        save_best=lambda: None,
-        on_progress=lambda _: moments.append(time.perf_counter()),
-        should_stop=never_stop,
-    )
+    with network.keeping_prompts():
+        train(
+            network,
+            windows,
+            config.updated(**TRIAL).trained,
+            save_best=lambda: None,
+            on_progress=lambda _: moments.append(time.perf_counter()),
+            should_stop=never_stop,
+        )
     return Trial(
         "measured",
         memory_mib=peak_memory_mib(),

@@ -58,7 +58,8 @@ class Clock:
     def validated(self, windows: int) -> None:
         """A validation of so many windows has ended."""
         self._validation_s = self._seconds() - self._begun
-        self._window_s = self._validation_s / evaluated_windows(windows)
+        # That of the slowest: later validations find prompts that were read before, and what comes after them does not.
+        self._window_s = max(self._window_s or 0.0, self._validation_s / evaluated_windows(windows))
 
     def window_s(self) -> float | None:
         """Seconds of a window without gradient.

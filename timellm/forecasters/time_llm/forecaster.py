@@ -7,6 +7,7 @@ read without the backbone.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
@@ -110,6 +111,12 @@ class TimeLLMForecaster(NetworkForecaster):
     def remedy_of_divergence(cls, config: RunConfig) -> str:
         """More digits in the frozen backbone, unless it has them already."""
         return "" if config.model.backbone_dtype == "float32" else "use backbone_dtype=float32"
+
+    @classmethod
+    def while_training(cls, network: nn.Module) -> AbstractContextManager[None]:
+        """What the language model made of prompts is kept, because windows may say the same."""
+        assert isinstance(network, TimeLLM)
+        return network.keeping_prompts()
 
     @classmethod
     def more_records(cls, network: nn.Module, pinned: PinnedWindows) -> Sequence[ValidationRecord]:

@@ -10,6 +10,7 @@ quantiles.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -201,6 +202,10 @@ class TimeLLM(nn.Module):
             given["masks"] = masks
         reprogrammed_BPD: Tensor = self.reprogramming(patches_BPM, **given)
         return reprogrammed_BPD
+
+    def keeping_prompts(self) -> AbstractContextManager[None]:
+        """While this is open, what the language model made of prompts is kept for windows that say the same."""
+        return self.reader.keeping() if isinstance(self.reader, PromptedBackbone) else nullcontext()
 
     def checkpoint_gradients(self) -> None:
         """Keep only each backbone layer's input from now on, and run the layer again for its gradient.

@@ -12,6 +12,7 @@ Shapes: B batch, P patches, D backbone width, L prompt tokens, h heads.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -22,10 +23,10 @@ from transformers import DynamicCache
 
 from timellm.errors import BackboneError
 from timellm.forecasters.time_llm.backbone import Backbone
-from timellm.forecasters.time_llm.fast.attention import only_keys_and_values
-from timellm.forecasters.time_llm.fast.checkpointing import read_only
+from timellm.forecasters.time_llm.pass_sizes import LENGTHS
 from timellm.forecasters.time_llm.precision import in_arithmetic
 from timellm.forecasters.time_llm.prompt import shared_start
+from timellm.forecasters.time_llm.prompt_reader import PromptReader
 
 
 class PromptedBackbone:
@@ -40,7 +41,7 @@ class PromptedBackbone:
         self.backbone = backbone
         ids = backbone.token_ids(examples) if examples else [[]]
         self.shared_ids = shared_start(ids)
-        self._prefix: list[tuple[Tensor, Tensor]] = []
+        self._reader = PromptReader(backbone, shared_ids=self.shared_ids)
         # Prompts differ by a few digits: room for the longest example and a little more holds them all.
         self.longest = max(map(len, ids)) + 4 if examples else 0
         self._room = _round_up(self.longest, 16)
@@ -54,6 +55,10 @@ class PromptedBackbone:
         tokens = self._tokens(prompts, patches=patches_BPD.shape[1], settled=settled)
         read = self._after_cached_prompt if self.backbone.causal else self._together
         return in_arithmetic(partial(self._hidden, read, tokens), patches_BPD, dtype=self.backbone.dtype)
+
+    def keeping(self) -> AbstractContextManager[None]:
+        """While this is open, keys and values of prompts are kept, up to a bound."""
+        return self._reader.keeping()
 
     def behind(self, prompts: list[list[int]], *, patches: int) -> Callable[[Tensor], Tensor]:
         """The same prompts, settled and read once: a function of patches [B, P, D], for many of them behind one."""
@@ -90,10 +95,10 @@ class PromptedBackbone:
     def _tokens(self, prompts: list[list[int]], *, patches: int, settled: bool) -> _Tokens:
         longest = max(map(len, prompts))
         self.backbone.check_length(longest, patches=patches)
-        # Otherwise to a multiple of 8: the library keeps buffers for every shape of matrix product it has ever seen.
         # No tokens at all need no room.
         settled = settled and longest > 0
-        return self._pad(prompts, max(_round_up(longest, 16), self._room) if settled else _round_up(longest, 8))
+        length = max(_round_up(longest, 16), self._room) if settled else _round_up(longest, LENGTHS)
+        return self._pad(prompts, length, settled=settled)
 
     def _together(self, tokens: _Tokens, patches_BPD: Tensor, **asked: bool) -> Any:
         """Prompt and patches in one bidirectional pass."""
@@ -124,58 +129,29 @@ class PromptedBackbone:
             **asked,
         )
 
-    @torch.no_grad()
     def _read(self, tokens: _Tokens) -> DynamicCache | None:
         """Keys and values of the prompts, closed to writing; None without prompts."""
-        return read_only(self._prompt_cache(tokens)) if tokens.ids.shape[1] else None
+        length = tokens.ids.shape[1]
+        return self._reader.read(tokens.prompts, length=length, lasting=tokens.settled) if length else None
 
-    def _prompt_cache(self, tokens: _Tokens) -> DynamicCache:
-        ids_BL, cache = tokens.ids, DynamicCache()
-        # A prompt that the examples did not foresee shares nothing.
-        shared = len(self.shared_ids) if tokens.foreseen else 0
-        if shared:
-            size = len(ids_BL)
-            cache = DynamicCache(
-                [(key.expand(size, -1, -1, -1), value.expand(size, -1, -1, -1)) for key, value in self._kept()]
-            )
-        rest_BL = ids_BL[:, shared:]
-        with only_keys_and_values(self.backbone.layers):
-            self.backbone.model(
-                input_ids=rest_BL,
-                attention_mask=tokens.mask,
-                position_ids=torch.arange(shared, ids_BL.shape[1], device=ids_BL.device).expand_as(rest_BL),
-                past_key_values=cache,
-                use_cache=True,
-            )
-        return cache
-
-    def _kept(self) -> list[tuple[Tensor, Tensor]]:
-        """Keys and values [1, heads, tokens, size] of the shared prefix in each layer, computed at first use."""
-        if not self._prefix:
-            ids = torch.tensor([self.shared_ids], device=self.backbone.device)
-            cache = DynamicCache()
-            self.backbone.model(input_ids=ids, past_key_values=cache, use_cache=True)
-            self._prefix = [(layer.keys, layer.values) for layer in cache.layers]
-        return self._prefix
-
-    def _pad(self, prompts: list[list[int]], length: int) -> _Tokens:
+    def _pad(self, prompts: list[list[int]], length: int, *, settled: bool = True) -> _Tokens:
         pad, device = self.backbone.pad_token_id, self.backbone.device
         ids_BL = torch.tensor([ids + [pad] * (length - len(ids)) for ids in prompts], dtype=torch.long, device=device)
         lengths_B1 = torch.tensor([[len(ids)] for ids in prompts], device=device)
-        shared = len(self.shared_ids)
-        foreseen = shared < length and all(ids[:shared] == self.shared_ids for ids in prompts)
-        return _Tokens(ids_BL, (torch.arange(length, device=device) < lengths_B1).long(), lengths_B1, foreseen)
+        mask_BL = (torch.arange(length, device=device) < lengths_B1).long()
+        return _Tokens([tuple(ids) for ids in prompts], ids_BL, mask_BL, lengths_B1, settled)
 
 
 @dataclass(frozen=True)
 class _Tokens:
-    """Prompts padded at the end: ids [B, L], their mask [B, L], their true lengths [B, 1]."""
+    """Prompts, and the same padded at the end: ids [B, L], their mask [B, L], their true lengths [B, 1]."""
 
+    prompts: list[tuple[int, ...]]
     ids: Tensor
     mask: Tensor
     lengths: Tensor
-    foreseen: bool
-    """All of them start with the shared tokens."""
+    settled: bool
+    """Whether nothing trains on them, and they may be read again."""
 
     def patch_positions(self, patches: int) -> Tensor:
         """Positions [B, P] of the patches: they continue at the true end of each prompt."""
