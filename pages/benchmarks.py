@@ -3,7 +3,7 @@
 import streamlit as st
 
 from timellm.jobs.local.protocol_runs import Placed
-from timellm.ui.benchmarks import form, group
+from timellm.ui.benchmarks import form, group, results
 
 st.title("Benchmarks")
 
@@ -15,8 +15,8 @@ found: tuple[Placed, ...] = ()
 if runs is not None:
     group.files(runs)
     found = group.found(runs)
-results = group.measured(protocol, runs, found)
+measured = results.measured(protocol, runs, found)
 if runs is not None and runs.plan.cells:
-    group.progress(runs, found, results.cells if results else ())
-if results is not None:
-    group.table(results, runs.plan.notes if runs else ())
+    group.progress(runs, found, measured.cells if measured else ())
+if measured is not None:
+    results.table(measured, runs)

@@ -10,8 +10,11 @@ import pytest
 import timellm
 from timellm.protocols import sets
 from timellm.protocols.grid import MODELS_ASKED
+from timellm.protocols.long_term import LONG_TERM
 from timellm.protocols.m4_sets import M4_SETS
+from timellm.protocols.protocol import Measured
 from timellm.protocols.registry import PROTOCOLS
+from timellm.protocols.results import Results
 from timellm.sizing.machine import MachineFacts
 from timellm.ui import address, keys
 from timellm.workspace import workspace
@@ -28,7 +31,7 @@ def small_sets(tmp_path, monkeypatch):
     records = {"ETTh1": records["ETTh1"] | small, "ETTh2": records["ETTh2"] | small}
     (tmp_path / "sets.json").write_text(json.dumps(records))
     monkeypatch.setattr(sets, "_FILE", tmp_path / "sets.json")
-    monkeypatch.setattr("timellm.ui.benchmarks.group._MEASURED_BEFORE", tmp_path / "none")
+    monkeypatch.setattr("timellm.ui.benchmarks.results._MEASURED_BEFORE", tmp_path / "none")
     monkeypatch.setattr("timellm.ui.benchmarks.group.known_facts", lambda: FACTS)
     sets.known_sets.cache_clear()
     yield
@@ -61,7 +64,7 @@ def test_folder_without_files_names_what_is_wanted_and_offers_no_start(open_page
     app = open_page("benchmarks", protocol="Long-term forecasting")
     app.multiselect(key="sets").set_value(["ETTh1"]).run()
     assert not app.exception
-    assert "ETTh1: ETTh1.csv is not there." in said(app.markdown) and "data/benchmarks" in said(app.markdown)
+    assert "`ETTh1.csv` (ETTh1). Zhou et al." in said(app.markdown) and "data/benchmarks" in said(app.markdown)
     assert not any(one.label.startswith("Run") for one in app.button)
     assert "Nothing was measured yet" in app.info[0].value
 
@@ -88,7 +91,7 @@ def test_runs_are_queued_by_one_click_counted_and_their_errors_shown_in_a_table(
     store.finish(run.id, "failed", error="the disk is full")
     app = asked(open_page)
     links = [one.proto.label.replace("\\", "") for one in app.get("page_link")]
-    assert any("ETTh1 12: ridge, seed 0 failed: the disk is full" in label for label in links)
+    assert "ETTh1 12: ridge, seed 0 failed" in links and "the disk is full" in said(app.caption)
     next(one for one in app.button if one.label == "Run what is missing (1 run)").click().run()
     assert [one.id for one in store.waiting()] == [run.id]
 
@@ -166,3 +169,47 @@ def test_another_experiment_keeps_what_it_has_too_and_takes_its_own_usual_values
 def test_every_option_of_a_protocol_is_part_of_the_address():
     options = {option.name for protocol in PROTOCOLS.values() for option in protocol.options}
     assert options <= set(get_args(keys.View)) == set(address._CALLED)
+
+
+def test_table_shows_what_is_asked_or_everything_and_each_file_can_be_had(open_page, store):
+    put_etth1()
+    app = asked(open_page)
+    next(one for one in app.button if one.label == "Run it (1 run)").click().run()
+    (run,) = store.waiting()
+    timellm.fit(run.config, run_dir=run.run_dir)
+    store.finish(run.id, "finished", summary={})
+    app = asked(open_page)
+    assert "Nothing was measured yet" not in said(app.info)
+    labels = ["Table, CSV", "Table, Markdown", "Every run, CSV", "Every run, JSON"]
+    assert [one.proto.label for one in app.get("download_button")] == labels
+    assert list(app.dataframe[0].value)[:5] == ["set", "horizon", "model", "MSE", "MAE"]
+    assert "paper" not in app.dataframe[0].value, "no paper reports a ridge"
+    app.multiselect(key="models").set_value(["ridge", "time_llm"])
+    app.text_input(key="settings").set_value("backbone=gpt2").run()
+    assert app.dataframe[0].value["model"].unique().tolist() == ["ridge"], "a ridge has no backbone"
+
+
+def test_results_of_other_tasks_are_shown_when_everything_is_chosen(open_page, tmp_path):
+    numbers = {"context": 48, "mse": 0.1, "mae": 0.2, "mse_batches": 0.1, "mae_batches": 0.2, "windows": 9,
+               "windows_batches": 8, "window_set": "a"}  # fmt: skip
+    key = {"set": "ETTh2", "horizon": 12, "mode": "M", "model": "dlinear", "seed": 0}
+    Results(LONG_TERM, (Measured(key, {}, numbers, 1.0, 2.0, "here", {}, "2026-01-01"),)).write(tmp_path / "none")
+    app = asked(open_page)
+    assert not app.dataframe and "Of other tasks and models, 1 runs were measured" in said(app.info)
+    app.segmented_control(key="results").set_value("Everything measured").run()
+    assert not app.exception and app.dataframe[0].value["set"].unique().tolist() == ["ETTh2"]
+
+
+def test_runs_that_are_not_queued_can_be_added_while_others_wait(open_page, store):
+    put_etth1()
+    app = asked(open_page)
+    next(one for one in app.button if one.label == "Run it (1 run)").click().run()
+    app.multiselect(key="models").set_value(["ridge", "naive"]).run()
+    assert [one.label for one in app.button][-2:] == ["Run what is missing (1 run)", "Stop these runs"]
+    app.button[-2].click().run()
+    assert len(store.waiting()) == 2
+
+
+def test_models_are_explained_beside_their_field(open_page):
+    text = open_page("benchmarks").multiselect(key="models").proto.help
+    assert "`published`: The paper's network" in text and "`dlinear`: Two linear maps" in text

@@ -74,7 +74,7 @@ def test_what_was_never_measured_here_is_counted_and_another_machine_comes_last(
     assert said.endswith(f"1 by what such cells took on another machine. The other machine: {THERE}.")
     ets = needed(runs, elsewhere[0], facts=FACTS)
     assert ets.unknown == {"ets": 1} and not ets.lacks_facts
-    assert "1 of them take about" in ets.sentence() and "(1 of ets) is not known." in ets.sentence()
+    assert "1 of them takes about" in ets.sentence() and "(1 of ets) is not known." in ets.sentence()
 
 
 def test_nothing_left_is_said(folder):
@@ -96,7 +96,7 @@ def test_command_shows_the_same_sentence(folder, tmp_path, capsys, monkeypatch):
     assert main(words) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("4 runs would be queued. 2 of them take about ")
-    assert lines[0].endswith("counted from the settings. The time of the others (2 of ets) is not known.")
+    assert lines[0].endswith("counted from the settings. The time of the rest (2 of ets) is not known.")
     assert main([*words, "--json"]) == 0
     time = json.loads(capsys.readouterr().out)["time"]
     assert time["sentence"] == lines[0] and time["not_known"] == {"ets": 2} and time["rests_on"] == {"counted": 2}

@@ -21,7 +21,7 @@ from timellm.protocols.grid_table import GridTable
 from timellm.protocols.protocol import Asked, Cell, Option, Plan, Protocol
 from timellm.protocols.sets import KnownSet, find_set
 
-PERCENTS = Option("percents", "percent of the training rows, the first ones", ("10", "5"))
+PERCENTS = Option("percents", "percent of the training rows, the first ones", ("10", "5"), key=("percent",))
 _READS = (
     "Learned from the first rows of the training part alone, as many as the percentage says.",
     "MSE and MAE are on values z-scored by the rows that were learned from, over every test window.",

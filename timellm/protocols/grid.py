@@ -16,9 +16,11 @@ from timellm.protocols.models import MODELS, check_settings, configure, seeds_of
 from timellm.protocols.protocol import Asked, Cell, MissingFile, Option, Plan
 from timellm.protocols.sets import KnownSet, find_set, known_sets, set_note
 
-SETS = Option("sets", "published sets", tuple(known_sets()), tuple(known_sets()))
-HORIZONS = Option("horizons", "rows to forecast, of those that papers report of a set", usual=())
-MODELS_ASKED = Option("models", "forecasters", ("ridge", "time_llm", "published", "dlinear", "patchtst"), MODELS)
+SETS = Option("sets", "published sets", tuple(known_sets()), tuple(known_sets()), key=("set",))
+HORIZONS = Option("horizons", "rows to forecast, of those that papers report of a set", usual=(), key=("horizon",))
+MODELS_ASKED = Option(
+    "models", "forecasters", ("ridge", "time_llm", "published", "dlinear", "patchtst"), MODELS, key=("model",)
+)
 SEEDS = Option("seeds", "seeds of models that are trained", ("0",))
 
 _DECIDED = ("horizon", "seed", "channels", "training_rows", "training_side")

@@ -19,7 +19,7 @@ from timellm.protocols.protocol import Asked, Cell, Option, Plan, Protocol
 from timellm.protocols.sets import KnownSet, find_set
 
 MODE = Option("mode", "channels: all (M), the target alone (S), all in and one out (MS)", ("M",), ("M", "S", "MS"),
-              several=False)  # fmt: skip
+              several=False, key=("mode",))  # fmt: skip
 _WORDS = {"M": "", "S": ", target alone", "MS": ""}
 _READS = (
     "Errors are on values z-scored by the training rows. MSE and MAE count every test window.",

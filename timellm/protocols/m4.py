@@ -28,8 +28,8 @@ from timellm.protocols.protocol import Asked, Cell, Measured, MissingFile, Optio
 from timellm.protocols.result_rows import places_of, rows_of
 
 _MODELS = tuple(name for name in MODELS if name != "linear_path")  # it may choose the calendar
-SETS = Option("sets", "sets of the competition", tuple(M4_SETS), tuple(M4_SETS))
-MODELS_ASKED = Option("models", "forecasters", ("ridge", "theta", "dlinear", "time_llm"), _MODELS)
+SETS = Option("sets", "sets of the competition", tuple(M4_SETS), tuple(M4_SETS), key=("set",))
+MODELS_ASKED = Option("models", "forecasters", ("ridge", "theta", "dlinear", "time_llm"), _MODELS, key=("model",))
 SEEDS = Option("seeds", "seeds of models that are trained", ("0",))
 _READ_AS: dict[str, Any] = {
     "time_column": "ds", "layout": "wide", "decimal": "point", "missing_codes": "none", "header": "yes",

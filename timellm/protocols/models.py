@@ -12,7 +12,7 @@ from typing import Any
 from timellm.config import RunConfig, names_affecting, parse_setting
 from timellm.config.settings import kind_section, section_of
 from timellm.errors import ConfigError
-from timellm.forecasters.registry import OFFERED
+from timellm.forecasters.registry import OFFERED, kind_of
 from timellm.presets import find_preset
 
 _OF_THE_BACKBONE = {"backbone", "layers", "backbone_dtype", "patch_length", "stride"}
@@ -41,6 +41,15 @@ def settings_of(model: str) -> dict[str, Any]:
     if model not in OFFERED:
         raise ConfigError(f"there is no model '{model}'; there are: {', '.join(MODELS)}")
     return {"kind": model}
+
+
+def meaning_of(model: str) -> str:
+    """What a model is, in a sentence."""
+    if model == "linear_path":
+        return "The ridge from which Time-LLM begins, as a run of its own."
+    if model == "published":
+        return "The paper's network around the default backbone, or the one that the setting 'backbone' names."
+    return kind_of(settings_of(model)["kind"]).purpose
 
 
 def is_random(model: str) -> bool:

@@ -29,6 +29,8 @@ class Option:
     choices: tuple[str, ...] = ()
     """All that may be given; empty where any whole number may."""
     several: bool = True
+    key: tuple[str, ...] = ()
+    """Parts of a cell's key that it chooses, joined by "-"; empty for what is no choice of rows, such as seeds."""
 
     def checked(self, given: Sequence[str]) -> tuple[str, ...]:
         """The values given, each once, or the usual ones.
@@ -71,6 +73,11 @@ class Asked:
     def numbers(self, option: Option) -> tuple[int, ...]:
         """The same as whole numbers."""
         return tuple(map(int, self.of(option)))
+
+    def has(self, options: Sequence[Option], key: Key) -> bool:
+        """Whether a cell is among what was chosen, with any seed; an option without a choice takes every cell."""
+        wanted = [(option.key, self.of(option)) for option in options if option.key and self.of(option)]
+        return all("-".join(str(key[part]) for part in parts) in chosen for parts, chosen in wanted)
 
 
 @dataclass(frozen=True)

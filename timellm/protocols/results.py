@@ -17,7 +17,7 @@ from typing import Any
 
 from timellm.errors import DataError, one_line
 from timellm.json_text import read_json
-from timellm.protocols.protocol import Measured, Protocol, ResultTable
+from timellm.protocols.protocol import Asked, Measured, Protocol, ResultTable
 from timellm.workspace import write_whole
 
 VERSION = 1
@@ -55,18 +55,23 @@ class Results:
         merged = {one.identity: one for one in (*self.cells, *cells)}
         return Results(self.protocol, tuple(merged.values()))
 
+    def among(self, asked: Asked) -> Results:
+        """Those of the cells that are asked for, with any seed and any further settings."""
+        return Results(self.protocol, tuple(one for one in self.cells if asked.has(self.protocol.options, one.key)))
+
     @property
     def table(self) -> ResultTable:
         """As people read it."""
         return self.protocol.table(self.cells)
 
     def contents(self, *, notes: Sequence[str] = ()) -> dict[str, str]:
-        """The text of each file by its ending: json, md and csv."""
+        """The text of each file by its ending: json and csv with every cell, md and table.csv with the table."""
         tree = {"protocol": self.protocol.name, "version": VERSION, "cells": [one.to_dict() for one in self.cells]}
         table = self.table
         said = dict.fromkeys((*table.notes, *notes))
         text = f"# {self.protocol.title}\n\n{self.protocol.purpose}\n\n"
         return {
+            "table.csv": _csv_of([table.header, *table.rows]),
             "json": json.dumps(tree, indent=1, allow_nan=False) + "\n",
             "md": text + ResultTable(table.header, table.rows, tuple(said)).markdown(),
             "csv": _csv(self.cells),
@@ -78,7 +83,7 @@ class Results:
         Raises:
             OSError: the folder cannot be written.
         """
-        contents = self.contents(notes=notes)
+        contents = {ending: text for ending, text in self.contents(notes=notes).items() if ending != "table.csv"}
         paths = {ending: folder / f"{self.protocol.name}.{ending}" for ending in contents}
         for ending, path in paths.items():
             write_whole(path, partial(Path.write_text, data=contents[ending], encoding="utf-8"))
@@ -100,8 +105,11 @@ def _csv(cells: Sequence[Measured]) -> str:
         }
         for one in cells
     ]
+    header = list(dict.fromkeys(name for row in rows for name in row))
+    return _csv_of([header, *([row.get(name) for name in header] for row in rows)])
+
+
+def _csv_of(lines: Sequence[Sequence[Any]]) -> str:
     out = io.StringIO()
-    writer = csv.DictWriter(out, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
+    csv.writer(out, lineterminator="\n").writerows(lines)
     return out.getvalue()

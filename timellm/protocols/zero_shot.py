@@ -31,14 +31,16 @@ _PUBLISHED = (
     "ETTm2-ETTm1",
 )  # fmt: skip
 _SAME_STATION = ("ETTh1-ETTm1", "ETTm1-ETTh1")
-PAIRS = Option("pairs", "set trained on and set scored on", _PUBLISHED, (*_PUBLISHED, *_SAME_STATION))
+PAIRS = Option(
+    "pairs", "set trained on and set scored on", _PUBLISHED, (*_PUBLISHED, *_SAME_STATION), key=("set", "target")
+)
 STEP = Option("step", "where steps differ: the coarser one for both, or each its own (as published)", ("coarser",),
-              ("coarser", "own"), several=False)  # fmt: skip
+              ("coarser", "own"), several=False, key=("step",))  # fmt: skip
 _SAME_NOTE = (
     "ETTh1 and ETTm1 are the same measurements: a row of ETTh1 is the row of ETTm1 at the full hour. From one to the"
     " other is no transfer to an unseen series."
 )
-MODELS_ASKED = Option("models", "forecasters", ("ridge", "time_llm", "dlinear"), MODELS)
+MODELS_ASKED = Option("models", "forecasters", ("ridge", "time_llm", "dlinear"), MODELS, key=("model",))
 _ERRORS = {"mse": "mse_scaled", "mae": "mae_scaled"}
 _READS = (
     "Learned on the first set; MSE and MAE are on the second one, z-scored by its training rows, over every test"

@@ -27,7 +27,7 @@ _CALLED: dict[str, str] = {
     "newer": "newer table", "finding": "finding", "spot": "place in the table",
     "protocol": "experiment", "folder": "folder", "sets": "sets", "pairs": "pairs", "horizons": "horizons",
     "models": "models", "seeds": "seeds", "percents": "percents", "mode": "mode", "step": "step",
-    "settings": "further settings",
+    "settings": "further settings", "results": "choice of results",
     "layer": "layer", "layer_head": "head", "sinks": "attention sinks", "tokens": "number of tokens",
 }  # fmt: skip
 ALL_HEADS, LARGEST_HEAD = "Mean of all heads", "Maximum over heads"

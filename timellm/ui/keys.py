@@ -28,7 +28,7 @@ View = Literal[
     "tab", "part", "parts", "view", "over", "when", "from", "to", "days", "month", "limit", "against", "beside",
     "other", "map", "weights", "order", "prototype", "rows", "windows", "masked",
     "by", "backtest", "word", "layer", "layer_head", "sinks", "tokens", "finding", "spot", "newer", "protocol",
-    "folder", "sets", "pairs", "horizons", "models", "seeds", "percents", "mode", "step", "settings",
+    "folder", "sets", "pairs", "horizons", "models", "seeds", "percents", "mode", "step", "settings", "results",
 ]  # fmt: skip
 """Choices of what pages show that are part of the address; each is the key of its widget, too."""
 ROLES = "roles"  # what the user corrected about the table (column roles, description), as JSON in the URL

@@ -17,6 +17,7 @@ from timellm.jobs.local.actions import TAG_LETTERS
 from timellm.jobs.local.group import Planned, find_group, progress_of_group, start_group
 from timellm.jobs.store.run import IMPORTED, Run, with_absolute_paths
 from timellm.jobs.store.run_store import Store
+from timellm.protocols.models import further_of
 from timellm.protocols.protocol import Asked, Cell, Measured, Plan, Protocol
 
 TAG = "protocol "
@@ -95,7 +96,7 @@ class ProtocolRuns:
         summary = _summary(run)
         return Measured(
             key=cell.key,
-            settings=self.asked.further,
+            settings=further_of(str(cell.key["model"]), self.asked.further),
             numbers=self.protocol.measure(cell, run.run_dir),
             seconds=None if summary.get(IMPORTED) else summary.get("seconds"),
             memory_mib=None if summary.get(IMPORTED) else summary.get("memory_mib"),

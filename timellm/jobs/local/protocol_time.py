@@ -104,11 +104,12 @@ class TimeNeeded:
         rests = [f"{counts[source]:,} {words}" for source, words in _WORDS.items() if counts[source]]
         if len(rests) == 1:  # it is all of them
             rests = [_WORDS[self.times[0].source]]
+        order = "" if len(self.times) == 1 else ", one behind the other"
         if self.unknown:
-            known = f"{len(self.times):,} of them take {length}, one behind the other: {', '.join(rests)}"
+            known = f"{len(self.times):,} of them {'takes' if len(self.times) == 1 else 'take'} {length}{order}"
             missing = ", ".join(f"{count:,} of {model}" for model, count in self.unknown.items())
-            return f"{said}. {known}. The time of the others ({missing}) is not known{self._why()}.{self._elsewhere()}"
-        order = "" if self.runs == 1 else ", one behind the other"
+            rest = f"The time of the rest ({missing}) is not known{self._why()}."
+            return f"{said}. {known}: {', '.join(rests)}. {rest}{self._elsewhere()}"
         return f"{said}, {length}{order}: {', '.join(rests)}.{self._elsewhere()}"
 
     def _why(self) -> str:

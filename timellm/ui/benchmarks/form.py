@@ -11,6 +11,7 @@ import streamlit as st
 
 from timellm.errors import TimeLLMError
 from timellm.protocols.folder import named_folder
+from timellm.protocols.models import meaning_of
 from timellm.protocols.protocol import Asked, Option, Protocol
 from timellm.protocols.registry import PROTOCOLS
 from timellm.ui import keys
@@ -55,6 +56,8 @@ def asked(protocol: Protocol) -> Asked | None:
 def _widget(option: Option, place: st.delta_generator.DeltaGenerator) -> list[str]:
     label, bound = option.name.capitalize(), keys.in_address(cast("keys.View", option.name))
     help_text = option.meaning[:1].upper() + option.meaning[1:] + "."
+    if option.name == "models":
+        help_text += "\n\n" + "\n".join(f"- `{name}`: {meaning_of(name)}" for name in option.choices)
     if not option.choices:
         text = place.text_input(label, _usual(option), help=f"{help_text} Whole numbers, parted by blanks.",
                                 placeholder="all", **bound)  # fmt: skip

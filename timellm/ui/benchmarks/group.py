@@ -1,30 +1,27 @@
-"""The runs of a protocol: which files are there, how far the queue is, and the table of what was measured."""
+"""The runs of a protocol: which files are there, how far the queue is, how long the rest takes, start and stop."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import pandas as pd
 import streamlit as st
 
 from timellm.errors import TimeLLMError
-from timellm.installation import PROJECT
 from timellm.jobs.local.actions import ask_to_stop
 from timellm.jobs.local.launcher import supervise
 from timellm.jobs.local.protocol_runs import Placed, ProtocolRuns, progress_words
 from timellm.jobs.local.protocol_time import Clues, time_needed
 from timellm.protocols.protocol import Asked, Measured, Protocol
-from timellm.protocols.results import Results
 from timellm.sizing.machine import known_facts
 from timellm.ui import keys, measuring
 from timellm.ui.errors import explained, show_error, without_server_paths
 from timellm.ui.loaders import store
-from timellm.ui.words import plain
+from timellm.ui.words import phase_line, plain
 
 _TICK_S = 3.0
+_MOST_FAILED = 5
+"""Runs that are named with their reason; the others are in the list."""
 _FAILURE = keys.view("benchmarks", "failure")
-_MEASURED_BEFORE = PROJECT / "benchmarks" / "results"
-_TYPES = {"md": "text/markdown", "csv": "text/csv", "json": "application/json"}
 
 
 def planned(protocol: Protocol, asked: Asked) -> ProtocolRuns | None:
@@ -48,10 +45,11 @@ def files(runs: ProtocolRuns) -> None:
     some = "Missing" if there else "None of the files is there"
     with st.expander(f"{some}: {_files(len(missing))}", expanded=not there, icon=":material/folder_open:"):
         st.markdown(
-            f"Put the original files into the folder **{place}** of this server, under these names, or name another"
-            " folder above. Links to files that lie elsewhere work, too. What is there can be run at once."
+            f"Put the original files into the folder **{place}** of this server, under exactly these names, or name"
+            " another folder above. Links to files that lie elsewhere work, too. Sets whose files are there can be run"
+            " without the others."
         )
-        st.markdown("\n".join(f"- {plain(str(one))}" for one in missing))
+        st.markdown("\n".join(f"- `{one.name}` ({plain(one.what)}). {plain(one.source)}" for one in missing))
 
 
 def _files(count: int) -> str:
@@ -64,31 +62,6 @@ def found(runs: ProtocolRuns) -> tuple[Placed, ...]:
         return runs.find(store())
 
 
-def measured(protocol: Protocol, runs: ProtocolRuns | None, now: Sequence[Placed]) -> Results | None:
-    """Everything that was measured, here or before; None, with the reason, where it cannot be read.
-
-    `runs` is None where the form asks for something that cannot be planned: what was measured is shown all the same.
-    """
-    try:
-        own = [one for place in now if runs for one in _measured(_same(runs, place), runs, place)]
-        return Results.read(protocol, _MEASURED_BEFORE).with_cells(own)
-    except TimeLLMError as error:
-        show_error("The results cannot be shown", str(error))
-        return None
-
-
-def _same(runs: ProtocolRuns, one: Placed) -> str:
-    """What two measurements have in common that come to the same."""
-    run = one.run and (one.run.id, one.run.run_dir, one.run.state, one.run.ended)
-    return repr((runs.protocol.name, one.cell.key, runs.asked.further, run))
-
-
-@st.cache_data(max_entries=5000, show_spinner="Reading the results ...")
-def _measured(same: str, _runs: ProtocolRuns, _one: Placed) -> tuple[Measured, ...]:
-    """What a run came to; kept, because some protocols forecast to find it."""
-    return _runs.measured((_one,))
-
-
 def progress(runs: ProtocolRuns, now: Sequence[Placed], known: Sequence[Measured]) -> None:
     """How far the runs are, and the button that queues those that are missing; ticks while one is active.
 
@@ -96,7 +69,7 @@ def progress(runs: ProtocolRuns, now: Sequence[Placed], known: Sequence[Measured
     """
     if failure := st.session_state.pop(_FAILURE, None):
         show_error("That did not work", failure)
-    active = _active(now)
+    active, finished = _active(now), _finished(now)
 
     @st.fragment(run_every=_TICK_S if active else None)
     def live() -> None:
@@ -106,70 +79,50 @@ def progress(runs: ProtocolRuns, now: Sequence[Placed], known: Sequence[Measured
         except TimeLLMError as error:
             show_error("The list of runs cannot be read", str(error))
             return
-        if active and not _active(placed):
-            st.rerun()  # the whole page has the finished table then
-        _counted(placed)
+        if active and (_finished(placed) != finished or not _active(placed)):
+            st.rerun()  # the whole page has the table with what has finished
+        _counted(runs, placed)
 
     live()
-    if not active:
-        _time(runs, now, known)
-    with st.container(horizontal=True):
+    _time(runs, now, known)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        _start_button(runs, now)
         if active:
             st.button(
                 "Stop these runs", icon=":material/stop:", on_click=_stop, args=(runs,),
                 key=keys.view("benchmarks", "stop"), help="What has finished stays, and the rest can be run later.",
             )  # fmt: skip
-        else:
-            _start_button(runs, now)
         st.page_link(
             "runs.py", label="These runs in the list", icon=":material/list_alt:", query_params={"tag": runs.tag}
         )
-
-
-def table(results: Results, notes: Sequence[str]) -> None:
-    """The table of what was measured with the papers' numbers, and its files; `notes` are those of the plan."""
-    protocol = results.protocol
-    with explained("The results cannot be shown"):
-        shown = results.table
-    if not shown.rows:
-        st.info("Nothing was measured yet. The table appears here when the first run has finished.")
-        return
-    st.header("Results", anchor=False)
-    frame = pd.DataFrame(shown.rows, columns=list(shown.header))
-    st.dataframe(
-        frame,
-        hide_index=True,
-        column_config={"paper": st.column_config.Column(width="medium")},
-        alt=f"Results of {protocol.title}",
-        placeholder="",
-    )
-    with st.expander("How to read this", icon=":material/menu_book:"):
-        said = dict.fromkeys((*shown.notes, *notes))
-        st.markdown("\n".join(f"- {plain(note)}" for note in said))
-    contents = results.contents(notes=notes)
-    with st.container(horizontal=True):
-        for ending, kind in _TYPES.items():
-            st.download_button(
-                f"Download {ending.upper()}", contents[ending], f"{protocol.name}.{ending}", kind,
-                icon=":material/download:", on_click="ignore",
-            )  # fmt: skip
 
 
 def _active(placed: Sequence[Placed]) -> bool:
     return any(one.run is not None and one.run.active for one in placed)
 
 
-def _counted(placed: Sequence[Placed]) -> None:
-    finished = sum(one.run is not None and one.run.state == "finished" for one in placed)
+def _finished(placed: Sequence[Placed]) -> int:
+    return sum(one.run is not None and one.run.state == "finished" for one in placed)
+
+
+def _counted(runs: ProtocolRuns, placed: Sequence[Placed]) -> None:
+    """A bar, what is at work now, and what has failed, each with a link to its run."""
     words = progress_words(placed) or f"{len(placed):,} runs, none started."
-    st.progress(finished / len(placed), text=words)
+    st.progress(_finished(placed) / len(placed), text=words)
     for one in placed:
-        if one.run is not None and one.run.state in ("failed", "stopped"):
-            why = f": {without_server_paths(one.run.error)}" if one.run.error else ""
-            st.page_link(
-                "runs.py", label=f"{plain(one.cell.title)} {one.run.state}{plain(why)}", icon=":material/error:",
-                query_params={"run": one.run.id},
-            )  # fmt: skip
+        if one.run is not None and one.run.state == "running":
+            label = f"{plain(one.cell.title)}: {phase_line(one.run)}"
+            st.page_link("runs.py", label=label, icon=":material/sync:", query_params={"run": one.run.id})
+    failed = [(one.cell, one.run) for one in placed if one.run is not None and one.run.state == "failed"]
+    for cell, run in failed[:_MOST_FAILED]:
+        label = f"{plain(cell.title)} failed"
+        st.page_link("runs.py", label=label, icon=":material/error:", query_params={"run": run.id})
+        st.caption(plain(without_server_paths(run.error or "The cause was not recorded.")))
+    if len(failed) > _MOST_FAILED:
+        st.page_link(
+            "runs.py", label=f"{len(failed) - _MOST_FAILED:,} more that failed", icon=":material/error:",
+            query_params={"tag": runs.tag, "state": "failed"},
+        )  # fmt: skip
 
 
 def _time(runs: ProtocolRuns, placed: Sequence[Placed], known: Sequence[Measured]) -> None:
