@@ -195,7 +195,7 @@ def test_results_of_other_tasks_are_shown_when_everything_is_chosen(open_page, t
     key = {"set": "ETTh2", "horizon": 12, "mode": "M", "model": "dlinear", "seed": 0}
     Results(LONG_TERM, (Measured(key, {}, numbers, 1.0, 2.0, "here", {}, "2026-01-01"),)).write(tmp_path / "none")
     app = asked(open_page)
-    assert not app.dataframe and "Of other tasks and models, 1 runs were measured" in said(app.info)
+    assert not app.dataframe and "of other tasks or models (1 run): choose" in said(app.info)
     app.segmented_control(key="results").set_value("Everything measured").run()
     assert not app.exception and app.dataframe[0].value["set"].unique().tolist() == ["ETTh2"]
 

@@ -38,13 +38,16 @@ def needed(runs: ProtocolRuns, *measured: Measured, facts=None):
 def test_a_cell_takes_what_it_took_with_any_seed_and_another_horizon_lies_within_proportion(folder):
     runs = planned(folder, models=["dlinear"], seeds=["7"])
     found = needed(runs, took(10.0, horizon=12), took(14.0, horizon=12, seed=1))
-    assert found.times == (CellTime(10.0, 14.0, "same", HERE), CellTime(10.0, 28.0, "similar", HERE))
+    assert found.times == (
+        CellTime(10.0, 14.0, "same", HERE, "dlinear"),
+        CellTime(10.0, 28.0, "similar", HERE, "dlinear"),
+    )
     assert found.sentence() == (
         "2 runs would be queued, about 20 s to 40 s, one behind the other:"
         " 1 by what the same cells took here, 1 by cells of the same model and set here."
     )
     shorter = needed(planned(folder, models=["dlinear"], horizons=["12"]), took(10.0, horizon=24))
-    assert shorter.times == (CellTime(5.0, 10.0, "similar", HERE),)
+    assert shorter.times == (CellTime(5.0, 10.0, "similar", HERE, "dlinear"),)
 
 
 def test_cells_of_another_model_mode_or_setting_tell_nothing(folder):
@@ -69,12 +72,19 @@ def test_what_was_never_measured_here_is_counted_and_another_machine_comes_last(
     elsewhere = (took(500.0, THERE, horizon=12), took(700.0, THERE, horizon=12, model="ets"))
     counted, other = needed(runs, *elsewhere, facts=FACTS).times
     assert counted.source == "counted" and 0 < counted.least_s == counted.most_s < 500
-    assert other == CellTime(700.0, 700.0, "elsewhere", THERE)
+    assert other == CellTime(700.0, 700.0, "elsewhere", THERE, "ets")
     said = needed(runs, *elsewhere, facts=FACTS).sentence()
-    assert said.endswith(f"1 by what such cells took on another machine. The other machine: {THERE}.")
+    assert f"1 by what such cells took on another machine. The other machine: {THERE}." in said
     ets = needed(runs, elsewhere[0], facts=FACTS)
     assert ets.unknown == {"ets": 1} and not ets.lacks_facts
     assert "1 of them takes about" in ets.sentence() and "(1 of ets) is not known." in ets.sentence()
+
+
+def test_model_that_takes_most_of_the_time_is_named(folder):
+    runs = planned(folder, models=["ridge", "dlinear"], horizons=["12"])
+    said = needed(runs, took(100.0, horizon=12, model="ridge"), took(7200.0, horizon=12)).sentence()
+    assert said.endswith("by what the same cells took here. Of that, dlinear takes about 2.0 h.")
+    assert "Of that" not in needed(runs, took(9.0, horizon=12, model="ridge"), took(9.0, horizon=12)).sentence()
 
 
 def test_nothing_left_is_said(folder):

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -30,6 +30,8 @@ from timellm.sizing.machine import MachineFacts, processor_name
 from timellm.sizing.table import TableSize
 
 Source = Literal["same", "similar", "counted", "elsewhere"]
+_MOST = 0.5
+"""Share of the time above which a model is named, so that it can be left out."""
 _SCALES = ("horizon", "percent")
 _WORDS: dict[Source, str] = {
     "same": "by what the same cells took here",
@@ -65,6 +67,7 @@ class CellTime:
     source: Source
     machine: str = ""
     """Where it was measured; empty where it was counted."""
+    model: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,26 +101,37 @@ class TimeNeeded:
         said = f"{_runs(self.runs)} would be queued"
         if not self.times:
             return f"{said}. How long {'it takes' if self.runs == 1 else 'they take'} is not known{self._why()}."
-        least, most = (about(sum(getattr(one, name) for one in self.times)) for name in ("least_s", "most_s"))
-        length = "about " + (least if least == most else f"{least} to {most}")
+        length = f"about {_length(self.times)}"
         counts = Counter(one.source for one in self.times)
         rests = [f"{counts[source]:,} {words}" for source, words in _WORDS.items() if counts[source]]
         if len(rests) == 1:  # it is all of them
             rests = [_WORDS[self.times[0].source]]
         order = "" if len(self.times) == 1 else ", one behind the other"
         if self.unknown:
-            known = f"{len(self.times):,} of them {'takes' if len(self.times) == 1 else 'take'} {length}{order}"
+            said += f". {len(self.times):,} of them {'takes' if len(self.times) == 1 else 'take'} {length}{order}"
+        else:
+            said += f", {length}{order}"
+        sentences = [f"{said}: {', '.join(rests)}.", self._elsewhere(), self._largest()]
+        if self.unknown:
             missing = ", ".join(f"{count:,} of {model}" for model, count in self.unknown.items())
-            rest = f"The time of the rest ({missing}) is not known{self._why()}."
-            return f"{said}. {known}: {', '.join(rests)}. {rest}{self._elsewhere()}"
-        return f"{said}, {length}{order}: {', '.join(rests)}.{self._elsewhere()}"
+            sentences.append(f"The time of the rest ({missing}) is not known{self._why()}.")
+        return " ".join(filter(None, sentences))
 
     def _why(self) -> str:
         return ", because this machine has not been measured yet" if self.lacks_facts else ""
 
+    def _largest(self) -> str:
+        """The model that takes more than half of the time, where there are several."""
+        by_model = {
+            model: [one for one in self.times if one.model == model] for model in {one.model for one in self.times}
+        }
+        model, times = max(by_model.items(), key=lambda item: sum(one.most_s for one in item[1]))
+        share = sum(one.most_s for one in times) / sum(one.most_s for one in self.times)
+        return f"Of that, {model} takes about {_length(times)}." if len(by_model) > 1 and share > _MOST else ""
+
     def _elsewhere(self) -> str:
         machines = dict.fromkeys(one.machine for one in self.times if one.source == "elsewhere")
-        return f" The other machine: {'; '.join(machines)}." if machines else ""
+        return f"The other machine: {'; '.join(machines)}." if machines else ""
 
 
 def time_needed(runs: ProtocolRuns, cells: Sequence[Cell], clues: Clues) -> TimeNeeded:
@@ -130,10 +144,11 @@ def time_needed(runs: ProtocolRuns, cells: Sequence[Cell], clues: Clues) -> Time
             or _counted(cell, clues)
             or _of_another_machine(_measured(cell, further, clues.measured))
         )
+        model = str(cell.key["model"])
         if found is not None:
-            times.append(found)
+            times.append(replace(found, model=model))
         else:
-            unknown[str(cell.key["model"])] += 1
+            unknown[model] += 1
             lacks_facts |= clues.facts is None and cell.size is not None
     return TimeNeeded(len(cells), tuple(times), unknown, lacks_facts)
 
@@ -187,6 +202,11 @@ def _counted(cell: Cell, clues: Clues) -> CellTime | None:
 
 def _of_another_machine(found: CellTime | None) -> CellTime | None:
     return None if found is None else CellTime(found.least_s, found.most_s, "elsewhere", found.machine)
+
+
+def _length(times: Sequence[CellTime]) -> str:
+    least, most = (about(sum(getattr(one, name) for one in times)) for name in ("least_s", "most_s"))
+    return least if least == most else f"{least} to {most}"
 
 
 def _runs(count: int) -> str:

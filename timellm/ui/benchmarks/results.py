@@ -92,11 +92,12 @@ def table(results: Results, runs: ProtocolRuns | None) -> None:
         return
     st.header("Results", anchor=False)
     if runs is not None and _only_asked():
-        every, results = len(results.cells), results.among(runs.asked)
+        others, results = len(results.cells), results.among(runs.asked)
         if not results.cells:
             st.info(
                 "Nothing of what is asked above was measured yet. The table appears here when the first run has"
-                f" finished. Of other tasks and models, {every:,} runs were measured before."
+                f" finished. What was measured of other tasks or models ({others:,} run{'' if others == 1 else 's'}):"
+                f" choose '{_ALL}'."
             )
             return
     with explained("The results cannot be shown"):
