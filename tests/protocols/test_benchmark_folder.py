@@ -6,7 +6,7 @@ import pytest
 
 from timellm.errors import ConfigError
 from timellm.forecasters.time_llm.remote_code import REACHED_BY_OTHERS
-from timellm.protocols.folder import named_folder
+from timellm.protocols.folder import check_settings_name_no_files, named_folder
 from timellm.workspace import workspace
 
 
@@ -82,3 +82,14 @@ def test_a_shared_server_does_not_tell_what_is_outside(home, shared, text):
     text = text.replace("{benchmarks}", str(workspace().benchmarks)).replace("{home}", str(home))
     with pytest.raises(ConfigError, match="is not read, because other machines can reach this server"):
         named_folder(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["known_file=/etc/passwd", "start-from=/runs/one", "pretrain=/tables/a.csv", "deepspeed=/etc/ds.json"]
+)
+def test_visitors_of_a_shared_server_name_no_file_in_a_setting_either(text, monkeypatch):
+    check_settings_name_no_files(["steps=20", text])
+    monkeypatch.setenv(REACHED_BY_OTHERS, "1")
+    check_settings_name_no_files(["steps=20", "backbone=gpt2"])
+    with pytest.raises(ConfigError, match="names files, and other machines can reach this server"):
+        check_settings_name_no_files(["steps=20", text])

@@ -90,3 +90,10 @@ def test_how_a_file_was_read_is_said_wherever_its_set_has_a_row():
     assert sum(note.startswith("Weather: One timestamp stands in two lines") for note in notes) == 1
     assert "Weather 96: 1,234 windows of the test part miss a value and are left out." in notes
     assert not any(note.startswith("Weather") for note in LONG_TERM.table([cell(0.3)]).notes)
+
+
+def test_row_of_fewer_windows_than_the_others_is_said_to_be_one():
+    few = cell(0.5, model="ets")
+    table = LONG_TERM.table([cell(0.4), replace(few, numbers={**few.numbers, "windows": 30})])
+    (said,) = [note for note in table.notes if "test windows were forecast" in note]
+    assert said.startswith("ETTh1 M 96, ets: 30 of 100 test windows were forecast, as many as its time")

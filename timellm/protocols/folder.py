@@ -9,6 +9,7 @@ nobody learns from an answer what the server's disk holds.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from timellm.data import elsewhere
@@ -16,6 +17,8 @@ from timellm.errors import ConfigError
 from timellm.forecasters.time_llm.remote_code import reached_by_others
 from timellm.workspace import workspace
 
+_OF_FILES = ("path", "known_file", "start_from", "pretrain", "deepspeed")
+"""Settings whose values are paths."""
 _NETWORK = ("//", "\\\\")
 """Begin the name of a folder on another computer; Windows sends it the user's password when it looks there."""
 
@@ -56,6 +59,23 @@ def named_folder(text: str) -> Path:
     if not os.access(folder, os.X_OK):
         raise _unreadable(folder, "its files may not be opened")
     return folder
+
+
+def check_settings_name_no_files(settings: Iterable[str]) -> None:
+    """Refuse further settings (key=value) that name files of this server where other machines reach it.
+
+    Elsewhere on its pages a visitor names an upload and never a path.
+
+    Raises:
+        ConfigError: one of them does.
+    """
+    for text in settings if reached_by_others() else ():
+        name = text.partition("=")[0].strip().replace("-", "_")
+        if name in _OF_FILES:
+            raise ConfigError(
+                f"{name} names files, and other machines can reach this server: on its pages nobody names a file by its"
+                " path. Leave it out, or let the operator run this with python -m timellm protocol"
+            )
 
 
 def _unreadable(folder: Path, why: str) -> ConfigError:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from timellm.protocols.beside import Beside, beside
-from timellm.protocols.models import MODELS
+from timellm.protocols.models import MODELS, is_limited
 from timellm.protocols.protocol import Measured, ResultTable
 from timellm.protocols.published import Published, published_of
 from timellm.protocols.result_rows import Row, places_of, rows_of
@@ -58,7 +58,7 @@ class GridTable:
                   "MSE (as published)", "MAE (as published)", "windows (as published)")  # fmt: skip
         header += (*(("paper", "difference") if compared else ()), "s", "MiB")
         notes = [*self.reads, *(_NOISE if compared else ()), *self._papers(rows)]
-        notes += [*_on_sets(measured), *self._on_windows(rows)]
+        notes += [*_on_sets(measured), *self._on_windows(rows), *self._on_fewer(rows)]
         return ResultTable(header, tuple(map(self._row, rows)), (*notes, *places_of(measured)))
 
     def _row(self, row: Row) -> tuple[str, ...]:
@@ -128,6 +128,22 @@ class GridTable:
             " or the split was changed between them."
             for task, sets in seen.items()
             if len(sets) > 1
+        ]
+
+    def _on_fewer(self, rows: Sequence[Row]) -> list[str]:
+        """Sentences on rows of fewer windows than others of their task: of a kind whose time is limited."""
+        counts: dict[tuple[str, ...], list[tuple[Row, int]]] = defaultdict(list)
+        for row in rows:
+            if row.first.key["horizon"] != MEAN:
+                task = tuple(str(row.first.key[name]) for name in ("set", self.variant, "horizon"))
+                counts[task].append((row, int(row.first.numbers["windows"])))
+        return [
+            f"{' '.join(task)}, {row.first.key['model']}: {windows:,} of {most:,} test windows were forecast, as many"
+            " as its time allowed (budget_s). Its errors are of these windows and not of the whole test part."
+            for task, group in counts.items()
+            if (most := max(windows for _, windows in group))
+            for row, windows in group
+            if windows < most and is_limited(str(row.first.key["model"]))
         ]
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from timellm.config import RunConfig, names_affecting, parse_setting
+from timellm.config.forecasters import BudgetConfig
 from timellm.config.settings import kind_section, section_of
 from timellm.errors import ConfigError
 from timellm.forecasters.registry import OFFERED, kind_of
@@ -55,6 +56,11 @@ def meaning_of(model: str) -> str:
 def is_random(model: str) -> bool:
     """Whether a seed changes its result: it is trained step by step."""
     return kind_section(settings_of(model)["kind"]).trains
+
+
+def is_limited(model: str) -> bool:
+    """Whether it forecasts as many windows of the test part as its time allows, and not all of them."""
+    return issubclass(kind_section(settings_of(model)["kind"]), BudgetConfig)
 
 
 def seeds_of(model: str, seeds: Iterable[int]) -> tuple[int, ...]:

@@ -10,7 +10,7 @@ from typing import cast
 import streamlit as st
 
 from timellm.errors import TimeLLMError
-from timellm.protocols.folder import named_folder
+from timellm.protocols.folder import check_settings_name_no_files, named_folder
 from timellm.protocols.models import meaning_of
 from timellm.protocols.protocol import Asked, Option, Protocol
 from timellm.protocols.registry import PROTOCOLS
@@ -47,6 +47,7 @@ def asked(protocol: Protocol) -> Asked | None:
         help="Settings of every run whose forecaster has them, parted by blanks.",
     )  # fmt: skip
     try:
+        check_settings_name_no_files(settings.split())
         return protocol.asked(named_folder(folder), given, settings.split())
     except TimeLLMError as error:
         show_error("This cannot be asked", _in_words_of_the_page(protocol, str(error)))
