@@ -276,3 +276,9 @@ def test_sets_with_different_seeds_have_a_mean_without_a_spread():
     last = dict(zip(table.header, table.rows[-1], strict=True))
     assert (last["set"], last["seeds"], last["SMAPE"]) == ("Weekly + Hourly", "", "7.000")
     assert any("arXiv 2310.01728" in note and "all 100,000 series" in note for note in table.notes)
+
+
+def test_workspace_that_cannot_be_written_is_named(panel, monkeypatch):
+    monkeypatch.setenv("TIMELLM_HOME", "/proc/no-place")
+    with pytest.raises(DataError, match=r"M4 Quarterly cannot be laid out as a table .*and /proc/no-place writable"):
+        plan(panel)

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from timellm.config import RidgeConfig, RunConfig, TimeLLMConfig
-from timellm.errors import CheckpointError, ConfigError
+from timellm.errors import CheckpointError, ConfigError, DataError
 from timellm.evaluation.by_series import SeriesErrors
 from timellm.protocols.m4_rows import HEADER, papers, rows_of_sets, rows_of_whole, sentences
 from timellm.protocols.m4_sets import M4_SETS, M4Set
@@ -26,6 +26,7 @@ from timellm.protocols.m4_table import M4Reference, lay_out
 from timellm.protocols.models import MODELS, check_settings, configure, seeds_of, settings_of
 from timellm.protocols.protocol import Asked, Cell, Measured, MissingFile, Option, Plan, Protocol, ResultTable
 from timellm.protocols.result_rows import places_of, rows_of
+from timellm.workspace import workspace
 
 _MODELS = tuple(name for name in MODELS if name != "linear_path")  # it may choose the calendar
 SETS = Option("sets", "sets of the competition", tuple(M4_SETS), tuple(M4_SETS), key=("set",))
@@ -43,7 +44,12 @@ _NAMED = 10
 
 
 def plan(asked: Asked) -> Plan:
-    """The runs of the sets whose files are there."""
+    """The runs of the sets whose files are there.
+
+    Raises:
+        ConfigError: a setting is not allowed.
+        DataError: a file cannot be used, or its table cannot be written.
+    """
     models = asked.of(MODELS_ASKED)
     check_settings(models, asked.settings)
     cells: list[Cell] = []
@@ -58,7 +64,13 @@ def plan(asked: Asked) -> Plan:
             continue
         if files.naive2 is None:
             missing.append(one.missing_naive2)
-        path, reference = lay_out(one, files)
+        try:
+            path, reference = lay_out(one, files)
+        except OSError as error:
+            raise DataError(
+                f"M4 {one.name} cannot be laid out as a table ({error}); its files must be readable, and"
+                f" {workspace().root} writable (TIMELLM_HOME names another place)"
+            ) from error
         notes += _notes(one, reference)
         cells += [
             _cell(one, path, asked, rows=reference.rows, key={"set": one.name, "model": model, "seed": seed})
