@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from timellm.config import RunConfig, names_affecting
 from timellm.errors import ConfigError
+
+if TYPE_CHECKING:
+    from timellm.config import RunConfig
 
 PRETRAINED = "pretrained"
 """Folder in a run's folder with the adapters of its own pre-training (timellm.forecasting.pretraining)."""
@@ -71,6 +73,8 @@ def check_settings(theirs: RunConfig, ours: RunConfig, source: str | Path, rules
 
 def differing(theirs: RunConfig, ours: RunConfig) -> dict[str, tuple[Any, Any]]:
     """Settings of the forecaster that affect weights and differ: name -> (theirs, ours)."""
+    from timellm.config import names_affecting  # loads pydantic, which a list of the kinds does not need
+
     found = {}
     for name in names_affecting("weights", section="forecaster", kind=ours.kind):
         then, now = getattr(theirs.forecaster, name), getattr(ours.forecaster, name)
