@@ -19,6 +19,8 @@ from timellm.ui import (
     tables,
     usable,
 )
+from timellm.ui.beginning import checks
+from timellm.ui.beginning.form import choose as begin
 from timellm.ui.errors import explained
 from timellm.ui.words import plain
 
@@ -65,6 +67,7 @@ with steps:
         receipt.compare_quantizations(form, chosen)
     st.header("3 · How long", anchor=False)
     chosen |= setup.how_long(form, advanced=advanced)
+    chosen |= begin(form, chosen)
 
 with summary, st.container(border=True):
     st.markdown("**This run**")
@@ -72,7 +75,7 @@ with summary, st.container(border=True):
     try:
         config = form.gathered(**chosen)
         counts = loaders.window_counts(config, table)
-        missing = [*setup.missing_for_start(config), *usable.what_is_missing(counts)]
+        missing = [*setup.missing_for_start(config), *usable.what_is_missing(counts), *checks.missing(form, config)]
     except TimeLLMError as error:
         missing = [str(error)]
     if REGISTRY[form.kind].language_model:
@@ -88,6 +91,7 @@ with summary, st.container(border=True):
         where = place.Place(waiting.on_cluster, waiting.workers)
     else:
         where = place.choose(table_id, several=REGISTRY[form.kind].trains)
+        missing += place.what_is_missing(where, config)
     promise = None
     if counts is not None:
         usable.said(form, counts)

@@ -5,6 +5,7 @@ import streamlit as st
 from timellm.jobs.local.launcher import supervise
 from timellm.jobs.store.listing import list_runs
 from timellm.ui import carrying, keys, queue, reporting, run_actions
+from timellm.ui.beginning import said
 from timellm.ui.errors import explained, nothing_here
 from timellm.ui.loaders import store
 from timellm.ui.monitor import file_rows, history_rows, watch
@@ -52,6 +53,7 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
         run_actions.buttons(run)
         run_actions.more(run)
 
+said.show(run)
 run_actions.mended_settings(run)
 queue.place(run)
 

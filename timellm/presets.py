@@ -41,7 +41,7 @@ from typing import Any
 from timellm.config import RunConfig, names_affecting
 from timellm.errors import ConfigError
 
-_OF_THE_USER = ("holiday_country", "dated_notes", "seed", "deepspeed")
+_OF_THE_USER = ("holiday_country", "dated_notes", "seed", "deepspeed", "pretrain_steps")
 """What the user knows of the data, and what is asked of a run."""
 _GOVERNED = (
     "context",

@@ -14,7 +14,8 @@ import timellm
 from tests.conftest import SMALL
 from timellm.cli import main
 from timellm.config import RunConfig
-from timellm.data.joined import JoinedTables, balanced
+from timellm.data.joined import JoinedTables
+from timellm.data.joined_settings import balanced
 from timellm.data.prepared import PreparedData
 from timellm.data.table import load_table
 from timellm.errors import CheckpointError, ConfigError, DataError
@@ -100,7 +101,7 @@ def test_large_table_does_not_drown_a_small_one(tables, asked):
 def test_run_begins_at_what_was_learned_on_the_tables(asked, tmp_path):
     result = timellm.fit(asked, run_dir=tmp_path / "run")
     summary, before = result.summary, tmp_path / "run" / PRETRAINED
-    assert [one["table"] for one in summary["pretraining"]["tables"]] == ["big.csv", "small.csv"]
+    assert [one["table"] for one in summary["pretraining"]["tables"]] == ["big", "small"]
     assert sum(one["share"] for one in summary["pretraining"]["tables"]) == pytest.approx(1)
     assert summary["pretraining"]["steps"] == 6 and summary["steps"] <= 8
     assert "Training began at the adapters in pretrained, trained on big + small." in summary["notes"]
@@ -173,7 +174,7 @@ def test_what_joined_tables_do_not_have_is_refused(asked, tables, tmp_path):
     with pytest.raises(ConfigError, match="the prompt is asked to tell the time"):
         timellm.fit(asked.updated(prompt_calendar=True), run_dir=tmp_path / "one")
     assert not list((tmp_path / "one").glob("*.json")), "nothing is left of it"
-    with pytest.raises(DataError, match=r"small\.csv, a table of 'pretrain':"):
+    with pytest.raises(DataError, match="small, a table of 'pretrain':"):
         timellm.fit(asked.updated(context=190, patch_length=16), run_dir=tmp_path / "two")
     with pytest.raises(ConfigError, match="start_from and pretrain both say"):
         asked.updated(start_from="somewhere")
@@ -187,7 +188,7 @@ def test_command_takes_tables_and_resumes_a_pre_training_that_was_stopped(tables
     fit = ["fit", str(hourly_csv), "--run-dir", str(tmp_path / "run"), "--model", "dlinear", *words]
     assert main([*fit, "--pretrain", *map(str, tables), "--json"]) == 0
     summary = json.loads(capsys.readouterr().out)["summary"]
-    assert [one["table"] for one in summary["pretraining"]["tables"]] == ["big.csv", "small.csv"]
+    assert [one["table"] for one in summary["pretraining"]["tables"]] == ["big", "small"]
     assert load_config(tmp_path / "run").trained.pretrain == tuple(map(str, tables))
     config = load_config(tmp_path / "run")
     stopping = []
@@ -227,4 +228,4 @@ def test_table_that_holds_the_test_part_is_said(hourly_csv, tmp_path):
     pd.read_csv(longer).iloc[:600].to_csv(tmp_path / "shorter.csv", index=False)
     config = RunConfig.create(tmp_path / "shorter.csv", **small, pretrain=(str(longer),))
     notes = timellm.fit(config, run_dir=tmp_path / "leaking").summary["notes"]
-    assert any(note.startswith("The weights from longer.csv were learned from 120 rows") for note in notes)
+    assert any(note.startswith("The weights from longer were learned from 120 rows") for note in notes)

@@ -8,7 +8,7 @@ from timellm.config import RunConfig
 from timellm.sizing.estimate import Observation, Surroundings, dtype_in_use, estimate
 from timellm.sizing.machine import MachineFacts
 from timellm.sizing.offers import fits, largest_that_fits
-from timellm.sizing.table import TableSize
+from timellm.sizing.table import TableSize, joined
 
 FACTS = MachineFacts(
     processor="one", gpu=None, fast_dtype="bfloat16", gflops={"float32": 170.0, "bfloat16": 900.0},
@@ -44,6 +44,24 @@ def test_whole_run_is_loading_training_and_evaluation():
 
 def test_time_budget_ends_training():
     assert estimate(config_for(steps=10**6, minutes=2), AROUND).training_s == 120
+
+
+@pytest.mark.parametrize("kind", ["time_llm", "dlinear"])
+def test_pre_training_adds_its_steps_and_holds_the_other_tables_meanwhile(kind):
+    alone = estimate(config_for(kind=kind), AROUND)
+    around = replace(AROUND, joined=joined([TableSize(20_000, 2), TableSize(5_000, 7)], gap=96))
+    assert around.joined == TableSize(25_096, 7)
+    config = config_for(kind=kind, pretrain=("a.csv", "b.csv"))
+    found = estimate(config, around)
+    assert alone.pretraining_s == 0
+    assert found.pretraining_s > config.trained.steps * found.step_s
+    assert found.seconds == pytest.approx(alone.seconds + found.pretraining_s)
+    twice = estimate(config.updated(pretrain_steps=2 * config.trained.steps), around)
+    more_s = twice.pretraining_s - found.pretraining_s
+    assert more_s == pytest.approx(config.trained.steps * found.step_s, rel=0.02), "its prompt has other words"
+    wide = replace(AROUND, joined=TableSize(400_000, 40))
+    assert estimate(config, wide).memory_mib > alone.memory_mib + 400_000 * 40 * 8 / 2**20
+    assert found.training_s == alone.training_s
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from timellm.sizing.estimate import Estimate
     from timellm.sizing.machine import Budget
     from timellm.sizing.offers import Offer
+    from timellm.sizing.table import TableSize
     from timellm.sizing.trial import Trial
 
 
@@ -44,7 +45,8 @@ def estimate(arguments: argparse.Namespace) -> Answer:
     tried = _tried(config) if arguments.trial else None
     if tried is not None:
         remember_trial(store, config, tried)
-    around = counting.Surroundings(TableSize(len(table.values), len(table.channels)), facts, observations(store))
+    size = TableSize(len(table.values), len(table.channels))
+    around = counting.Surroundings(size, facts, observations(store), _joined(config))
     found, have = counting.estimate(config, around), budget(facts, config.device)
     fit = fits(found.memory_mib, have.free_mib) and (tried is None or tried.ending != "out of memory")
     room = have.free_mib if tried is None or tried.ending == "measured" else min(have.free_mib, 0.8 * found.memory_mib)
@@ -60,6 +62,21 @@ def estimate(arguments: argparse.Namespace) -> Answer:
         "offers": [asdict(offer) | {"options": offer.as_options} for offer in offers],
     }
     return Answer(data, "\n".join(_in_words(found, have, fit=fit, offers=offers, tried=tried)))
+
+
+def _joined(config: RunConfig) -> TableSize:
+    """The size of the tables of `pretrain` together.
+
+    Raises:
+        DataError: one of them cannot be read.
+    """
+    from timellm.data.table import load_table
+    from timellm.sizing.table import TableSize, joined
+
+    read = [
+        load_table(type(config).create(path).data) for path in (config.training.pretrain if config.training else ())
+    ]
+    return joined([TableSize(len(one.values), len(one.channels)) for one in read], gap=config.task.horizon)
 
 
 def _described(config: RunConfig, table: Table) -> RunConfig:
@@ -97,8 +114,10 @@ def _in_words(found: Estimate, have: Budget, *, fit: bool, offers: list[Offer], 
     lines += ["", columns(("part", "MiB"), parts), ""]
     amount = f"{found.step_s:,.0f}" if found.step_s >= 10 else f"{found.step_s:.2g}"
     step = f"{amount} s a step, " if found.step_s else ""
+    before = f"pre-training {_time(found.pretraining_s)}, " if found.pretraining_s else ""
     lines.append(
-        f"{step}loading {_time(found.loading_s)}, {'training' if step else 'fitting'} {_time(found.training_s)}, "
+        f"{step}loading {_time(found.loading_s)}, {before}"
+        f"{'training' if step else 'fitting'} {_time(found.training_s)}, "
         f"scoring {found.test_windows:,} test windows {_time(found.evaluation_s)}, forecast {_time(found.forecast_s)}"
     )
     if fit:

@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 
 from timellm.config import RunConfig
+from timellm.data.joined_settings import balanced
 from timellm.data.prepared import PreparedData
 from timellm.data.table import Table
 from timellm.data.windows import Part, Scaler, Split, WindowIndex
@@ -81,12 +82,6 @@ class JoinedTables(PreparedData):
     def changed_rules(self) -> str:
         """None: no earlier version joined tables."""
         return ""
-
-
-def balanced(windows: Sequence[int]) -> list[int]:
-    """How many training windows each table gets: in proportion to the root of its number, as many as all together."""
-    roots = np.sqrt(np.asarray(windows, np.float64))
-    return [max(1, round(float(share))) for share in sum(windows) * roots / roots.sum()]
 
 
 def _sized(index: WindowIndex, count: int) -> WindowIndex:

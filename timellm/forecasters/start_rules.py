@@ -41,6 +41,19 @@ def start_of(config: RunConfig, folder: Path) -> Path | None:
     return Path(training.start_from).expanduser() if training.start_from else None
 
 
+def check_place(source: Path) -> None:
+    """Refuse a folder that is not there.
+
+    Raises:
+        ConfigError: it is not.
+    """
+    if not source.is_dir():
+        raise ConfigError(
+            f"setting 'start_from' is '{source}', and there is no such folder; name the folder of a finished run, or of"
+            " adapters"
+        )
+
+
 def check_settings(theirs: RunConfig, ours: RunConfig, source: str | Path, rules: StartRules) -> None:
     """Refuse adapters that mean something else than this run's would; `source` is what the message calls them.
 

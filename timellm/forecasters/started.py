@@ -22,9 +22,9 @@ import torch
 from torch import Tensor, nn
 
 from timellm.config import RunConfig
-from timellm.errors import CheckpointError, ConfigError
+from timellm.errors import CheckpointError
 from timellm.files.tensorfile import read_tensors, write_tensors
-from timellm.forecasters.start_rules import StartRules, check_settings, differing
+from timellm.forecasters.start_rules import StartRules, check_place, check_settings, differing
 from timellm.training.checkpoint import CONFIG, START_ADAPTER, load_config, read_adapter
 
 _REMEDY = "start the run again in a new folder"
@@ -90,11 +90,7 @@ def check_start(config: RunConfig, source: Path, rules: StartRules) -> RunConfig
         ConfigError: there are none, or they are made for another network; says which setting to change.
         CheckpointError: their settings are damaged.
     """
-    if not source.is_dir():
-        raise ConfigError(
-            f"setting 'start_from' is '{source}', and there is no such folder; name the folder of a finished run, or of"
-            " adapters"
-        )
+    check_place(source)
     theirs = load_config(source)
     check_settings(theirs, config, source, rules)
     return theirs

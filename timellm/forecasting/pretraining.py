@@ -17,11 +17,13 @@ from typing import Any
 import numpy as np
 from accelerate import Accelerator
 
-from timellm.config import RunConfig, TimeLLMConfig
+from timellm.config import RunConfig
 from timellm.data.joined import JoinedTables
+from timellm.data.joined_settings import joint_config
 from timellm.data.prepared import PreparedData
 from timellm.data.table import load_table
-from timellm.errors import CheckpointError, ConfigError, DataError, TimeLLMError
+from timellm.data.uploads import table_title
+from timellm.errors import CheckpointError, DataError, TimeLLMError
 from timellm.forecasters.protocol import FitJob
 from timellm.forecasters.registry import kind_of
 from timellm.forecasters.start_rules import PRETRAINED
@@ -32,8 +34,6 @@ from timellm.training.checkpoint import save_config
 from timellm.training.processes import from_main
 from timellm.training.progress import OnProgress, Progress
 from timellm.training.state import has_state, remove_state
-
-_USUAL_SPLIT = "70%/10%/20%"
 
 
 class PhasedProgress:
@@ -106,10 +106,14 @@ def pretrained(prepared: PreparedData, job: FitJob, accelerator: Accelerator) ->
 
     def finish() -> dict[str, Any]:
         tables = [
-            {"table": path.name, "windows": have, "share": share / sum(count for _, count in joined.counts)}
+            {"table": table_title(path), "windows": have, "share": share / sum(count for _, count in joined.counts)}
             for path, (have, share) in zip(paths, joined.counts, strict=True)
         ]
-        seen = [note for path, one in zip(paths, each, strict=True) for note in learned_from(path.name, one, prepared)]
+        seen = [
+            note
+            for path, one in zip(paths, each, strict=True)
+            for note in learned_from(table_title(path), one, prepared)
+        ]
         summary = report.facts | {"tables": tables, "notes": [*seen, *report.notes]}
         run.save_summary(summary)
         remove_state(folder)
@@ -119,38 +123,11 @@ def pretrained(prepared: PreparedData, job: FitJob, accelerator: Accelerator) ->
     return from_main(accelerator, finish)
 
 
-def joint_config(config: RunConfig) -> RunConfig:
-    """The settings of a run's pre-training.
-
-    Raises:
-        ConfigError: a setting needs the calendar or the names of channels, which joined tables do not have.
-    """
-    forecaster, training = config.forecaster, config.trained
-    changed: dict[str, Any] = {
-        "pretrain": (), "pretrain_steps": None, "steps": training.pretrain_steps or training.steps, "pinned_windows": 0,
-        "training_rows": None, "lower_bound": None, "upper_bound": None, "closed_weekdays": "", "tracker": "none",
-    }  # fmt: skip
-    if config.quantiles:
-        changed["quantiles"] = ()  # they begin at the errors of the run's own table
-    if isinstance(forecaster, TimeLLMConfig):
-        if forecaster.tells_time:
-            raise ConfigError(
-                "setting 'pretrain' joins tables of different times, and the prompt is asked to tell the time or what"
-                " is known ahead; switch off prompt_calendar, holiday_country, dated_notes and prompt_known"
-            )
-        changed |= {"linear_maps": "shared", "linear_features": "plain"}
-    if not config.task.split.endswith("%"):
-        changed["split"] = _USUAL_SPLIT  # rows of one table mean nothing in another
-    names = [Path(one).stem for one in training.pretrain]
-    data = {"path": " + ".join(names), "description": f"Series of {len(names)} tables: {', '.join(names)}."}
-    return RunConfig.from_dict(config.to_dict() | {"data": data}).updated(**changed)
-
-
 def _prepared(path: Path, joint: RunConfig) -> PreparedData:
     try:
         table = load_table(RunConfig.create(path).data)
         prepared = PreparedData.of(table, joint)
         prepared.windows("training"), prepared.windows("validation")
     except TimeLLMError as error:
-        raise DataError(f"{path.name}, a table of 'pretrain': {error}") from error
+        raise DataError(f"{table_title(path)}, a table of 'pretrain': {error}") from error
     return prepared

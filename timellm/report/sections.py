@@ -260,6 +260,10 @@ def setting_text(name: str, value: object) -> str:
     """A setting as text; of a file or a backbone's folder the name alone, because a path says where a user works."""
     if name in ("path", "known_file") and value:
         return table_title(Path(str(value)))
+    if name == "pretrain" and isinstance(value, list | tuple) and value:
+        return ", ".join(table_title(Path(str(one))) for one in value)
+    if name == "start_from" and value:
+        return Path(str(value)).name
     if name == "backbone" and Path(str(value)).is_absolute():
         return Path(str(value)).name
     if value is None or value in ((), [], ""):

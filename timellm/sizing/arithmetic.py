@@ -18,7 +18,7 @@ from timellm.training.evaluation_batch import EVALUATION_BATCH, evaluated_window
 
 _REACHED = 0.36
 """Share of the rate of a large matrix product that a whole step reaches on a CPU (docs/measurements.md)."""
-_LOADING_S = 8.0
+STARTING_S = 8.0
 """Starting Python and importing torch and transformers; the weights come on top."""
 _READ_MIB_PER_S = 400.0
 
@@ -60,7 +60,7 @@ def seconds_by_arithmetic(config: RunConfig, shape: BackboneShape, facts: Machin
     )
     weights_mib = (shape.embedding_weights + config.model.layers_run * shape.layer_weights) * 4 / 2**20
     return Seconds(
-        loading=_LOADING_S + weights_mib / _READ_MIB_PER_S,
+        loading=STARTING_S + weights_mib / _READ_MIB_PER_S,
         step=step,
         window=batch / EVALUATION_BATCH,
         again=again / EVALUATION_BATCH,

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Literal
 
 from timellm.config import RunConfig, TimeLLMConfig
+from timellm.data.joined_settings import joint_config
 from timellm.forecasters.time_llm.shape import BackboneShape, backbone_shape
-from timellm.sizing.arithmetic import Seconds, seconds_by_arithmetic, training_seconds
+from timellm.sizing.arithmetic import STARTING_S, Seconds, seconds_by_arithmetic, training_seconds
 from timellm.sizing.machine import MachineFacts
 from timellm.sizing.memory import MemoryNeed, memory_need
 from timellm.sizing.ridge import ridges_of
 from timellm.sizing.small_kinds import small_need
-from timellm.sizing.table import TableSize, test_windows
+from timellm.sizing.table import TableSize, table_bytes, test_windows
 from timellm.sizing.trial import TRIAL
 from timellm.training.evaluation_batch import evaluated_windows
 
@@ -28,7 +29,8 @@ _COUNTED = "arithmetic"
 _FURTHEST = 3.0
 """A measurement further than this from the count was of something else (a busy machine, another version)."""
 _WITHOUT_EFFECT = {"seed", "steps", "minutes", "learning_rate", "weight_decay", "schedule", "loss", "clip_norm",
-                   "validations", "validation_windows", "patience", "path", "description", "dropout"}  # fmt: skip
+                   "validations", "validation_windows", "patience", "path", "description", "dropout", "start_from",
+                   "pretrain", "pretrain_steps"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class Surroundings:
     facts: MachineFacts
     past: Sequence[Observation] = ()
     """Newest first."""
+    joined: TableSize = field(default_factory=lambda: TableSize(0, 0))
+    """The tables of `pretrain` as one; nothing where none are, or nothing is known of them."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +76,13 @@ class Estimate:
     test_windows: int
     rests_on: str
     """"arithmetic", "a trial of these settings", "3 past runs" ..."""
+    pretraining_s: float = 0.0
+    """The training on other tables before that, with what is loaded for it."""
 
     @property
     def seconds(self) -> float:
         """The whole run, from loading to the forecast."""
-        return self.loading_s + self.training_s + self.evaluation_s + self.forecast_s
+        return self.loading_s + self.pretraining_s + self.training_s + self.evaluation_s + self.forecast_s
 
 
 def estimate(
@@ -90,12 +96,32 @@ def estimate(
 
     Raises:
         BackboneError: the backbone's sizes are not known here.
-        ConfigError: the split needs more rows than there are, or the need of the kind is not known from its settings.
+        ConfigError: the split needs more rows than there are, the need of the kind is not known from its settings, or a
+            setting does not go with `pretrain`.
     """
+    found = _of_one_training(config, around, shape=shape, windows=windows)
+    if config.training is None or not config.training.pretrain:
+        return found
+    joint, wanted = joint_config(config), config.training.validation_windows
+    # It is not scored: its only windows beside those of training are validated.
+    before = _of_one_training(joint, replace(around, table=around.joined), shape=shape, windows=wanted, scored=False)
+    own_mib = table_bytes(around.table) / 2**20  # is held meanwhile
+    most = before if before.memory_mib + own_mib > found.memory_mib else found
+    return replace(
+        found,
+        memory=most.memory,
+        memory_mib=max(found.memory_mib, before.memory_mib + own_mib),
+        pretraining_s=before.training_s + max(0.0, before.loading_s - STARTING_S),
+    )
+
+
+def _of_one_training(
+    config: RunConfig, around: Surroundings, *, shape: BackboneShape | None, windows: int | None, scored: bool = True
+) -> Estimate:
     if not isinstance(config.forecaster, TimeLLMConfig):
         return _of_small_kind(config, around, windows=windows)
     shape = shape or backbone_shape(config.model.backbone)
-    memory, counted = _counted(config, around, shape)
+    memory, counted = _counted(config, around, shape, scored=scored)
     similar, rests_on = _similar(config, around.past)
     ratios = [_ratios(one, around) for one in similar]
     loading, step, window = (_middle([ratio[i] for ratio in ratios]) for i in range(3))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from timellm.config import RunConfig
@@ -20,6 +21,12 @@ class TableSize:
 
     rows: int
     channels: int
+
+
+def joined(tables: Sequence[TableSize], *, gap: int) -> TableSize:
+    """The size of tables that are put below each other, with `gap` empty rows between them (timellm.data.joined)."""
+    rows = sum(one.rows for one in tables) + gap * max(0, len(tables) - 1)
+    return TableSize(rows, max((one.channels for one in tables), default=0))
 
 
 def table_bytes(table: TableSize) -> float:

@@ -23,6 +23,7 @@ from timellm.jobs.cluster.runs import MOST_WORKERS
 from timellm.json_text import read_json
 from timellm.presets import PRESETS
 from timellm.ui import keys, setup
+from timellm.ui.beginning import chosen as beginning
 from timellm.ui.settings import GROUPS, Form, advanced
 from timellm.workspace import workspace, write_whole
 
@@ -32,7 +33,19 @@ if TYPE_CHECKING:
 _BOUNDS = ("lower_bound", "upper_bound")
 _SETTINGS = ("horizon", "context", "layers", "quantization", "steps", *_BOUNDS, *sum(map(advanced, GROUPS), ()))
 _KEPT = tuple(name for name in _SETTINGS if name != "trust_remote_code")
-_OTHERS = ("kind", "channels", "catalogue", "other-backbone", "limit", "minutes", "name", "where", "workers", "preset")
+_OTHERS = (
+    "kind",
+    "channels",
+    "catalogue",
+    "other-backbone",
+    "limit",
+    "minutes",
+    "name",
+    "where",
+    "workers",
+    "preset",
+    *beginning.USUAL,
+)
 _USUAL = {
     "kind": "time_llm",
     "limit": "Steps",
@@ -40,8 +53,9 @@ _USUAL = {
     "workers": 1,
     "preset": PRESETS[0].name,
     "minutes": 5.0,
-}
+} | beginning.USUAL
 _MOST_BYTES = 2**20
+_MOST_TABLES, _MOST_STEPS = 1000, 10_000_000
 _LETTERS = 400  # of a name or a path; nothing longer is typed
 
 
@@ -93,7 +107,9 @@ def keep(form: Form) -> None:
 def _reset(form: Form) -> None:
     usual = form.defaults.settings()
     settings = {name: usual[name] for name in (*_SETTINGS, "backbone")} | {"channels": []}
-    setup.put(form, settings | {"name": ""} | {name: _USUAL[name] for name in ("kind", "where", "workers")})
+    setup.put(
+        form, settings | {"name": ""} | {name: _USUAL[name] for name in ("kind", "where", "workers", *beginning.USUAL)}
+    )
     st.session_state[keys.setting(form.table_id, "preset")] = PRESETS[0].name
 
 
@@ -122,6 +138,10 @@ def _offered(name: str, value: Any, table: Table) -> bool:
         return value == setup.OTHER or (isinstance(value, str) and find(value) is not None)
     if name == "minutes":
         return _is_number(value) and 0.1 <= value <= 10_000
+    if name == beginning.BEGIN_TABLES:  # one that is gone is said to be
+        return isinstance(value, list) and len(value) <= _MOST_TABLES and all(map(_is_text, value))
+    if name == beginning.BEGIN_STEPS:
+        return isinstance(value, int) and 1 <= value <= _MOST_STEPS
     if name == "workers":
         return isinstance(value, int) and 1 <= value <= MOST_WORKERS
     choices: dict[str, tuple] = {
@@ -129,6 +149,7 @@ def _offered(name: str, value: Any, table: Table) -> bool:
         "limit": ("Minutes",),
         "where": ("Cluster",),
         "preset": tuple(one.name for one in PRESETS),
+        beginning.BEGIN: beginning.CHOICES,
     }
     return value in choices[name] if name in choices else name in _OTHERS and _is_text(value)
 

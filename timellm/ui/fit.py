@@ -19,6 +19,7 @@ from timellm.sizing.offers import Offer, fits, largest_that_fits
 from timellm.sizing.table import TableSize
 from timellm.sizing.trial import Trial
 from timellm.ui import keys, measuring, setup
+from timellm.ui.beginning.checks import joined_size
 from timellm.ui.loaders import backbone_ready
 from timellm.ui.settings import Form, label, shown
 from timellm.ui.words import about, duration, memory, plain
@@ -46,8 +47,9 @@ def card(form: Form, config: RunConfig, table: Table, *, test_windows: int, here
     facts = measuring.machine_facts()
     if facts is None:
         return None
-    around = Surroundings(TableSize(len(table.values), len(table.channels)), facts, measuring.past())
+    size = TableSize(len(table.values), len(table.channels))
     try:
+        around = Surroundings(size, facts, measuring.past(), joined_size(config))
         found = estimate(config, around, windows=test_windows)
         if not here:
             st.markdown(f"Each worker needs at most about **{memory(found.memory_mib)}**.")
@@ -71,10 +73,11 @@ def _bar(found: Estimate, have: Budget, *, enough: bool) -> None:
     share = min(1.0, found.memory_mib / max(have.free_mib, 1.0))
     needs = f"Needs about **{memory(found.memory_mib)}** of {memory(have.free_mib)} free {have.where}"
     st.progress(share, text=f"{needs}, about **{about(found.seconds)}**")
+    before = f" pre-training {about(found.pretraining_s)}," if found.pretraining_s else ""
     st.caption(
-        f"Loading {about(found.loading_s)}, {'training' if found.step_s else 'fitting'} {about(found.training_s)},"
-        f" scoring {found.test_windows:,} test"
-        f" windows and forecasting {about(found.evaluation_s + found.forecast_s)}, if nothing else uses this machine."
+        f"Loading {about(found.loading_s)},{before} {'training' if found.step_s else 'fitting'}"
+        f" {about(found.training_s)}, scoring {found.test_windows:,} test windows and forecasting"
+        f" {about(found.evaluation_s + found.forecast_s)}, if nothing else uses this machine."
     )
     if not enough:
         st.warning("The run does not fit into the free memory; the operating system would probably end it.")

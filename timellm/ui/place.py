@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from timellm.errors import TimeLLMError
+from timellm.config import RunConfig
+from timellm.errors import JobError, TimeLLMError
 from timellm.jobs.cluster.client import Cluster
-from timellm.jobs.cluster.runs import MOST_WORKERS, trouble
+from timellm.jobs.cluster.runs import MOST_WORKERS, check_files, trouble
 from timellm.jobs.store.run import Run
 from timellm.ui import keys
 from timellm.ui.loaders import store
@@ -64,6 +65,16 @@ def choose(table_id: str, *, several: bool) -> Place:
         persist_state="session",
     )
     return Place(True, int(workers))
+
+
+def what_is_missing(where: Place, config: RunConfig | None) -> list[str]:
+    """Why a run cannot work where it should; empty when it can, or when its settings are not known."""
+    try:
+        if where.on_cluster and config is not None:
+            check_files(config)
+    except JobError as error:
+        return [str(error)]
+    return []
 
 
 def of_run(run: Run) -> None:

@@ -35,8 +35,8 @@ def picker(form: Form, config: RunConfig | None) -> None:
     state = f"Preset: {preset.title}" + (f", {len(changed)} changed" if changed else "")
     with st.popover(state, icon=":material/tune:", width="stretch", key=keys.view("finetune", "presets")):
         st.caption(
-            "A preset sets everything but data, holidays, dated notes, horizon, seed and device. Choosing it again"
-            " undoes your changes."
+            "A preset sets everything but data, holidays, dated notes, horizon, seed, device, and what training begins"
+            " with. Choosing it again undoes your changes."
         )
         for one in PRESETS:
             st.button(

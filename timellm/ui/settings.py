@@ -29,8 +29,9 @@ from timellm.ui.words import QUANTIZATION
 
 _IN_PLAIN_SIGHT = ("context", "horizon", "kind", "backbone", "layers", "quantization", "steps", "minutes")
 """Settings that each step of the form shows; its other settings are behind 'All settings of this step'."""
-_NOT_OFFERED = ("deepspeed", "training_side", "pretrain")
-"""A page starts one process, has no widget for training_rows, and reads tables that were uploaded alone."""
+_NOT_OFFERED = ("deepspeed", "training_side", "start_from", "pretrain")
+"""A page starts one process, has no widget for training_rows, and has an expander of its own for where training begins
+(timellm.ui.beginning)."""
 _SHOWN_ALWAYS = {"time_llm": _IN_PLAIN_SIGHT}  # other kinds show their few settings among all settings of the step
 GROUPS = {"Data": "task", "Model": "forecaster", "Training": "training"}
 
@@ -152,7 +153,7 @@ def shown(name: str, value: Any) -> str:
     """A setting's value as text."""
     if name == "quantization":
         return QUANTIZATION.get(value, "–")  # a kind without a language model has none
-    if name in ("path", "backbone", "members") and value:
+    if name in ("path", "backbone", "members", "pretrain", "start_from") and value:
         return shown_value(name, value)
     if value is None or value in ((), [], ""):
         return "not set"
@@ -168,8 +169,12 @@ def shown(name: str, value: Any) -> str:
 
 
 def as_file(config: RunConfig) -> str:
-    """A run's settings as JSON for `fit --config`, which is given the table; here only its name is said."""
-    return config.updated(path=shown_value("path", config.data.path) + ".csv").to_json()
+    """A run's settings as JSON for `fit --config`, which is given the table; of files and folders only the name."""
+    changes: dict[str, Any] = {"path": shown_value("path", config.data.path) + ".csv"}
+    if config.training is not None:
+        changes["pretrain"] = tuple(shown_value("path", one) + ".csv" for one in config.training.pretrain)
+        changes["start_from"] = shown_value("start_from", config.training.start_from)
+    return config.updated(**changes).to_json()
 
 
 def differences(config: RunConfig) -> list[dict[str, str]]:

@@ -19,6 +19,7 @@ from timellm.jobs.local.launcher import start_run
 from timellm.jobs.store.promise import Promise
 from timellm.plots.series import split_strip
 from timellm.ui import charts, keys, prompt_bank, prompt_preview
+from timellm.ui.beginning.chosen import DECIDED, as_chosen
 from timellm.ui.errors import show_error
 from timellm.ui.loaders import backbone_ready
 from timellm.ui.place import Place
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
 OTHER = "another model"
 _NOT_IN_A_NAME = ("path", "kind", "layout", "time_column", "id_column", "value_column", "frequency", "repair",
                   "description",
-                  "dated_notes", "backbone", "quantization", "trust_remote_code", "device", "tracker")  # fmt: skip
+                  "dated_notes", "backbone", "quantization", "trust_remote_code", "device", "tracker", "start_from",
+                  "pretrain_steps")  # fmt: skip
 _MOST_IN_A_NAME = 3
 _BLOCKED = (
     "This server can be reached from other machines. Code of a backbone runs here only when its operator allows it with"
@@ -195,6 +197,8 @@ def put(form: Form, settings: Mapping[str, Any]) -> None:
     values = dict(settings)
     if (backbone := values.pop("backbone", None)) is not None:
         values |= {"catalogue": backbone} if find(backbone) else {"catalogue": OTHER, "other-backbone": backbone}
+    begins = {name: values.pop(name) for name in DECIDED if name in values}
+    values |= as_chosen(begins) if begins else {}
     if values.get("minutes", 0) is None:
         del values["minutes"]
     if "minutes" in values:

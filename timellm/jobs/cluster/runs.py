@@ -57,6 +57,17 @@ def check_cluster(database: Database, config: RunConfig, *, workers: int) -> Clu
         raise JobError(f"{workers} workers are not possible; give a number from 1 to {MOST_WORKERS}")
     if workers > 1 and config.training is None:
         raise JobError(f"'{config.kind}' is fitted by one process; set the number of workers to 1, not {workers}")
+    check_files(config)
+    Room.of(config)
+    return cluster
+
+
+def check_files(config: RunConfig) -> None:
+    """Refuse a run that needs more files than its table, which alone is sent to a cluster.
+
+    Raises:
+        JobError: it does.
+    """
     if config.data.known_file:
         raise JobError(
             "a run on a cluster takes one file with it, and this one has a second one with columns known ahead; put"
@@ -67,8 +78,6 @@ def check_cluster(database: Database, config: RunConfig, *, workers: int) -> Clu
             "a run on a cluster takes one file with it, and this one begins at what other files of this machine give"
             " (start_from, pretrain); run it here"
         )
-    Room.of(config)
-    return cluster
 
 
 def send(run: Run, store: Store) -> None:

@@ -177,8 +177,12 @@ def shown_value(name: str, value: Any) -> str:
     """A setting as text; of a table or a backbone's folder the name alone, since the path is the server's affair."""
     if name == "members" and value:  # run folders
         return ", ".join(Path(one).name for one in value)
+    if name == "pretrain" and value:
+        return ", ".join(table_title(Path(one)) for one in value)
     if name == "path" and value:
         return table_title(Path(value))
+    if name == "start_from" and value:
+        return Path(value).name
     if name == "backbone" and value and Path(value).is_absolute():
         return Path(value).name
     return _cell(value)

@@ -14,6 +14,7 @@ from typing import Any
 
 from timellm.config import RunConfig
 from timellm.errors import ConfigError, TimeLLMError
+from timellm.forecasters.start_rules import PRETRAINED
 from timellm.jobs.store.cause import out_of_memory
 from timellm.jobs.store.run import Run
 from timellm.sizing.estimate import Surroundings, estimate
@@ -71,7 +72,7 @@ def smaller_settings(
     """
     try:
         facts = known_facts() or measured_facts()
-        around = Surroundings(_table_size(run_dir), facts)
+        around = Surroundings(_table_size(run_dir), facts, joined=_table_size(run_dir / PRETRAINED))
         counted = estimate(config, around).memory_mib
         have = _within_limits(budget(facts, config.device, freed_mib=own_mib))
         # It needed at least what it held, so the count may be too low, and by as much for other settings.
