@@ -12,8 +12,8 @@ import timellm
 from tests.conftest import SMALL
 from timellm.cli import main
 from timellm.cli.bar import Bar
-from timellm.cli.command import _parser
 from timellm.cli.fitting import _configuration, _stop_on_signals
+from timellm.cli.verbs import parser
 from timellm.config import RunConfig
 from timellm.errors import ConfigError
 from timellm.forecasting.artifacts import RunFolder
@@ -24,7 +24,7 @@ from timellm.workspace import PROJECT
 
 def fit_configuration(*words):
     """The configuration that `fit` would run with."""
-    return _configuration(_parser().parse_args(["fit", *map(str, words), "--run-dir", "unused"]))
+    return _configuration(parser().parse_args(["fit", *map(str, words), "--run-dir", "unused"]))
 
 
 def test_fit_refuses_a_folder_that_is_not_empty(table, tmp_path, capsys):
