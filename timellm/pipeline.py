@@ -22,9 +22,7 @@ from timellm.config import RunConfig, TimeLLMConfig
 from timellm.data.bounds import bounds_note
 from timellm.data.prepared import PreparedData, in_force
 from timellm.data.table import Table, load_table
-from timellm.errors import ConfigError, DataError, TimeLLMError
-from timellm.evaluation.judge import judge
-from timellm.evaluation.own_quantiles import Predicted
+from timellm.errors import ConfigError, TimeLLMError
 from timellm.evaluation.scores import Scores
 from timellm.explain.parts import linear_path, shares
 from timellm.forecasters.known import KnownChoice, find_effects
@@ -36,10 +34,11 @@ from timellm.forecasters.time_llm.catalog import check_cache
 from timellm.forecasters.time_llm.kept import LINEAR_PATH, START
 from timellm.forecasters.trained import pinned_windows
 from timellm.forecasting.artifacts import SUMMARY, RunFolder
-from timellm.forecasting.bands import spreads
 from timellm.forecasting.calibration import measure_bands
 from timellm.forecasting.calibration_windows import calibration_windows
 from timellm.forecasting.fitted import FittedRun
+from timellm.forecasting.future import forecast_future, future_windows
+from timellm.forecasting.outcome import outcome_of
 from timellm.forecasting.overlap import seen_note
 from timellm.forecasting.pretraining import PhasedProgress, pretrained
 from timellm.forecasting.quick import QuickForecasters
@@ -173,7 +172,7 @@ def _fit(
             )
         seconds["intervals_seconds"] = time.monotonic() - measuring
         forecasting = time.monotonic()
-        notes = _forecast(FittedRun(config, own, prepared), folder, write=main)
+        notes = forecast_future(FittedRun(config, own, prepared), folder, write=main)
         seconds["forecast_seconds"] = time.monotonic() - forecasting
 
         def finish() -> dict[str, Any]:
@@ -182,7 +181,7 @@ def _fit(
                 **known.facts,
                 **report.facts,
                 **before,
-                **_outcome(scores, folder, adds_nothing=report.facts.get("adds_nothing", False)),
+                **outcome_of(scores, folder, adds_nothing=report.facts.get("adds_nothing", False)),
                 **_parts(folder, prepared, scored=scores is not None),
                 **seconds,
                 "seconds": time.monotonic() - started,
@@ -312,14 +311,14 @@ def evaluate(
         assert scores is not None
         measure_bands(models, run.prepared, folder, on_progress=on_progress)
         if own_levels(run.forecaster):  # its quantiles beyond the data belong to what bands are made of
-            _forecast(run, folder, write=True)
+            forecast_future(run, folder, write=True)
     return scores
 
 
 def _until_the_forecast(on_progress: OnProgress, prepared: PreparedData) -> OnProgress:
     """Add to the time that training still takes what scoring and the forecast will take after it."""
     later = (prepared.windows("test"), calibration_windows(prepared))
-    ahead = sum(evaluated_windows(len(index)) for index in later) + _forecast_windows(prepared)
+    ahead = sum(evaluated_windows(len(index)) for index in later) + future_windows(prepared)
 
     def report(progress: Progress) -> None:
         if progress.eta_s is not None and progress.window_s is not None:
@@ -327,35 +326,6 @@ def _until_the_forecast(on_progress: OnProgress, prepared: PreparedData) -> OnPr
         on_progress(progress)
 
     return report
-
-
-def _forecast_windows(prepared: PreparedData) -> int:
-    """Windows that are calculated for the forecast beyond the data: one of each channel."""
-    return evaluated_windows(len(prepared.table.channels))
-
-
-def _forecast(run: FittedRun, folder: RunFolder, *, write: bool) -> list[str]:
-    """Forecast every channel whose end is usable; says which are not, because their forecast would be invented."""
-    usable = run.usable_channels(run.table)
-    unknown: list[str] = []
-    try:
-        run.check_known(run.table)
-    except DataError as error:
-        usable, unknown = (), [f"There is no forecast beyond the data: {error}."]
-    ahead = run.ahead(run.table, usable)
-    if write:
-        folder.save_future(ahead.frame())
-        if ahead.quantiles_NHQ is not None:
-            spread_N = spreads(ahead.prepared, ahead.index)
-            said = Predicted(ahead.forecast_NH, spread_N, ahead.quantiles_NHQ, own_levels(run.forecaster))
-            folder.save_future_quantiles(ahead.index, said, channels=run.table.channels)
-    forecast = set(usable)
-    left_out = [
-        f"There is no forecast of '{name}': values are missing in its last {run.config.task.context:,} rows."
-        for name in run.table.channels
-        if name not in forecast
-    ]
-    return unknown or [*ahead.notes, *left_out]
 
 
 def _parts(folder: RunFolder, prepared: PreparedData, *, scored: bool) -> dict[str, Any]:
@@ -368,24 +338,3 @@ def _parts(folder: RunFolder, prepared: PreparedData, *, scored: bool) -> dict[s
     if math.isnan(found.linear_path):
         return {}
     return {"variance_shares": {"linear_path": found.linear_path, "language_model": found.language_model}}
-
-
-def _outcome(scores: Scores | None, folder: RunFolder, *, adds_nothing: bool) -> dict[str, Any]:
-    """The scores in a few numbers; none if their calculation was stopped."""
-    if scores is None:
-        return {"test": {}, "verdict": "Scoring was stopped, so there are no scores. Go on with the run to score it."}
-    overall = scores.overall.set_index("model")  # as a row of its own, an undefined number would no longer be a float
-    test = {
-        name: float(overall.at[scores.own, name])
-        for name in ("mae", "mse", "rmse", "smape", "mase", "mse_scaled", "mae_scaled")
-    }
-    verdict = judge(scores, "mae", comparisons=folder.comparisons(), adds_nothing=adds_nothing)
-    return {
-        "model": scores.own,
-        "window_set": scores.scored.window_set,
-        "test_windows": int(overall.at[scores.own, "windows"]),
-        "test": {name: None if math.isnan(value) else value for name, value in test.items()},
-        "skill": None if verdict.change is None else -verdict.change,
-        "rival": verdict.rival,
-        "verdict": verdict.sentence(),
-    }
