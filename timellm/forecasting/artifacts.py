@@ -11,7 +11,7 @@ pinned_forecasts.parquet  how the forecasts of a few validation windows came abo
 attention_history.parquet  attention at every validation (timellm.forecasters.time_llm.attention_history)
 ensemble.json          the members of an ensemble (timellm.forecasting.ensemble)
 naive.json, ridge.safetensors  the quick forecasters beside the run's own (timellm.forecasting.quick)
-test_forecasts.parquet one row a test window: unique_id, origin, yhat [H]
+test_forecasts.parquet one row a test window (timellm.forecasting.kept_forecasts)
 test_quantiles.parquet, future_quantiles.parquet  own quantiles, if there are any (timellm.forecasting.kept_quantiles)
 window_errors.parquet  errors of every model by window (timellm.evaluation.window_errors)
 scores.json            errors of every model
@@ -30,15 +30,14 @@ differs. Files of earlier versions have none and are read as they are.
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from torch import Tensor
 
 from timellm.config import RunConfig
@@ -55,7 +54,7 @@ from timellm.evaluation.own_quantiles import Predicted
 from timellm.evaluation.scores import Scores
 from timellm.evaluation.significance import Comparison
 from timellm.evaluation.verdict import Verdict
-from timellm.files.parquetfile import read_parquet, read_parquet_in_batches, write_parquet, writing_parquet
+from timellm.files.parquetfile import read_parquet, write_parquet
 from timellm.files.sealed import read_sealed_json, write_sealed_json
 from timellm.files.tensorfile import read_tensors
 from timellm.forecasters.time_llm.kept import DICTIONARY, PROTOTYPES, WORDS
@@ -63,35 +62,14 @@ from timellm.forecasters.time_llm.kept_dictionary import KeptDictionary
 from timellm.forecasters.time_llm.unlisted import NO_NAME, unlisted
 from timellm.forecasting.bands import INTERVALS, Intervals, read_intervals
 from timellm.forecasting.channel import RunForecasts
+from timellm.forecasting.kept_forecasts import TEST_FORECASTS, ForecastWriter, read_forecasts, writing_forecasts
 from timellm.forecasting.kept_quantiles import FUTURE_QUANTILES, writing_quantiles
 from timellm.forecasting.known_files import KNOWN, KNOWN_COLUMNS, read_known, write_known
 from timellm.forecasting.quick import QuickForecasters
 from timellm.training.checkpoint import CONFIG, EFFECTS, load_config
 
 SUMMARY = "summary.json"
-TEST_FORECASTS = "test_forecasts.parquet"
 T = TypeVar("T")
-
-
-class TestForecastWriter:
-    """Writes forecasts of test windows, batch by batch."""
-
-    def __init__(self, writer: pq.ParquetWriter, schema: pa.Schema, channels: pa.Array) -> None:
-        self._writer, self._schema, self._channels = writer, schema, channels
-
-    def write(self, index: WindowIndex, forecast_BH: np.ndarray) -> None:
-        """Write the forecasts [B, H] of the windows in `index`.
-
-        Raises:
-            OSError: the disk is full.
-        """
-        flat = pa.array(forecast_BH.astype(np.float32).ravel())
-        columns = [
-            pa.DictionaryArray.from_arrays(pa.array(index.channel, pa.int32()), self._channels),
-            pa.array(index.origin, pa.int64()),
-            pa.FixedSizeListArray.from_arrays(flat, forecast_BH.shape[1]),
-        ]
-        self._writer.write_table(pa.Table.from_arrays(columns, schema=self._schema))
 
 
 class RunFolder:
@@ -177,16 +155,9 @@ class RunFolder:
             return None
         return self._read_json(EFFECTS, KnownEffects.from_dict, what="effect of what is known ahead")
 
-    @contextlib.contextmanager
-    def writing_test_forecasts(self, prepared: PreparedData) -> Iterator[TestForecastWriter]:
+    def writing_test_forecasts(self, prepared: PreparedData) -> AbstractContextManager[ForecastWriter]:
         """A writer for the forecasts of the test windows, in original units; the file appears when the block ends."""
-        fields = [("unique_id", pa.dictionary(pa.int32(), pa.string())), ("origin", pa.int64())]
-        fields.append(("yhat", pa.list_(pa.float32(), prepared.horizon)))
-        # Numbers that hardly repeat: a dictionary makes the file larger, equal leading bytes side by side smaller.
-        layout = {"use_dictionary": ["unique_id"], "use_byte_stream_split": ["yhat.list.element"]}
-        schema = pa.schema(fields)
-        with writing_parquet(self.path / TEST_FORECASTS, schema, **layout) as writer:
-            yield TestForecastWriter(writer, schema, pa.array(prepared.table.channels, pa.string()))
+        return writing_forecasts(self.path / TEST_FORECASTS, prepared)
 
     def quick(self) -> QuickForecasters:
         """The quick forecasters that were fitted beside the run's own; none in a run of an earlier version."""
@@ -212,7 +183,7 @@ class RunFolder:
 
     def test_windows(self, prepared: PreparedData) -> tuple[WindowIndex, np.ndarray]:
         """The test windows of a run with this table, and the run's own forecasts [W, H] of them."""
-        return self._read(TEST_FORECASTS, lambda path: _read_windows(path, prepared), what="test forecast")
+        return self._read(TEST_FORECASTS, lambda path: read_forecasts(path, prepared), what="test forecast")
 
     def save_scores(self, scores: Scores) -> None:
         """Keep the errors on the test part."""
@@ -340,30 +311,6 @@ def _read_future(path: Path, most_rows: int | None) -> pd.DataFrame:
     if len(found) and not (isinstance(found["ds"].dtype, np.dtype) and found["ds"].dtype.kind == "M"):
         raise ValueError("its moments are not timestamps")
     return found.astype({"yhat": "float64"})
-
-
-def _read_windows(path: Path, prepared: PreparedData) -> tuple[WindowIndex, np.ndarray]:
-    channels, horizon = prepared.table.channels, prepared.horizon
-    most = len(channels) * len(prepared.values)
-    count, batches = read_parquet_in_batches(path, most_rows=most, most_values=most * (horizon + 2))
-    channel, origin = np.empty(count, np.int64), np.empty(count, np.int64)
-    forecast_WH = np.empty((count, horizon))
-    number, done = {name: i for i, name in enumerate(channels)}, 0
-    for batch in batches:
-        rows = slice(done, done + len(batch))
-        names = np.array([number.get(name, -1) for name in batch["unique_id"].dictionary.to_pylist()], np.int64)
-        channel[rows] = names[batch["unique_id"].indices.to_numpy(zero_copy_only=False)]
-        origin[rows] = batch["origin"].to_numpy()
-        flat = batch["yhat"].flatten().to_numpy(zero_copy_only=False)
-        if len(flat) != len(batch) * horizon:
-            raise ValueError(f"its forecasts are not of {horizon:,} steps")
-        forecast_WH[rows] = flat.reshape(len(batch), horizon)
-        done += len(batch)
-    if done != count or (count and channel.min() < 0):
-        raise ValueError("it has fewer windows than it declares, or one of a channel that the table does not have")
-    if len(origin) and not prepared.context <= origin.min() <= origin.max() <= len(prepared.values) - horizon:
-        raise ValueError("a window of it lies outside of the table")
-    return WindowIndex(channel, origin, 0), forecast_WH
 
 
 def _words(found: Any) -> list[list[str]]:

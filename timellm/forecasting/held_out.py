@@ -20,9 +20,10 @@ from timellm.evaluation.own_quantiles import Predicted
 from timellm.files.parquetfile import read_parquet_in_batches
 from timellm.forecasters.bounds import forecast as bounded_forecast
 from timellm.forecasters.bounds import within_bounds
-from timellm.forecasting.artifacts import TEST_FORECASTS, RunFolder
+from timellm.forecasting.artifacts import RunFolder
 from timellm.forecasting.bands import ends, spreads
 from timellm.forecasting.calibration_windows import evenly_by_channel, most_cutoffs
+from timellm.forecasting.kept_forecasts import TEST_FORECASTS
 from timellm.forecasting.kept_quantiles import KeptQuantiles
 from timellm.forecasting.scoring import ScoredModels
 
