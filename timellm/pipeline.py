@@ -32,7 +32,6 @@ from timellm.forecasters.start_rules import PRETRAINED
 from timellm.forecasters.started import check_start
 from timellm.forecasters.time_llm.catalog import check_cache
 from timellm.forecasters.time_llm.kept import LINEAR_PATH, START
-from timellm.forecasters.trained import pinned_windows
 from timellm.forecasting.artifacts import SUMMARY, RunFolder
 from timellm.forecasting.calibration import measure_bands
 from timellm.forecasting.calibration_windows import calibration_windows
@@ -49,6 +48,7 @@ from timellm.sizing.occupancy import occupied
 from timellm.training.checkpoint import COMPANIONS, CONFIG, save_config
 from timellm.training.evaluation_batch import evaluated_windows
 from timellm.training.loop import peak_memory_mib
+from timellm.training.pinned import PinnedWindows
 from timellm.training.processes import from_main, join_processes
 from timellm.training.progress import OnProgress, Progress, ShouldStop, ignore_progress, never_stop
 from timellm.training.state import has_state, remove_state
@@ -254,7 +254,7 @@ def _quick(
     """The quick forecasters, and what the validations of a training are compared with."""
     quick = QuickForecasters.fit(prepared, folder.path, on_progress=on_progress, should_stop=should_stop)
     if prepared.config.training is not None:
-        pinned = pinned_windows(prepared, folder.path)
+        pinned = PinnedWindows.of(prepared, folder.path)
         write_references(folder.path, prepared, quick.rows, validated=pinned.validated, pinned=pinned.positions)
     return quick
 

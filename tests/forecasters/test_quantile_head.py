@@ -18,7 +18,8 @@ from timellm.forecasters.protocol import FitJob, own_levels
 from timellm.forecasters.quantile_head import QuantileHead, spread
 from timellm.forecasters.quantile_head_size import head_weights, rows_of
 from timellm.forecasters.registry import kind_of
-from timellm.forecasters.trained import BuildJob, _report
+from timellm.forecasters.trained import BuildJob
+from timellm.forecasters.training_report import training_report
 from timellm.training.loop import TrainingResult
 from timellm.training.quantiles import pinball
 from timellm.training.state import StateFile
@@ -234,5 +235,5 @@ def test_levels_are_sorted_read_from_the_command_line_and_off_by_default():
 )
 def test_report_says_that_quantiles_are_of_another_step_than_the_forecast(step, adds_nothing, quantiles, said):
     trained = TrainingResult(100, step, 0.5, 1.0, 1.0, stopped=False, early=False, adds_nothing=adds_nothing)
-    notes = _report(trained, seconds=1.0, quantiles=quantiles).notes
+    notes = training_report(trained, seconds=1.0, quantiles=quantiles).notes
     assert any("The quantiles are those of step 75" in note for note in notes) == said

@@ -21,9 +21,9 @@ from timellm.forecasters.autoformer import AutoformerForecaster
 from timellm.forecasters.dlinear import DLinearForecaster
 from timellm.forecasters.patchtst import PatchTSTForecaster
 from timellm.forecasters.protocol import FitJob, FitStoppedError
-from timellm.forecasters.trained import BuildJob, NetworkForecaster, pinned_windows
+from timellm.forecasters.trained import BuildJob, NetworkForecaster
 from timellm.training.checkpoint import read_adapter
-from timellm.training.pinned import PINNED
+from timellm.training.pinned import PINNED, PinnedWindows
 from timellm.training.state import StateFile, has_state
 
 CONTEXT, HORIZON, STEPS = 32, 6, 12
@@ -214,7 +214,7 @@ def test_dlinear_learns_a_linear_map_without_noise(tmp_path):
 def test_pinned_forecasts_are_kept_at_every_validation(prepared, tmp_path):
     DLinearForecaster.fit(prepared, job_in(tmp_path / "run", prepared))
     rows = pq.read_table(tmp_path / "run" / PINNED).to_pylist()
-    pinned = pinned_windows(prepared, tmp_path / "run")
+    pinned = PinnedWindows.of(prepared, tmp_path / "run")
     assert [row["step"] for row in rows] == [4, 4, 8, 8, 12, 12]
     assert [row["origin"] for row in rows] == pinned.validated.origin[pinned.positions].tolist() * 3
 

@@ -38,10 +38,11 @@ from timellm.forecasters.protocol import FitJob, FitReport, FitStoppedError, OnB
 from timellm.forecasters.registry import kind_of
 from timellm.forecasters.start_rules import start_of
 from timellm.forecasters.started import Start, begin_at
+from timellm.forecasters.training_report import training_report
 from timellm.training.checkpoint import device_of, load_adapter, save_adapter
 from timellm.training.evaluation import forecast_windows
 from timellm.training.kept_rows import ValidationRecord
-from timellm.training.loop import TrainingResult, TrainingWindows, train
+from timellm.training.loop import TrainingWindows, train
 from timellm.training.pinned import PinnedWindows
 from timellm.training.processes import from_main, main_first, weights_from_main
 from timellm.training.progress import OnProgress, ShouldStop, ignore_progress, never_stop
@@ -215,7 +216,7 @@ class NetworkForecaster(OneRow):
         began = from_main(accelerator, lambda: Start.read(job.folder))
         records: list[ValidationRecord] = []
         if training.pinned_windows and accelerator.is_main_process:
-            pinned = pinned_windows(prepared, job.folder)
+            pinned = PinnedWindows.of(prepared, job.folder)
             records = [pinned, *cls.more_records(network, pinned)]
         with cls.while_training(network):
             trained = train(
@@ -238,7 +239,7 @@ class NetworkForecaster(OneRow):
         weights_from_main(accelerator, network)
         fitted = cls(network, job.config, base=base, accelerator=accelerator)
         from_main(accelerator, lambda: fitted.write_extras(job.folder))
-        report = _report(trained, seconds=time.monotonic() - started, quantiles=bool(levels_of(network)))
+        report = training_report(trained, seconds=time.monotonic() - started, quantiles=bool(levels_of(network)))
         if base is not None:
             report = replace(report, facts=report.facts | base.facts, notes=(*report.notes, *base.notes))
         if began is not None:
@@ -327,42 +328,3 @@ class NetworkForecaster(OneRow):
 
 def _source(prepared: PreparedData, base: Base | None, device: torch.device) -> WindowSource:
     return prepared.source(device, base=base.on(prepared) if base else None)
-
-
-def pinned_windows(prepared: PreparedData, folder: Path) -> PinnedWindows:
-    """The windows of every validation, of which some are pinned: their forecasts are kept in `folder`.
-
-    Raises:
-        DataError: the table has no training or validation window.
-    """
-    training, windows = prepared.config.trained, len(prepared.windows("training"))
-    return PinnedWindows(
-        folder,
-        prepared,
-        validated=prepared.windows("validation").evenly(training.validation_windows),
-        count=training.pinned_windows,
-        steps_per_epoch=windows / min(training.batch_size, windows),
-    )
-
-
-def _report(trained: TrainingResult, *, seconds: float, quantiles: bool) -> FitReport:
-    notes: tuple[str, ...] = ()
-    if quantiles and trained.adds_nothing and trained.best_step:
-        notes = (
-            f"The quantiles are those of step {trained.best_step:,}. They lie round the forecast from before training,"
-            " which no step made surely better.",
-        )
-    return FitReport(
-        seconds,
-        stopped=trained.stopped,
-        validation_loss=trained.best_validation_loss,
-        facts={
-            "steps": trained.steps,
-            "best_step": trained.best_step,
-            "best_validation_loss": trained.best_validation_loss,
-            "training_seconds": trained.seconds,
-            "windows_per_s": trained.windows_per_s,
-            "ended_early": trained.early,
-        },
-        notes=notes,
-    )

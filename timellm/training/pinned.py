@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import pyarrow as pa
@@ -48,6 +48,22 @@ class PinnedWindows:
     count: int
     """How many are pinned at most."""
     steps_per_epoch: float
+
+    @classmethod
+    def of(cls, prepared: PreparedData, folder: Path) -> Self:
+        """Those of a run on this table, as its settings say.
+
+        Raises:
+            DataError: the table has no training or validation window.
+        """
+        training, windows = prepared.config.trained, len(prepared.windows("training"))
+        return cls(
+            folder,
+            prepared,
+            validated=prepared.windows("validation").evenly(training.validation_windows),
+            count=training.pinned_windows,
+            steps_per_epoch=windows / min(training.batch_size, windows),
+        )
 
     def go_on_from(self, step: int | None) -> None:
         """Training goes on after a validation at `step`: what was kept of later ones is made again; all if None.

@@ -16,9 +16,9 @@ from timellm.explain.reader import AttentionReader
 from timellm.files.parquetfile import write_parquet
 from timellm.forecasters.time_llm import attention_history
 from timellm.forecasters.time_llm.attention_history import ATTENTION_HISTORY, AttentionHistory, effective
-from timellm.forecasters.trained import pinned_windows
 from timellm.forecasting.artifacts import RunFolder
 from timellm.training.checkpoint import ADAPTER
+from timellm.training.pinned import PinnedWindows
 
 SETTINGS = {"steps": 12, "validations": 4, "validation_windows": 40, "patience": 20, "attention_dropout": 0.2}
 
@@ -50,7 +50,7 @@ def test_history_at_the_end_is_the_attention_of_the_kept_weights(folders):
     assert found.step_K.tolist() == [3, 6, 9, 12] and found.windows == 3
     assert found.effective_Kh.shape == (4, 2) and found.attention_KV.shape == (4, 20)
     prepared = folder.prepared()
-    index = pinned_windows(prepared, folders[3]).index
+    index = PinnedWindows.of(prepared, folders[3]).index
     ((_, weights_WhPV),) = AttentionReader.open(folders[3]).over(prepared, index)
     np.testing.assert_allclose(found.attention_KV[-1], weights_WhPV.mean(axis=(0, 1, 2)), rtol=1e-4)
     entropy_WhP = -(weights_WhPV * np.log(weights_WhPV)).sum(axis=-1)
