@@ -26,7 +26,7 @@ from timellm.pipeline import fit
 
 ROWS: dict[str, dict[str, Any]] = {
     "ridge": {"kind": "ridge"},
-    "linear path": {"kind": "ridge", "linear_features": "auto", "linear_maps": "auto"},
+    "linear path": {"kind": "ridge", "linear_features": "auto", "linear_maps": "auto", "linear_fallback": "auto"},
     "dlinear": {"kind": "dlinear"},
     "Time-LLM": {"layers": 2, "steps": 100, "batch_size": 16, "validations": 4, "validation_windows": 256},
 }

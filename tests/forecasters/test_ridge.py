@@ -208,7 +208,7 @@ def test_ridge_with_a_calendar_is_saved_and_forecasts_beyond_the_table(tmp_path)
     prepared = of_calendar(tmp_path, linear_features="calendar")
     found = fitted(prepared, tmp_path)
     loaded = Ridge.load(tmp_path, prepared.config)
-    assert (loaded.features, loaded.lags) == ("calendar", CONTEXT)
+    assert (loaded.features, loaded.lags) == (("calendar",), CONTEXT)
     end = len(prepared.values) - 50
     index = WindowIndex(np.array([0, 1]), np.array([end, end]), 0)
     expected = found.predict(prepared, index)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -12,15 +13,19 @@ from timellm.config import RunConfig
 from timellm.data.prepared import PreparedData
 from timellm.data.table import load_table
 from timellm.errors import CheckpointError
+from timellm.files.tensorfile import read_tensors, write_tensors
 from timellm.forecasters.protocol import FitJob
 from timellm.forecasters.ridge import limits
-from timellm.forecasters.ridge.choice import moments_of, of_channel
+from timellm.forecasters.ridge.choice import best_shares
 from timellm.forecasters.ridge.features import RidgeWindows
-from timellm.forecasters.ridge.forecaster import Ridge
-from timellm.forecasters.ridge.solve import OWN_PENALTIES, solve, solve_near
+from timellm.forecasters.ridge.forecaster import FILE, Ridge
+from timellm.forecasters.ridge.solve import OWN_PENALTIES, Spectrum
+from timellm.forecasters.ridge.trials import moments_of, of_channel
 
 CONTEXT, HORIZON = 24, 6
-OPEN = {"linear_features": "auto", "linear_maps": "auto"}
+OPEN = {"linear_features": "auto", "linear_maps": "auto", "linear_fallback": "auto"}
+RETURNING = {"slow": 0.9, "fast": 0.6, "mid": 0.8}
+PLAIN = {"linear_features": "plain", "linear_maps": "shared"}
 STAMPS = pd.date_range("2024-01-01", periods=2000, freq="h")
 
 
@@ -59,24 +64,81 @@ def test_channels_that_contradict_each_other_get_maps_of_their_own(tmp_path):
     assert found.series == ("on", "back") and len(found.weights_MFH) == 3
     assert report.facts["linear_maps"] == "by_channel"
     assert report.facts["tried_maps"]["plain by_channel"] < 0.9
-    assert "Each channel has a linear map of its own" in report.notes[0]
+    assert "a map for each channel" in report.notes[0]
     shared, _ = fitted(of_two_kinds(tmp_path, linear_maps="shared", linear_features="plain"), tmp_path)
     assert found.validation_loss < 0.9 * shared.validation_loss
 
 
 def test_level_is_told_of_series_that_return_to_it_and_not_of_random_walks(tmp_path):
     returning, _ = fitted(prepared_of(tmp_path, {"load": autoregression([0.9], seed=1)}, horizon=24), tmp_path)
-    assert returning.features == "level"
-    walk, report = fitted(prepared_of(tmp_path, {"price": noise(2000).cumsum()}, horizon=24), tmp_path)
-    assert (walk.features, walk.series) == ("plain", ())
-    assert report.notes == ()
+    assert returning.features == ("level",)
+    walk, _ = fitted(prepared_of(tmp_path, {"price": noise(2000).cumsum()}, horizon=24), tmp_path)
+    assert (walk.features, walk.series) == ((), ())
+
+
+def test_map_drawn_to_the_last_value_repeats_it_where_the_past_says_nothing(tmp_path):
+    walks = {name: noise(400, 3)[:, number].cumsum() for number, name in enumerate("abc")}
+    prepared = prepared_of(tmp_path, walks, context=48, linear_fallback="last", **PLAIN)
+    found, _ = fitted(prepared, tmp_path)
+    index = prepared.windows("test")
+    last_W1 = prepared.values[index.origin - 1, index.channel][:, None]
+    np.testing.assert_allclose(
+        found.predict(prepared, index), np.broadcast_to(last_W1, (len(index), HORIZON)), atol=1e-3
+    )
+    mean, _ = fitted(prepared_of(tmp_path, walks, context=48, linear_fallback="mean", **PLAIN), tmp_path)
+    assert found.validation_loss < mean.validation_loss
+    _, report = fitted(prepared_of(tmp_path, walks, context=48), tmp_path)
+    assert "one map for all channels, drawn to the last value" in report.notes[0]
+
+
+def test_weighted_mean_is_one_map_that_forecasts_the_mean_of_the_forecasts(tmp_path):
+    returning = {name: autoregression([share], seed=seed) for seed, (name, share) in enumerate(RETURNING.items())}
+    prepared = prepared_of(tmp_path, returning)
+    found, report = fitted(prepared, tmp_path)
+    assert len(found.shares) > 1 and sum(found.shares.values()) == pytest.approx(1)
+    assert report.facts["map_shares"] == found.shares
+    index, mean_WH = prepared.windows("test"), 0.0
+    for name, share in found.shares.items():
+        features, maps, *fallback = name.split()
+        asked = {"linear_features": features, "linear_maps": maps, "linear_fallback": (*fallback, "mean")[0]}
+        part, _ = fitted(prepared_of(tmp_path, returning, **asked), tmp_path)
+        mean_WH = mean_WH + share * part.predict(prepared, index)
+    np.testing.assert_allclose(found.predict(prepared, index), mean_WH, rtol=1e-9, atol=1e-9)
+
+
+def test_shares_are_the_best_ones_that_are_not_negative():
+    errors = noise(3, 50)
+    errors[2] = errors[0] + 0.1 * errors[2]  # tells what the first one tells
+    products = errors @ errors.T / (errors[0] @ errors[0])
+    grid = [np.array([a, b, 1 - a - b]) for a in np.linspace(0, 1, 101) for b in np.linspace(0, 1 - a, 101)]
+    for penalty in (0.0, 0.3, 100.0):
+        cost = [one @ products @ one + penalty * np.square(one - [1, 0, 0]).sum() for one in grid]
+        found = best_shares(products, penalty=penalty)
+        assert found.sum() == pytest.approx(1) and (found >= 0).all()
+        np.testing.assert_allclose(found, grid[int(np.argmin(cost))], atol=0.02)
+    np.testing.assert_allclose(found, [1, 0, 0], atol=0.02)
+
+
+def test_constant_series_keeps_the_simplest_map(tmp_path):
+    found, _ = fitted(prepared_of(tmp_path, {"load": np.full(2000, 7.0)}), tmp_path)
+    assert (found.features, dict(found.tried)) == ((), {})
+
+
+def test_map_of_an_earlier_version_loads(tmp_path):
+    prepared = of_two_kinds(tmp_path, linear_features="level", linear_maps="shared", linear_fallback="mean")
+    found, _ = fitted(prepared, tmp_path)
+    tensors, facts = read_tensors(tmp_path / FILE, remedy="")
+    chosen = json.loads(facts["chosen"]) | {"features": "level"}
+    del chosen["shares"]
+    write_tensors(tmp_path / FILE, tensors, facts=facts | {"chosen": json.dumps(chosen)})
+    assert Ridge.load(tmp_path, prepared.config).features == ("level",) == found.features
 
 
 def test_calendar_is_told_where_the_context_does_not_show_it(tmp_path):
     bump = 20.0 * ((STAMPS.day_of_week == 5) & (STAMPS.hour == 15))
     found, report = fitted(prepared_of(tmp_path, {"load": noise(2000) + bump}), tmp_path)
-    assert found.features == "calendar" and found.reads_time
-    assert "is told where in the calendar the forecast begins" in report.notes[0]
+    assert found.features == ("calendar",) and found.reads_time
+    assert "told where in the calendar the forecast begins" in report.notes[0]
 
 
 def test_choice_and_maps_know_nothing_of_the_test_part(tmp_path):
@@ -93,9 +155,9 @@ def test_own_map_is_the_ridge_of_what_the_shared_map_leaves(tmp_path):
     windows = RidgeWindows(prepared := of_two_kinds(tmp_path), ("plain",))
     sides = [prepared.windows("training"), prepared.windows("validation")]
     both = [moments_of(windows, side, lambda _: None) for side in sides]
-    shared_FH = solve(*both).weights_FH
+    shared_FH = Spectrum.of(both[0]).solve(both[1]).weights_FH
     own = [moments_of(windows, of_channel(side, 1), lambda _: None) for side in sides]
-    found_FH = solve_near(shared_FH, *own)
+    found_FH = Spectrum.of(own[0]).solve_near(shared_FH, own[1])
     features, target = windows.features_and_targets(of_channel(sides[0], 1))
     seen, wanted = windows.features_and_targets(of_channel(sides[1], 1))
     gram = features.T @ features
@@ -117,11 +179,12 @@ def test_shared_map_stays_where_a_channel_has_no_windows_or_gains_nothing(tmp_pa
         moments_of(windows, prepared.windows(part), lambda _: None) for part in ("training", "validation")
     )
     empty = moments_of(windows, prepared.windows("training").part(0, 0), lambda _: None)
-    best = solve(training, validation).weights_FH
-    assert solve_near(best, empty, validation) is best
-    assert solve_near(best, training, empty) is best
+    spectrum = Spectrum.of(training)
+    best = spectrum.solve(validation).weights_FH
+    assert Spectrum.of(empty).solve_near(best, validation) is best
+    assert spectrum.solve_near(best, empty) is best
     least = np.linalg.lstsq(validation.features_FF, validation.both_FH)[0]
-    assert solve_near(least, training, validation) is least
+    assert spectrum.solve_near(least, validation) is least
 
 
 def test_series_without_a_map_of_its_own_is_forecast_by_the_shared_one(tmp_path):
@@ -147,7 +210,7 @@ def test_maps_of_channels_load_to_the_same_forecasts_and_a_damaged_file_is_refus
     replace(found, series=("on",)).save(tmp_path)
     with pytest.raises(CheckpointError, match=r"has weights \(3, 27, 6\) and not \(2, 27, 6\)|\(3, 25, 6\) and not"):
         Ridge.load(tmp_path, prepared.config)
-    replace(found, features="moon").save(tmp_path)
+    replace(found, features=("moon",)).save(tmp_path)
     with pytest.raises(CheckpointError, match="its features are 'moon'"):
         Ridge.load(tmp_path, prepared.config)
 
@@ -164,7 +227,7 @@ def test_forecasts_do_not_depend_on_the_windows_beside_them(tmp_path):
 
 def test_short_table_keeps_the_plain_map_and_says_so(tmp_path):
     found, report = fitted(prepared_of(tmp_path, {"load": noise(110), "price": noise(110)}), tmp_path)
-    assert (found.features, found.series) == ("plain", ())
+    assert (found.features, found.series) == ((), ())
     assert report.notes == ("The linear map is the simplest one: the table is too short to choose another.",)
 
 
@@ -172,7 +235,7 @@ def test_a_horizon_with_few_independent_blocks_keeps_the_plain_map(tmp_path):
     for horizon, tried in ((24, True), (70, False)):  # judged by 11 + 8 blocks, and by 3 + 2
         found, report = fitted(of_two_kinds(tmp_path, horizon=horizon), tmp_path)
         assert bool(found.tried) == tried, horizon
-    assert (found.features, found.series) == ("plain", ())
+    assert (found.features, found.series) == ((), ())
     assert "the table is too short to choose another" in report.notes[0]
 
 
@@ -186,10 +249,10 @@ def test_many_channels_share_a_map_unless_own_ones_are_asked_for(tmp_path, monke
 
 def test_thinned_windows_lead_to_the_same_choice(tmp_path, monkeypatch):
     whole, _ = fitted(of_two_kinds(tmp_path), tmp_path)
-    monkeypatch.setattr("timellm.forecasters.ridge.choice.MOST_TRIED_WINDOWS", 1000)
+    monkeypatch.setattr("timellm.forecasters.ridge.trials.MOST_TRIED_WINDOWS", 1000)
     thinned, _ = fitted(of_two_kinds(tmp_path), tmp_path)
-    assert (thinned.features, thinned.series) == (whole.features, whole.series)
-    np.testing.assert_array_equal(thinned.weights_MFH, whole.weights_MFH)
+    assert next(iter(thinned.shares)) == next(iter(whole.shares)) and thinned.series == whole.series
+    assert thinned.validation_loss == pytest.approx(whole.validation_loss, rel=0.02)
 
 
 @pytest.mark.parametrize("after", [0, 3, 20])

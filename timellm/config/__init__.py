@@ -17,7 +17,15 @@ from timellm.config.forecasters import (
     TimesFMConfig,
     ZeroShotConfig,
 )
-from timellm.config.linear import AskedFeatures, AskedMaps, LinearFeatures, LinearMaps, LinearPenalty
+from timellm.config.linear import (
+    AskedFallback,
+    AskedFeatures,
+    AskedMaps,
+    LinearFallback,
+    LinearFeatures,
+    LinearMaps,
+    LinearPenalty,
+)
 from timellm.config.quantiles import QuantileConfig
 from timellm.config.run import RunConfig
 from timellm.config.section import Affects, ForecasterConfig
@@ -36,10 +44,11 @@ from timellm.config.time_llm import ModelConfig, Quantization, TimeLLMConfig
 from timellm.config.training import TrainingConfig
 
 __all__ = [
-    "KINDS", "WEEKDAYS", "Affects", "AskedFeatures", "AskedMaps", "AutoformerConfig", "BudgetConfig", "ChronosConfig",
-    "DLinearConfig", "DataConfig", "ETSConfig", "EnsembleConfig", "ForecasterConfig", "FracastConfig", "KnownEffect",
-    "LinearFeatures", "LinearMaps", "LinearPenalty", "ModelConfig", "NaiveConfig", "PatchTSTConfig", "QuantileConfig",
-    "Quantization", "RidgeConfig", "RunConfig", "StatisticalConfig", "TaskConfig", "ThetaConfig", "TimeLLMConfig",
+    "KINDS", "WEEKDAYS", "Affects", "AskedFallback", "AskedFeatures", "AskedMaps", "AutoformerConfig",
+    "BudgetConfig", "ChronosConfig", "DLinearConfig", "DataConfig", "ETSConfig", "EnsembleConfig",
+    "ForecasterConfig", "FracastConfig", "KnownEffect", "LinearFallback", "LinearFeatures", "LinearMaps",
+    "LinearPenalty", "ModelConfig", "NaiveConfig", "PatchTSTConfig", "QuantileConfig", "Quantization",
+    "RidgeConfig", "RunConfig", "StatisticalConfig", "TaskConfig", "ThetaConfig", "TimeLLMConfig",
     "TimesFMConfig", "TrainingConfig", "ZeroShotConfig", "field_of", "kind_section", "names_affecting",
     "parse_setting", "section_of", "sections", "setting_help", "setting_label",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field
 
-from timellm.config.linear import AskedFeatures, AskedMaps, LinearPenalty
+from timellm.config.linear import AskedFallback, AskedFeatures, AskedMaps, LinearPenalty
 from timellm.config.quantiles import QuantileConfig
 from timellm.config.section import ForecasterConfig, setting
 from timellm.config.time_llm import TimeLLMConfig
@@ -28,10 +28,14 @@ class RidgeConfig(ForecasterConfig):
     linear_features: AskedFeatures = "plain"
     """What the map knows beside the shape of the context. plain: nothing; level: how high the context lies; calendar:
     the hour of the week, the day of the week and the month at which the forecast begins, as far as they fit the step
-    between rows; auto: what is surely better on later stretches of the training part and on the validation part."""
+    between rows; auto: a weighted mean of the maps that are better on later stretches of the training part and on the
+    validation part."""
     linear_maps: AskedMaps = "shared"
     """shared: one map for all channels; by_channel: each channel has a map of its own, drawn to the shared one; auto:
-    what is surely better, as above."""
+    both are tried, as above."""
+    linear_fallback: AskedFallback = "mean"
+    """What a large penalty leaves of the forecast. mean: the mean of the context; last: its last value, which suits
+    prices; auto: both are tried, as above."""
     linear_penalty: LinearPenalty = "even"
     """even: large weights cost the same for every row of the context; by_age: they cost more for older rows."""
 

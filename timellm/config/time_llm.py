@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import field_validator, model_validator
 
-from timellm.config.linear import AskedFeatures, AskedMaps, LinearPenalty
+from timellm.config.linear import AskedFallback, AskedFeatures, AskedMaps, LinearPenalty
 from timellm.config.notes import parse_notes
 from timellm.config.quantiles import QuantileConfig
 from timellm.config.section import setting
@@ -72,10 +72,14 @@ class TimeLLMConfig(QuantileConfig):
     step of the horizon; trained: the whole map learns on; none: as in the paper."""
     linear_features: AskedFeatures = "auto"
     """What the linear path knows beside the shape of the context. plain: nothing; level: how high the context lies;
-    calendar: hour of the week, day of the week and month; auto: what is surely better before the test part."""
+    calendar: hour of the week, day of the week and month; auto: a weighted mean of the maps that are better before the
+    test part."""
     linear_maps: AskedMaps = "auto"
     """shared: the linear path has one map for all channels; by_channel: each channel has a map of its own, drawn to the
-    shared one; auto: what is surely better before the test part."""
+    shared one; auto: both are tried, as above."""
+    linear_fallback: AskedFallback = "auto"
+    """What a large penalty leaves of the linear path's forecast. mean: the mean of the context; last: its last value,
+    which suits prices; auto: both are tried, as above."""
     linear_penalty: LinearPenalty = "even"
     """even: large weights of the linear path cost the same for every row of the context; by_age: they cost more for
     older rows, which was better on some tables and worse on others."""

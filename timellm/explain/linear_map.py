@@ -24,10 +24,10 @@ from timellm.forecasting.artifacts import RunFolder
 from timellm.training.checkpoint import read_adapter
 
 _SHARED = "All channels"
-_BESIDE = {
-    "plain": "A constant by window, which follows from how much the window varies, is added.",
-    "level": "What the window's level and how much it varies say is added.",
-    "calendar": "What the calendar says of the forecast's first moment is added, and a constant by window.",
+_BESIDE = "A constant by window, which follows from how much the window varies, is added."
+_BESIDE_TOLD = {
+    "level": " So is what the window's level says.",
+    "calendar": " So is what the calendar says of the forecast's first moment.",
 }
 
 
@@ -79,7 +79,8 @@ def linear_maps(run_dir: str | Path) -> tuple[LinearMap, ...]:
         return _of_dlinear(folder.path, config)
     ridge = Ridge.load(folder.path, config) if config.kind == "ridge" else linear_path(folder.path)
     titles = (_SHARED, *ridge.series)
-    return tuple(LinearMap(title, ridge.by_lag(i), _BESIDE[ridge.features]) for i, title in enumerate(titles))
+    beside = _BESIDE + "".join(_BESIDE_TOLD[features] for features in ridge.features)
+    return tuple(LinearMap(title, ridge.by_lag(i), beside) for i, title in enumerate(titles))
 
 
 def _of_dlinear(folder: Path, config: RunConfig) -> tuple[LinearMap, ...]:

@@ -9,7 +9,7 @@ what is left, and both are found in turn, twice.
 
 Weights are found for all channels together, on z-scores, and then for each channel, drawn to the shared ones. Penalties
 are found as for every ridge (timellm.forecasters.ridge.solve). Which form of the columns is used, if any, three trials
-on later stretches before the test part decide, as for the features of a ridge (timellm.forecasters.ridge.choice).
+on later stretches before the test part decide, as for the features of a ridge (timellm.forecasters.ridge.trials).
 
 Shapes: S rows, N channels, W windows, B windows of a batch, L lags, H horizon, F numbers of a row, Q = B x F.
 """
@@ -28,17 +28,17 @@ from timellm.data.effects import KnownEffects
 from timellm.data.known_basis import MOST_NUMBERS, Form, KnownBasis, offered_forms
 from timellm.data.prepared import PreparedData
 from timellm.data.windows import WindowIndex
-from timellm.forecasters.ridge.choice import (
+from timellm.forecasters.ridge.features import RidgeWindows
+from timellm.forecasters.ridge.solve import Moments, Spectrum
+from timellm.forecasters.ridge.trials import (
     FAR,
     TRIALS,
-    enough_to_choose,
+    better_than_first,
+    judged_blocks,
     moments_of,
     of_channel,
     stretches,
-    surely_best,
 )
-from timellm.forecasters.ridge.features import RidgeWindows
-from timellm.forecasters.ridge.solve import Moments, solve, solve_near
 from timellm.training.progress import OnProgress, Progress, ignore_progress
 
 _ROUNDS = 2
@@ -49,6 +49,8 @@ _MOST_WINDOWS = 8_000
 """Windows that the linear forecast is found on: 30,000 of them changed no decision and took twice as long."""
 _MOST_POINTS, _FEWEST_WINDOWS = 120_000, 64
 """Points of all channels that weights are found on, and windows of one channel at least."""
+_ERRORS = 1.645
+"""Standard errors by which a form has to be better than none: for one comparison of independent windows 95 %."""
 _MOST_ERRORS = 10_000_000
 """Errors of numbers that are held at once."""
 _WORDS: dict[Form, str] = {
@@ -161,7 +163,7 @@ class _Fit:
         No shares if the table is too short to choose.
         """
         parts = stretches(self._training, self._validation, horizon=self._prepared.horizon)
-        if not enough_to_choose(parts, horizon=self._prepared.horizon):
+        if not judged_blocks(parts, horizon=self._prepared.horizon):
             return _NONE, {}
         options: list[Option] = [_NONE, *forms]
         loss: dict[Option, list[np.ndarray]] = {option: [] for option in options}
@@ -176,7 +178,10 @@ class _Fit:
                     loss[option].append(np.square(features_BF @ weights_FH - target_BH).mean(axis=1))
             origin.append(parts[judged].origin + number * FAR)
         found = {option: np.concatenate(some) for option, some in loss.items()}
-        return surely_best(found, np.concatenate(origin), horizon=self._prepared.horizon)
+        horizon, none_W = self._prepared.horizon, found[_NONE]
+        better = better_than_first(found, np.concatenate(origin), horizon=horizon, errors=_ERRORS)
+        shares = {option: float(loss_W.mean() / none_W.mean()) for option, loss_W in found.items()}
+        return min(better, key=lambda option: shares[option], default=_NONE), shares
 
     def effects(self, form: Form) -> KnownEffects:
         """The effect of one form, from all training windows with penalties by the validation windows."""
@@ -202,7 +207,8 @@ class _Fit:
 
     def _linear(self, seen: PreparedData, training: WindowIndex, validation: WindowIndex) -> np.ndarray:
         windows = self._windows(seen)
-        return solve(*(moments_of(windows, side, _ignore) for side in (training, validation))).weights_FH
+        fitted, judged = (moments_of(windows, side, _ignore) for side in (training, validation))
+        return Spectrum.of(fitted).solve(judged).weights_FH
 
     def _regressed(
         self, form: Form, seen: PreparedData, weights_FH: np.ndarray, sides: tuple[WindowIndex, WindowIndex]
@@ -233,9 +239,9 @@ class _Fit:
                     wanted_BH = target_BH - features_BF @ weights_FH + errors_BHF @ before_NF[channel]
                     found[-1].add(errors_BHF.reshape(-1, basis.count), wanted_BH.reshape(-1, 1))
         training, validation = sums
-        shared_F1 = solve(Moments.total(training), Moments.total(validation)).weights_FH
+        shared_F1 = Spectrum.of(Moments.total(training)).solve(Moments.total(validation)).weights_FH
         own = [
-            solve_near(shared_F1, one, judged) if len(channels) > 1 else shared_F1
+            Spectrum.of(one).solve_near(shared_F1, judged) if len(channels) > 1 else shared_F1
             for one, judged in zip(training, validation, strict=True)
         ]
         weights_NF = np.stack([weights_F1[:, 0] for weights_F1 in own])

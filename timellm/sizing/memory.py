@@ -168,7 +168,7 @@ def _path_bytes(config: RunConfig, table: TableSize) -> float:
     model = config.model
     if model.linear_path == "none":
         return 0.0
-    return RidgeNeed(config, table, features=model.linear_features, maps=model.linear_maps).map_bytes
+    return RidgeNeed(config, table, asked=model).map_bytes
 
 
 def prompt_tokens(config: RunConfig, shape: BackboneShape) -> tuple[int, int]:

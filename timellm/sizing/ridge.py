@@ -8,7 +8,7 @@ Shapes: L lags read, H horizon, F features, N channels.
 
 from __future__ import annotations
 
-from timellm.config import AskedFeatures, AskedMaps, RidgeConfig, RunConfig, TimeLLMConfig
+from timellm.config import RidgeConfig, RunConfig, TimeLLMConfig
 from timellm.forecasters.ridge.limits import (
     BATCH_VALUES,
     LEVEL_COLUMNS,
@@ -35,9 +35,11 @@ class RidgeNeed:
     """What one ridge needs."""
 
     def __init__(
-        self, config: RunConfig, table: TableSize, *, features: AskedFeatures = "plain", maps: AskedMaps = "shared"
+        self, config: RunConfig, table: TableSize, *, asked: RidgeConfig | TimeLLMConfig | None = None
     ) -> None:
-        """`features` and `maps` are what is asked; what is left open counts as the most that it can be."""
+        """`asked` says what the maps may know, by default as little as can be; what is open counts as the most."""
+        asked = asked or RidgeConfig()
+        features, maps = asked.linear_features, asked.linear_maps
         self._horizon = config.task.horizon
         lags = min(config.task.context, MOST_LAGS)
         added = {"plain": 0, "level": LEVEL_COLUMNS, "calendar": MOST_CALENDAR, "auto": MOST_CALENDAR + LEVEL_COLUMNS}
@@ -46,7 +48,9 @@ class RidgeNeed:
         self._windows = training_windows(config, table) + validation_windows(config, table)
         own = may_have_own_maps(self._channels, features=self._features, horizon=self._horizon)
         self._own = maps == "by_channel" or (maps == "auto" and own)
-        self._choices = _KINDS[features] * (2 if maps == "auto" and own else 1)
+        # Another fallback is tried with the simplest features alone.
+        kinds = _KINDS[features] + (asked.linear_fallback == "auto")
+        self._choices = kinds * (2 if maps == "auto" and own else 1)
         self._kinds = _KINDS[features]
 
     @property
@@ -88,7 +92,7 @@ def ridges_of(config: RunConfig, table: TableSize) -> list[RidgeNeed]:
     found = [RidgeNeed(config, table)]
     forecaster = config.forecaster
     if isinstance(forecaster, RidgeConfig):
-        found = [RidgeNeed(config, table, features=forecaster.linear_features, maps=forecaster.linear_maps)]
+        found = [RidgeNeed(config, table, asked=forecaster)]
     elif isinstance(forecaster, TimeLLMConfig) and forecaster.linear_path != "none":
-        found.append(RidgeNeed(config, table, features=forecaster.linear_features, maps=forecaster.linear_maps))
+        found.append(RidgeNeed(config, table, asked=forecaster))
     return found

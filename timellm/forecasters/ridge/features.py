@@ -24,7 +24,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from timellm.config import LinearFeatures, LinearPenalty
+from timellm.config import LinearFallback, LinearFeatures, LinearPenalty
 from timellm.data.calendar import calendar_ones, grain_of, row_starts
 from timellm.data.gaps import Past
 from timellm.data.prepared import PreparedData
@@ -67,9 +67,17 @@ class RidgeWindows:
         extra = {"calendar": (0, self.calendar), "level": (self.calendar, self.calendar + self.level)}.get(kind, (0, 0))
         return np.r_[: self.lags, self.lags + extra[0] : self.lags + extra[1], self.count - 1]
 
-    def batches(self, index: WindowIndex) -> Iterator[WindowIndex]:
-        """The windows of an index in parts that take little memory."""
-        size = max(1, limits.BATCH_VALUES // (self.count + self.horizon))
+    def fallback(self, name: LinearFallback) -> np.ndarray | None:
+        """The map [F, H] of scaled features that repeats the last value; None for zeros, which repeat the mean."""
+        if name == "mean":
+            return None
+        last_FH = np.zeros((self.count, self.horizon))
+        last_FH[self.lags - 1] = 1 / self.scale_F[self.lags - 1]
+        return last_FH
+
+    def batches(self, index: WindowIndex, *, maps: int = 1) -> Iterator[WindowIndex]:
+        """The windows of an index in parts that take little memory, with the errors of so many maps beside them."""
+        size = max(1, limits.BATCH_VALUES // (self.count + maps * self.horizon))
         return (index.part(begin, begin + size) for begin in range(0, len(index), size))
 
     def features(self, index: WindowIndex) -> tuple[np.ndarray, np.ndarray]:

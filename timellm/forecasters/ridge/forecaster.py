@@ -1,7 +1,8 @@
 """Ridge regression as a forecaster: one linear map from context to horizon, or one for each channel.
 
 Inputs: a prepared table. What a map reads of a window says timellm.forecasters.ridge.features; how maps are found,
-timellm.forecasters.ridge.solve; how it is decided what they know, timellm.forecasters.ridge.choice.
+timellm.forecasters.ridge.maps and .solve; which of them a forecast is the weighted mean of,
+timellm.forecasters.ridge.choice. A weighted mean of linear maps is a linear map, so that one is kept.
 
 Shapes: B windows of a batch, W windows, L lags read, H horizon, F features, M maps.
 """
@@ -18,7 +19,7 @@ from typing import Any, Self, TypeVar, get_args
 import numpy as np
 import torch
 
-from timellm.config import LinearFeatures, LinearMaps, RidgeConfig, RunConfig
+from timellm.config import LinearFallback, LinearFeatures, LinearMaps, RidgeConfig, RunConfig
 from timellm.data.prepared import PreparedData
 from timellm.data.windows import WindowIndex
 from timellm.errors import CheckpointError
@@ -33,9 +34,10 @@ from timellm.forecasters.protocol import (
     settings_of,
 )
 from timellm.forecasters.ridge import limits
-from timellm.forecasters.ridge.choice import Choice, choose, moments_of, of_channel
+from timellm.forecasters.ridge.choice import Choice, choose
 from timellm.forecasters.ridge.features import RidgeWindows
-from timellm.forecasters.ridge.solve import solve, solve_near
+from timellm.forecasters.ridge.maps import Option, options_of, own_maps, shared_maps
+from timellm.forecasters.ridge.trials import moments_of, of_channel
 from timellm.forecasters.saved import REMEDY, reading
 from timellm.training.checkpoint import check_companions, companions
 from timellm.training.progress import Progress
@@ -44,11 +46,14 @@ FILE = "ridge.safetensors"
 NAME = "Ridge"
 _ROWS = 32
 """Windows that are multiplied at once: in a product of another size a sum has another order, and rounds otherwise."""
-_WORDS = {
+_MAPS = {"shared": "one map for all channels", "by_channel": "a map for each channel"}
+_TOLD = {
     "plain": "",
-    "level": " and is told how high the context lies",
-    "calendar": " and is told where in the calendar the forecast begins",
+    "level": ", told how high the context lies",
+    "calendar": ", told where in the calendar the forecast begins",
 }
+_FALLBACK = {"mean": "", "last": ", drawn to the last value"}
+_MANY_MAPS = "Maps by channel were not tried, because that takes long with so many channels or so long a context;"
 
 
 R = TypeVar("R", bound="Ridge")
@@ -61,17 +66,19 @@ class Ridge(OneRow):
     weights_MFH: np.ndarray
     """Float64. The first map is that of all channels; with `series`, one follows for each of these."""
     penalty: float
-    """Of the first map, as a share of the largest eigenvalue."""
+    """Of the first map, as a share of the largest eigenvalue; of a weighted mean, that of its largest part."""
     validation_loss: float
     """MSE on z-scored validation windows."""
     lags: int
     """Rows of the context that are read."""
-    features: LinearFeatures = "plain"
-    """What a map reads of a window."""
+    features: tuple[LinearFeatures, ...] = ()
+    """What a map reads of a window beside its shape and deviation."""
     series: tuple[str, ...] = ()
     """Channels with maps of their own; any other series is forecast by the first map."""
     tried: Mapping[str, float] = field(default_factory=dict)
     """Squared error of each kind of map as a share of the simplest one's, where there was a choice."""
+    shares: Mapping[str, float] = field(default_factory=dict)
+    """Of each kind of map in the weighted mean, where there was a choice."""
     notes: tuple[str, ...] = ()
     """What the reader of the results should know."""
 
@@ -83,7 +90,7 @@ class Ridge(OneRow):
     @property
     def reads_time(self) -> bool:
         """Whether a forecast depends on when it begins."""
-        return self.features == "calendar"
+        return "calendar" in self.features
 
     @property
     def tied_to_table(self) -> str:
@@ -113,12 +120,13 @@ class Ridge(OneRow):
     @property
     def facts(self) -> dict[str, Any]:
         """What a run's summary says of the maps, by name."""
-        found = {"linear_features": self.features, "linear_maps": "by_channel" if self.series else "shared"}
-        return found | ({"tried_maps": dict(self.tried)} if self.tried else {})
+        features = " + ".join(self.features) or "plain"
+        found = {"linear_features": features, "linear_maps": "by_channel" if self.series else "shared"}
+        return found | ({"tried_maps": dict(self.tried), "map_shares": dict(self.shares)} if self.tried else {})
 
     def on(self, prepared: PreparedData) -> Callable[[WindowIndex], np.ndarray]:
         """What forecasts windows [W] of one table, [W, H], z-scored by channel; NaN where a context misses values."""
-        windows = RidgeWindows(prepared, (self.features,), lags=self.lags)
+        windows = RidgeWindows(prepared, self.features, lags=self.lags)
         numbers = {name: number for number, name in enumerate(self.series, start=1)}
         map_N = np.array([numbers.get(name, 0) for name in prepared.table.channels], np.int64)
 
@@ -158,6 +166,7 @@ class Ridge(OneRow):
             "features": self.features,
             "series": self.series,
             "tried": dict(self.tried),
+            "shares": dict(self.shares),
             "notes": self.notes,
         }
         facts = companions(folder) | {"chosen": json.dumps(chosen)}
@@ -179,23 +188,28 @@ class Ridge(OneRow):
             if weights_MFH.ndim == 2:  # earlier versions had one plain map
                 weights_MFH, chosen = weights_MFH[None], {"lags": len(weights_MFH) - 1} | chosen
             series = tuple(map(str, chosen.get("series", ())))
+            features = chosen.get("features", ())
+            if isinstance(features, str):  # earlier versions had one kind of map
+                features = () if features == "plain" else (features,)
             fitted = cls(
                 weights_MFH,
                 float(chosen["penalty"]),
                 float(chosen["validation_loss"]),
                 int(chosen["lags"]),
-                chosen.get("features", "plain"),
+                tuple(features),
                 series,
                 {str(name): float(share) for name, share in chosen.get("tried", {}).items()},
+                {str(name): float(share) for name, share in chosen.get("shares", {}).items()},
                 tuple(map(str, chosen.get("notes", ()))),
             )
-            if fitted.features not in get_args(LinearFeatures):
-                raise ValueError(f"its features are '{fitted.features}'")
+            if not set(fitted.features) <= set(get_args(LinearFeatures)):
+                raise ValueError(f"its features are '{' + '.join(fitted.features)}'")
         lags = min(config.task.context, limits.MOST_LAGS)
-        # The columns of a calendar follow from the step between rows.
-        added = {"plain": 0, "level": limits.LEVEL_COLUMNS}.get(fitted.features, weights_MFH.shape[1] - lags - 1)
+        added = limits.LEVEL_COLUMNS if "level" in fitted.features else 0
+        if "calendar" in fitted.features:  # its columns follow from the step between rows
+            added = max(added, weights_MFH.shape[1] - lags - 1)
         expected = (1 + len(series), lags + added + 1, config.task.horizon)
-        if weights_MFH.dtype != np.float64 or weights_MFH.shape != expected or fitted.lags != lags or added < 0:
+        if weights_MFH.dtype != np.float64 or weights_MFH.shape != expected or fitted.lags != lags:
             raise CheckpointError(f"{path} has weights {weights_MFH.shape} and not {expected}; {REMEDY}")
         return fitted
 
@@ -241,18 +255,19 @@ class _Fit:
                     f"Rows of {prepared.table.frequency} all begin at one place of the calendar: it tells nothing."
                 )
             self._kinds = tuple(kind for kind in self._kinds if kind != "calendar") or ("plain",)
-        self._maps: tuple[LinearMaps, ...]
+        maps: tuple[LinearMaps, ...]
         if asked.linear_maps != "auto":
-            self._maps = (asked.linear_maps,)
+            maps = (asked.linear_maps,)
         elif limits.may_have_own_maps(len(prepared.table.channels), features=windows.count, horizon=prepared.horizon):
-            self._maps = get_args(LinearMaps)
+            maps = get_args(LinearMaps)
         else:
-            self._maps = ("shared",)
+            maps = ("shared",)
             if len(prepared.table.channels) > 1:
-                self.notes.append(
-                    "Maps by channel were not tried, because that takes long with so many channels or so long a"
-                    " context; linear_maps=by_channel asks for them."
-                )
+                self.notes.append(f"{_MANY_MAPS} linear_maps=by_channel asks for them.")
+        fallbacks: tuple[LinearFallback, ...] = (
+            get_args(LinearFallback) if asked.linear_fallback == "auto" else (asked.linear_fallback,)
+        )
+        self._options = options_of(self._kinds, maps, fallbacks)
         self._done = self._total = 0
 
     def choice(self) -> Choice:
@@ -261,25 +276,19 @@ class _Fit:
         Raises:
             FitStoppedError: the user stopped it.
         """
-        if len(self._kinds) == len(self._maps) == 1:
-            only = (self._kinds[0], self._maps[0])
-            return Choice(only, only, {})
+        if len(self._options) == 1:
+            return Choice({self._options[0]: 1.0}, self._options[0])
         # A thinned look at all windows, once for all channels and once for each.
-        self._begin(min(len(self._training) + len(self._validation), limits.MOST_TRIED_WINDOWS) * len(self._maps))
-        found = choose(
-            self._windows, self._training, self._validation, kinds=self._kinds, maps=self._maps, on_windows=self._count
-        )
+        passes = len({option.maps for option in self._options})
+        self._begin(min(len(self._training) + len(self._validation), limits.MOST_TRIED_WINDOWS) * passes)
+        found = choose(self._windows, self._training, self._validation, options=self._options, on_windows=self._count)
         if not found.to_simplest:
             self.notes.append("The linear map is the simplest one: the table is too short to choose another.")
-        elif found.option != found.simplest:
-            features, maps = found.option
-            channels = (
-                "Each channel has a linear map of its own" if maps == "by_channel" else "The linear map is shared"
-            )
-            share = 1 - found.to_simplest[found.option]
-            self.notes.append(
-                f"{channels}{_WORDS[features]}: before the test part, that made its squared error {share:.1%} smaller."
-            )
+        elif set(found.shares) != {found.simplest}:
+            gain = f"before the test part, that made its squared error {1 - found.error:.1%} smaller"
+            parts = [f"{share:.0%} {_words(option)}" for option, share in found.shares.items()]
+            mean = f"a weighted mean: {'; '.join(parts)}" if len(parts) > 1 else _words(next(iter(found.shares)))
+            self.notes.append(f"The linear map is {mean}; {gain}.")
         return found
 
     def maps(self, cls: type[R], choice: Choice) -> R:
@@ -288,24 +297,35 @@ class _Fit:
         Raises:
             FitStoppedError: the user stopped it.
         """
-        features, maps = choice.option
-        windows = RidgeWindows(self._prepared, (features,), penalty=self._penalty)
-        by_channel = maps == "by_channel"
+        options = tuple(choice.shares)
+        used = {option.features for option in options}
+        features = tuple(kind for kind in get_args(LinearFeatures) if kind in used and kind != "plain")
+        windows = RidgeWindows(self._prepared, features, penalty=self._penalty)
+        by_channel = any(option.maps == "by_channel" for option in options)
         sides = (self._training, self._validation)
         self._begin(sum(map(len, sides)) * (2 if by_channel else 1))
         training, validation = (moments_of(windows, side, self._count) for side in sides)
-        shared = solve(training, validation)
-        found, squared = [shared.weights_FH], 0.0
+        shared = shared_maps(windows, options, training=training, validation=validation)
+        of_all = {option: shared[option.shared].weights_FH for option in options}
+        found, squared = [_mean(windows, of_all, choice.shares)], 0.0
         for channel in range(len(self._prepared.table.channels)) if by_channel else ():
             fitted, judged = (moments_of(windows, of_channel(side, channel), self._count) for side in sides)
-            found.append(solve_near(shared.weights_FH, fitted, judged))
+            own = own_maps(windows, options, shared, training=fitted, validation=judged)
+            found.append(_mean(windows, of_all | own, choice.shares))
             squared += judged.squared(found[-1])
-        loss = squared / validation.points if by_channel else shared.loss
+        loss = (squared if by_channel else validation.squared(found[0])) / validation.points
         weights_MFH = np.stack(found) * windows.scale_F[:, None]  # they were fitted to scaled features
         series = self._prepared.table.channels if by_channel else ()
-        tried = {" ".join(option): share for option, share in choice.to_simplest.items()}
         return cls(
-            weights_MFH, shared.penalty, loss, windows.lags, features, series, tried=tried, notes=tuple(self.notes)
+            weights_MFH,
+            shared[options[0].shared].penalty,
+            loss,
+            windows.lags,
+            features,
+            series,
+            tried={option.name: share for option, share in choice.to_simplest.items()},
+            shares={option.name: share for option, share in choice.shares.items()} if choice.to_simplest else {},
+            notes=tuple(self.notes),
         )
 
     def _begin(self, total: int) -> None:
@@ -318,6 +338,18 @@ class _Fit:
         self._done = min(self._done + windows, self._total)
         message = f"Fitting, {self._done:,} of {self._total:,} windows"
         self._job.on_progress(Progress("loading", fraction=self._done / self._total, message=message))
+
+
+def _words(option: Option) -> str:
+    return f"{_MAPS[option.maps]}{_TOLD[option.features]}{_FALLBACK[option.fallback]}"
+
+
+def _mean(windows: RidgeWindows, maps: dict[Option, np.ndarray], shares: dict[Option, float]) -> np.ndarray:
+    """The weighted mean of maps, [F, H] of all features."""
+    mean_FH = np.zeros((windows.count, windows.horizon))
+    for option, weights_FH in maps.items():
+        mean_FH[windows.columns(option.features)] += shares[option] * weights_FH
+    return mean_FH
 
 
 def _multiply(features_BF: np.ndarray, weights_FH: np.ndarray) -> np.ndarray:

@@ -4,8 +4,9 @@ The normal equations are summed over windows, for training and for validation, s
 rows. The validation error of a map is a quadratic form in them (Hoerl and Kennard 1970; Golub, Heath and Wahba 1979 for
 the shared decomposition).
 
-A channel's own map is drawn to the map of all channels instead of to zero, so that a channel with little to say of its
-own keeps the shared one.
+A map is drawn to another one by its penalty: that of all channels to what it falls back to (the mean of the context, or
+its last value), and a channel's own to that of all channels, so that a channel with little to say of its own keeps the
+shared one.
 
 Shapes: B windows of a batch, F features, H horizon.
 """
@@ -17,8 +18,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-PENALTIES = tuple(10.0**power for power in np.arange(-8, 1.01, 0.25))
-"""As shares of the largest eigenvalue."""
+PENALTIES = tuple(10.0**power for power in np.arange(-8, 3.01, 0.25))
+"""As shares of the largest eigenvalue; the largest one leaves almost nothing but what the map falls back to."""
 OWN_PENALTIES = tuple(10.0**power for power in np.arange(-4, 2.01, 0.5))
 """Of a channel's distance from the map of all channels. Coarser and larger: a channel has a fraction of the windows."""
 
@@ -77,40 +78,51 @@ class Solved:
     """MSE on the validation windows."""
 
 
-def solve(training: Moments, validation: Moments) -> Solved:
-    """The map of these windows."""
-    return _best(training.features_FF, training.both_FH, validation, PENALTIES)
+@dataclass(frozen=True)
+class Spectrum:
+    """The sums of some windows, decomposed once for all maps that are fitted to these windows."""
 
+    training: Moments
+    sizes_F: np.ndarray
+    vectors_FF: np.ndarray
 
-def solve_near(shared_FH: np.ndarray, training: Moments, validation: Moments) -> np.ndarray:
-    """The map [F, H] of these windows, drawn to `shared_FH`; that itself where nothing is known or better."""
-    if not (training.points and validation.points):
-        return shared_FH
-    left = Moments(
-        validation.features_FF,
-        validation.both_FH - validation.features_FF @ shared_FH,
-        validation.squared(shared_FH),
-        validation.points,
-    )
-    found = _best(training.features_FF, training.both_FH - training.features_FF @ shared_FH, left, OWN_PENALTIES)
-    return shared_FH + found.weights_FH if found.loss * left.points < left.targets else shared_FH
+    @classmethod
+    def of(cls, training: Moments) -> Spectrum:
+        """Decompose the sums of the windows to fit."""
+        sizes_F, vectors_FF = np.linalg.eigh(training.features_FF)
+        return cls(training, sizes_F.clip(min=0.0), vectors_FF)
 
+    def solve(self, validation: Moments, *, toward_FH: np.ndarray | None = None) -> Solved:
+        """The map of these windows, drawn to `toward_FH`, by default to zeros (the mean of the context)."""
+        return self._best(validation, PENALTIES, toward_FH=toward_FH)
 
-def _best(features_FF: np.ndarray, both_FH: np.ndarray, validation: Moments, penalties: tuple[float, ...]) -> Solved:
-    sizes_F, vectors_FF = np.linalg.eigh(features_FF)
-    sizes_F = sizes_F.clip(min=0.0)
-    largest = float(sizes_F[-1]) or 1.0  # every window is constant: any penalty gives the map of zeros
-    turned_FH = vectors_FF.T @ both_FH
-    # In the turned space a map is a column of numbers divided by (size + penalty): its error on the validation windows
-    # takes the products of these, once, and no second look at the windows.
-    crossed_F = np.einsum("fh,fh->f", turned_FH, vectors_FF.T @ validation.both_FH)
-    seen_FF = (vectors_FF.T @ validation.features_FF @ vectors_FF) * (turned_FH @ turned_FH.T)
-    losses = []
-    for penalty in penalties:
-        shrunk_F = 1 / (sizes_F + penalty * largest)
-        squared = validation.targets - 2 * crossed_F @ shrunk_F + shrunk_F @ seen_FF @ shrunk_F
-        losses.append(max(float(squared), 0.0) / validation.points)
-    place = int(np.argmin(losses))
-    penalty = float(penalties[place])
-    weights_FH = vectors_FF @ (turned_FH / (sizes_F + penalty * largest)[:, None])
-    return Solved(np.ascontiguousarray(weights_FH), penalty, losses[place])
+    def solve_near(self, shared_FH: np.ndarray, validation: Moments) -> np.ndarray:
+        """A channel's map [F, H], drawn to `shared_FH`; that itself where nothing is known or better."""
+        if not (self.training.points and validation.points):
+            return shared_FH
+        found = self._best(validation, OWN_PENALTIES, toward_FH=shared_FH)
+        return found.weights_FH if found.loss * validation.points < validation.squared(shared_FH) else shared_FH
+
+    def _best(self, validation: Moments, penalties: tuple[float, ...], *, toward_FH: np.ndarray | None) -> Solved:
+        fitted_FH, seen_FH, squared_left = self.training.both_FH, validation.both_FH, validation.targets
+        if toward_FH is not None:  # what is fitted is then what that map leaves
+            fitted_FH = fitted_FH - self.training.features_FF @ toward_FH
+            seen_FH = seen_FH - validation.features_FF @ toward_FH
+            squared_left = validation.squared(toward_FH)
+        largest = float(self.sizes_F[-1]) or 1.0  # every window is constant: any penalty gives the map of zeros
+        turned_FH = self.vectors_FF.T @ fitted_FH
+        # In the turned space a map is a column of numbers divided by (size + penalty): its error on the validation
+        # windows takes the products of these, once, and no second look at the windows.
+        crossed_F = np.einsum("fh,fh->f", turned_FH, self.vectors_FF.T @ seen_FH)
+        seen_FF = (self.vectors_FF.T @ validation.features_FF @ self.vectors_FF) * (turned_FH @ turned_FH.T)
+        losses = []
+        for penalty in penalties:
+            shrunk_F = 1 / (self.sizes_F + penalty * largest)
+            squared = squared_left - 2 * crossed_F @ shrunk_F + shrunk_F @ seen_FF @ shrunk_F
+            losses.append(max(float(squared), 0.0) / validation.points)
+        place = int(np.argmin(losses))
+        penalty = float(penalties[place])
+        weights_FH = self.vectors_FF @ (turned_FH / (self.sizes_F + penalty * largest)[:, None])
+        if toward_FH is not None:
+            weights_FH += toward_FH
+        return Solved(np.ascontiguousarray(weights_FH), penalty, losses[place])
