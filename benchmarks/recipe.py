@@ -39,14 +39,17 @@ from timellm.training.progress import Progress
 ALIKE = {"validations": 8, "validation_windows": 512, "patience": 8}
 """Every network is validated as often, on as many windows."""
 LINEAR = [
-    f"linear_features={features} linear_maps={maps}"
-    for features, maps in [
-        *((features, maps) for features in ("plain", "level", "calendar") for maps in ("shared", "by_channel")),
-        ("auto", "auto"),
-    ]
-] + [
-    f"linear_features={features} linear_maps={maps} linear_penalty=by_age"
-    for features, maps in (("plain", "shared"), ("plain", "by_channel"), ("level", "by_channel"), ("auto", "auto"))
+    *(
+        f"linear_features={features} linear_maps={maps}"
+        for features in ("plain", "level", "calendar")
+        for maps in ("shared", "by_channel")
+    ),
+    *(
+        f"linear_features={features} linear_maps={maps} linear_penalty=by_age"
+        for features, maps in (("plain", "shared"), ("plain", "by_channel"), ("level", "by_channel"))
+    ),
+    *(f"linear_features=plain linear_maps={maps} linear_fallback=last" for maps in ("shared", "by_channel")),
+    "linear_features=auto linear_maps=auto linear_fallback=auto",
 ]
 NETWORK = [
     "default", "learning_rate=2e-3", "learning_rate=1e-3", "learning_rate=2e-4", "steps=300",
