@@ -8,7 +8,7 @@ import pytest
 from benchmarks import pretrained as benchmark
 from tests.conftest import SMALL
 from timellm.config import RunConfig
-from timellm.forecasters.started import PRETRAINED
+from timellm.forecasters.start_rules import PRETRAINED
 
 LLM = SMALL | {"linear_path": "fixed", "linear_maps": "shared", "steps": 2, "missing": "interpolate", "device": "cpu"}
 
