@@ -36,7 +36,7 @@ from timellm.data.prepared import PreparedData
 from timellm.data.samples import samples
 from timellm.data.table import load_table
 from timellm.forecasters.protocol import FitJob
-from timellm.forecasters.started import PRETRAINED
+from timellm.forecasters.start_rules import PRETRAINED
 from timellm.forecasting.pretraining import pretrained
 from timellm.forecasting.transfer import config_elsewhere, score_elsewhere
 from timellm.pipeline import fit
