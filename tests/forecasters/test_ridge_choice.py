@@ -225,18 +225,32 @@ def test_forecasts_do_not_depend_on_the_windows_beside_them(tmp_path):
     np.testing.assert_array_equal(found.predict(prepared, some), together[order])
 
 
+TOO_SHORT = "The table is too short to choose what the linear map should know."
+
+
 def test_short_table_keeps_the_plain_map_and_says_so(tmp_path):
     found, report = fitted(prepared_of(tmp_path, {"load": noise(110), "price": noise(110)}), tmp_path)
-    assert (found.features, found.series) == ((), ())
-    assert report.notes == ("The linear map is the simplest one: the table is too short to choose another.",)
+    assert (found.features, found.series) == ((), ()) and set(found.tried) <= {"plain shared", "plain shared last"}
+    assert report.notes[0] == TOO_SHORT
 
 
 def test_a_horizon_with_few_independent_blocks_keeps_the_plain_map(tmp_path):
-    for horizon, tried in ((24, True), (70, False)):  # judged by 11 + 8 blocks, and by 3 + 2
+    for horizon, tried in ((24, 8), (70, 2)):  # judged by 11 + 8 blocks, and by 3 + 2
         found, report = fitted(of_two_kinds(tmp_path, horizon=horizon), tmp_path)
-        assert bool(found.tried) == tried, horizon
+        assert len(found.tried) == tried, horizon
     assert (found.features, found.series) == ((), ())
-    assert "the table is too short to choose another" in report.notes[0]
+    assert report.notes[0] == TOO_SHORT
+
+
+def test_few_blocks_still_decide_what_the_plain_map_falls_back_to(tmp_path):
+    walks = {name: noise(400, 3)[:, number].cumsum() for number, name in enumerate("abc")}
+    prepared = prepared_of(tmp_path, walks, context=48, horizon=24)
+    found, report = fitted(prepared, tmp_path)
+    assert 0.1 < found.shares["plain shared last"] < 1 and found.shares["plain shared"] > 0.1
+    assert "drawn to the last value" in report.notes[1]
+    for fallback in ("mean", "last"):
+        asked, _ = fitted(prepared_of(tmp_path, walks, context=48, horizon=24, linear_fallback=fallback), tmp_path)
+        assert asked.tried == {} and asked.shares == {} and asked.features == ()
 
 
 def test_many_channels_share_a_map_unless_own_ones_are_asked_for(tmp_path, monkeypatch):

@@ -34,6 +34,7 @@ from timellm.forecasters.ridge.trials import (
     FAR,
     TRIALS,
     better_than_first,
+    enough_to_be_sure,
     judged_blocks,
     moments_of,
     of_channel,
@@ -163,7 +164,7 @@ class _Fit:
         No shares if the table is too short to choose.
         """
         parts = stretches(self._training, self._validation, horizon=self._prepared.horizon)
-        if not judged_blocks(parts, horizon=self._prepared.horizon):
+        if not enough_to_be_sure(judged_blocks(parts, horizon=self._prepared.horizon)):
             return _NONE, {}
         options: list[Option] = [_NONE, *forms]
         loss: dict[Option, list[np.ndarray]] = {option: [] for option in options}

@@ -8,7 +8,8 @@ The simplest map (the plain one of all channels) always takes part. So does ever
 windows is lower by one standard error of the difference, over blocks of a horizon (timellm.training.gain), and lower in
 the last trial, too. Their shares make the error of the mean of their forecasts as small as they can on the judged
 windows (stacking, Wolpert 1992; no share is negative and their sum is 1, Breiman 1996). What is far from the simplest
-map pays for it, the more the fewer blocks there are. docs/recipe.md has the measured worth of the rule.
+map pays for it, the more the fewer blocks there are. Where there are too few to be sure, only what the plain map falls
+back to is tried, and always takes part: that price alone keeps it small. docs/recipe.md has the measured worth.
 
 Shapes: B windows of a batch, W windows, F features, H horizon, N channels, O kinds of map.
 """
@@ -29,6 +30,7 @@ from timellm.forecasters.ridge.trials import (
     FAR,
     TRIALS,
     better_than_first,
+    enough_to_be_sure,
     judged_blocks,
     moments_of,
     of_channel,
@@ -57,6 +59,8 @@ class Choice:
     there was no choice."""
     error: float = 1.0
     """That of the weighted mean."""
+    is_short: bool = False
+    """Whether the table is too short to judge what a map should know."""
 
 
 def choose(
@@ -72,16 +76,19 @@ def choose(
     `on_windows` is given the number of windows done since its last call; it may raise to stop.
     """
     parts = stretches(training, validation, horizon=windows.horizon)
-    blocks = judged_blocks(parts, horizon=windows.horizon)
-    if not blocks:
-        return Choice({options[0]: 1.0}, options[0])
+    counts = judged_blocks(parts, horizon=windows.horizon)
+    is_enough = enough_to_be_sure(counts)
+    if not is_enough:
+        options = tuple(option for option in options if option[:2] == options[0][:2])
+    if not counts or len(options) == 1:
+        return Choice({options[0]: 1.0}, options[0], is_short=not is_enough)
     totals = [moments_of(windows, part, on_windows) for part in parts]
     shared = [
         shared_maps(windows, options, training=Moments.total(totals[:fitted]), validation=totals[penalty])
         for fitted, penalty, _ in TRIALS
     ]
     has_own_maps = any(option.maps == "by_channel" for option in options)
-    judged = Judged(options, horizon=windows.horizon, blocks=blocks)
+    judged = Judged(options, horizon=windows.horizon, blocks=sum(counts), is_enough=is_enough)
     for channel in np.unique(validation.channel):
         own = [of_channel(part, channel) for part in parts]
         # The sums are needed for the channel's own maps alone.
@@ -103,9 +110,9 @@ def choose(
 class Judged:
     """The errors of every option on the judged windows of all trials."""
 
-    def __init__(self, options: tuple[Option, ...], *, horizon: int, blocks: int) -> None:
-        """`blocks` is the number of independent blocks of a horizon that judge."""
-        self._options, self._horizon, self._blocks = options, horizon, blocks
+    def __init__(self, options: tuple[Option, ...], *, horizon: int, blocks: int, is_enough: bool) -> None:
+        """`blocks` independent blocks of a horizon judge; `is_enough` says whether these can show what is better."""
+        self._options, self._horizon, self._blocks, self._is_enough = options, horizon, blocks, is_enough
         self._loss: list[np.ndarray] = []
         self._origin: list[np.ndarray] = []
         self._products_OO = np.zeros((len(options), len(options)))
@@ -122,7 +129,9 @@ class Judged:
         loss_OW, origin_W = np.concatenate(self._loss, axis=1), np.concatenate(self._origin)
         if not loss_OW[0].any():  # nothing is left to gain where every forecast was exact
             return Choice({self._options[0]: 1.0}, self._options[0])
-        better = better_than_first(dict(enumerate(loss_OW)), origin_W, horizon=self._horizon, errors=_ERRORS)
+        better = list(range(1, len(loss_OW)))
+        if self._is_enough:
+            better = better_than_first(dict(enumerate(loss_OW)), origin_W, horizon=self._horizon, errors=_ERRORS)
         to_first_O = loss_OW.mean(axis=1) / loss_OW[0].mean()
         taking_part = [0, *better]
         products_OO = self._products_OO[np.ix_(taking_part, taking_part)] / self._products_OO[0, 0]
@@ -133,6 +142,7 @@ class Judged:
             self._options[0],
             {option: float(share) for option, share in zip(self._options, to_first_O, strict=True)},
             float(shares_O @ products_OO @ shares_O),
+            is_short=not self._is_enough,
         )
 
 

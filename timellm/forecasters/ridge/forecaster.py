@@ -282,9 +282,9 @@ class _Fit:
         passes = len({option.maps for option in self._options})
         self._begin(min(len(self._training) + len(self._validation), limits.MOST_TRIED_WINDOWS) * passes)
         found = choose(self._windows, self._training, self._validation, options=self._options, on_windows=self._count)
-        if not found.to_simplest:
-            self.notes.append("The linear map is the simplest one: the table is too short to choose another.")
-        elif set(found.shares) != {found.simplest}:
+        if found.is_short and len({option[:2] for option in self._options}) > 1:
+            self.notes.append("The table is too short to choose what the linear map should know.")
+        if set(found.shares) != {found.simplest}:
             gain = f"before the test part, that made its squared error {1 - found.error:.1%} smaller"
             parts = [f"{share:.0%} {_words(option)}" for option, share in found.shares.items()]
             mean = f"a weighted mean: {'; '.join(parts)}" if len(parts) > 1 else _words(next(iter(found.shares)))

@@ -7,7 +7,7 @@ stretch, and is judged on a later one; the last trial is the fit that the run wo
     fit on 1 2 3 4, penalty on 5, judged on validation
     fit on 1 2 3 4 5, penalty on validation, judged on validation
 
-With fewer than eight blocks to judge by, nothing is tried: a standard error of so few is not to be relied on.
+With fewer than eight blocks to judge by nothing is surely better: a standard error of so few is not to be relied on.
 
 Shapes: W windows.
 """
@@ -37,11 +37,14 @@ _FEWEST_BLOCKS = 2
 Tried = TypeVar("Tried", bound=Hashable)
 
 
-def judged_blocks(parts: list[WindowIndex], *, horizon: int) -> int:
-    """Independent blocks of a horizon in the judged ones of these parts; 0 where they are too few to judge by."""
-    counts = [blocks(parts[number].origin, horizon) for number in _JUDGED]
-    enough = min(counts) >= _FEWEST_BLOCKS and sum(counts) >= FEWEST_INDEPENDENT and all(map(len, parts))
-    return sum(counts) if enough else 0
+def judged_blocks(parts: list[WindowIndex], *, horizon: int) -> list[int]:
+    """Independent blocks of a horizon in each of the judged ones of these parts; none where a part has no window."""
+    return [blocks(parts[number].origin, horizon) for number in _JUDGED] if all(map(len, parts)) else []
+
+
+def enough_to_be_sure(counts: list[int]) -> bool:
+    """Whether so many blocks in each judged part can show that something is surely better."""
+    return bool(counts) and min(counts) >= _FEWEST_BLOCKS and sum(counts) >= FEWEST_INDEPENDENT
 
 
 def better_than_first(
