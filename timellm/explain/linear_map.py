@@ -26,8 +26,8 @@ from timellm.training.checkpoint import read_adapter
 _SHARED = "All channels"
 _BESIDE = "A constant by window, which follows from how much the window varies, is added."
 _BESIDE_TOLD = {
-    "level": " So is what the window's level says.",
-    "calendar": " So is what the calendar says of the forecast's first moment.",
+    "level": " What the window's level says is added, too.",
+    "calendar": " What the calendar says of the forecast's first moment is added, too.",
 }
 
 
