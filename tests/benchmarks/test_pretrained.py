@@ -38,7 +38,7 @@ def test_target_has_a_row_for_each_way_to_forecast_it(hourly_csv, tiny_backbone,
     monkeypatch.setattr(benchmark, "find_spec", lambda name: None)
     config = RunConfig.create(hourly_csv, backbone=str(tiny_backbone), **LLM)
     found = benchmark.adapters(config, tmp_path / "out")
-    assert [one["table"] for one in found["tables"]] == [f"{small[0].key}.csv", "generated.csv"]
+    assert [one["table"] for one in found["tables"]] == [small[0].key, "generated"]
     assert not (tmp_path / "out" / PRETRAINED / "training_state.safetensors").exists()
     rows = {
         name: (error, windows) for name, error, windows, _ in benchmark.measure(config, tmp_path / "out", steps=[2])

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from timellm.config import RunConfig, TimeLLMConfig
 from timellm.data.uploads import table_title
-from timellm.data.usable import WindowCounts
 from timellm.errors import ConfigError
+
+if TYPE_CHECKING:
+    from timellm.data.usable import WindowCounts  # it would load pandas, and whoever queues runs needs none
 
 _USUAL_SPLIT = "70%/10%/20%"
 
