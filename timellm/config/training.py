@@ -43,7 +43,8 @@ class TrainingConfig(Section):
     pinned_windows: int = setting(4, affects="place", ge=0, le=16)
     """Validation windows whose forecast is kept at every validation, so that one sees how it came about; 0: none."""
     patience: int = setting(5, title="Patience, validations", ge=1)
-    """Validations without a lower error than all before, until training stops early."""
+    """Validations without a lower error than all before, until training stops early. Of a network that adds to a linear
+    path, one counts twice if the training windows since the last one gained nothing, either."""
     start_from: str = setting("", affects="place", title="Start from trained adapters")
     """Folder of a finished run, or of adapters, at which training begins. Forecaster and context must be the same. A
     copy of what was taken lies in the run's folder and belongs to its weights. Empty: training begins anew."""

@@ -187,8 +187,8 @@ def train(
                 now = replace(now, **kept_by(found))
                 keep(found)
             # What is lower, but not surely so, may become so in further steps.
-            now.without_gain = 0 if found.value < now.lowest else now.without_gain + 1
-            now.lowest = min(now.lowest, found.value)
+            now.without_gain = 0 if found.value < now.lowest else now.without_gain + _counts(now.gained)
+            now.lowest, now.gained = min(now.lowest, found.value), None
             write()
         elif new and stopped:
             # This one is made so that the stopped run has something to show. A run that goes on must choose as if it
@@ -209,13 +209,15 @@ def train(
         clock.begin()
         network.train()
         optimizer.zero_grad()
-        loss = _accumulate(accelerator, trained, windows, next(batches), config)
+        loss, gain = _accumulate(accelerator, trained, windows, next(batches), config)
         accelerator.clip_grad_norm_(network.parameters(), config.clip_norm)
         optimizer.step()
         clock.stepped()
         now.step += 1
         _check_finite(loss, now.step, config, remedy=remedy)
         now.recent = [*now.recent, loss][-_SMOOTHED_STEPS:]
+        if gain is not None:
+            now.gained = (now.gained or 0.0) + gain
         if main:
             on_progress(clock.report(now, memory_mib=peak_memory_mib(), learning_rate=learning_rate))
     seconds, shown = clock.elapsed(), ended_at or now
@@ -247,8 +249,11 @@ def peak_memory_mib() -> float:
 
 def _accumulate(
     accelerator: Accelerator, network: nn.Module, windows: TrainingWindows, chosen: np.ndarray, config: TrainingConfig
-) -> float:
+) -> tuple[float, float | None]:
     """Add the gradient of the mean loss over the windows at positions `chosen`, divided over processes and into parts.
+
+    Returns that loss, and by how much the forecasts' part of it is below that of the forecasts to which the network
+    adds; None if it adds to none.
 
     Only one part's activations are alive at a time, and it is no larger than with one process. A part's mean counts by
     its share of the windows, so that parts that do not divide evenly, or a process that has none, still sum to the
@@ -258,29 +263,40 @@ def _accumulate(
     levels = levels_of(network)
     count = min(-(-config.accumulation // processes), -(-len(chosen) // processes))
     averaged = processes if is_sharded(accelerator) else 1
-    loss_sum = torch.zeros((), device=accelerator.device)
+    losses = torch.zeros(2, device=accelerator.device)
     parts = np.array_split(chosen, count * processes)[own * count : (own + 1) * count]
     for number, part in enumerate(parts, start=1):
         share = len(part) / len(chosen)
         drawn = part if len(part) else chosen[:1]  # counts nothing, by its share
         channel, origin = windows.training.channel[drawn], windows.training.origin[drawn]
         context_BT, target_BH = windows.source.gather(channel, origin=origin)
-        found = network(context_BT, **windows.source.beside(channel, origin=origin, channels=bool(levels)))
-        loss = _loss(found, target_BH, config, levels) * share
+        beside = windows.source.beside(channel, origin=origin, channels=bool(levels))
+        found = network(context_BT, **beside)
+        forecast_loss = _LOSSES[config.loss](found[..., 0] if levels else found, target_BH)
+        loss = (forecast_loss + _pinball_loss(found, target_BH, levels) if levels else forecast_loss) * share
         accelerator.sync_gradients = number == count
         accelerator.backward(loss * averaged)
-        loss_sum = loss_sum + loss.detach()
+        losses[0] += loss.detach()
+        if "base_BH" in beside:
+            losses[1] += (_LOSSES[config.loss](beside["base_BH"], target_BH) - forecast_loss.detach()) * share
     add_up_gradients(accelerator, network)
-    return float(accelerator.reduce(loss_sum))  # once, because on a GPU it waits for all that was asked for
+    # Once, because on a GPU it waits for all that was asked for.
+    loss_sum, gain = accelerator.reduce(losses).tolist()
+    return loss_sum, gain if windows.source.has_base else None
 
 
-def _loss(found: Tensor, target_BH: Tensor, config: TrainingConfig, levels: tuple[float, ...]) -> Tensor:
-    """Mean loss over windows of what a network returned: a forecast [B, H], or with offsets of quantiles behind it."""
-    forecast_BH = found[..., 0] if levels else found
-    loss = _LOSSES[config.loss](forecast_BH, target_BH)
-    if levels:
-        loss = loss + WEIGHT * pinball(target_BH - forecast_BH.detach(), found[..., 1:], levels).mean()
-    return loss
+def _pinball_loss(found_BHQ: Tensor, target_BH: Tensor, levels: tuple[float, ...]) -> Tensor:
+    """Weighted mean loss of the offsets of quantiles, which stand behind the forecast and do not move it."""
+    return WEIGHT * pinball(target_BH - found_BHQ[..., 0].detach(), found_BHQ[..., 1:], levels).mean()
+
+
+def _counts(gained: float | None) -> int:
+    """For how many validations one without a lower error counts: two if the steps before it gained nothing, either.
+
+    `gained` is by how much their losses are below those of the forecasts to which the network adds. A network that says
+    nothing new even on the windows that train it will not on others: docs/recipe.md has the trials.
+    """
+    return 2 if gained is not None and gained <= 0 else 1
 
 
 def _error(position: TrainingPosition, *, quantiles: bool) -> float:

@@ -64,7 +64,10 @@ class TrainingPosition:
     lowest: float = math.inf
     """Lowest validation error so far, also of weights that are not surely better than those that are kept."""
     without_gain: int = 0
-    """Validations since the lowest one."""
+    """Validations since the lowest one; some count twice (timellm.training.loop)."""
+    gained: float | None = None
+    """By how much the losses of the steps since the last validation are, in sum, below those of the forecasts to which
+    the network adds; None if it adds to none."""
     validated: int = 0
     """Validations that were due so far."""
     validated_step: int = 0
