@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field
 
-from timellm.config.linear import AskedFallback, AskedFeatures, AskedMaps, LinearPenalty
+from timellm.config.linear import AskedFallback, AskedFeatures, AskedMaps, AskedOthers, LinearPenalty
 from timellm.config.quantiles import QuantileConfig
 from timellm.config.section import ForecasterConfig, setting
 from timellm.config.time_llm import TimeLLMConfig
@@ -36,6 +36,9 @@ class RidgeConfig(ForecasterConfig):
     linear_fallback: AskedFallback = "mean"
     """What a large penalty leaves of the forecast. mean: the mean of the context; last: its last value, which suits
     prices; auto: both are tried, as above."""
+    linear_others: AskedOthers = "none"
+    """What the map of a channel knows of the other channels. none: nothing; recent: how they moved in the last 16 rows,
+    which makes the maps differ by channel; auto: both are tried, as above, but for shared maps."""
     linear_penalty: LinearPenalty = "even"
     """even: large weights cost the same for every row of the context; by_age: they cost more for older rows."""
 

@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import field_validator, model_validator
 
-from timellm.config.linear import AskedFallback, AskedFeatures, AskedMaps, LinearPenalty
+from timellm.config.linear import AskedFallback, AskedFeatures, AskedMaps, AskedOthers, LinearPenalty
 from timellm.config.notes import parse_notes
 from timellm.config.quantiles import QuantileConfig
 from timellm.config.section import setting
@@ -80,6 +80,9 @@ class TimeLLMConfig(QuantileConfig):
     linear_fallback: AskedFallback = "auto"
     """What a large penalty leaves of the linear path's forecast. mean: the mean of the context; last: its last value,
     which suits prices; auto: both are tried, as above."""
+    linear_others: AskedOthers = "auto"
+    """What the linear path of a channel knows of the other channels. none: nothing; recent: how they moved in the last
+    16 rows, which makes the maps differ by channel; auto: both are tried, as above, but for shared maps."""
     linear_penalty: LinearPenalty = "even"
     """even: large weights of the linear path cost the same for every row of the context; by_age: they cost more for
     older rows, which was better on some tables and worse on others."""

@@ -41,7 +41,12 @@ def joint_config(config: RunConfig) -> RunConfig:
                 "setting 'pretrain' joins tables of different times, and the prompt is asked to tell the time or what"
                 " is known ahead; switch off prompt_calendar, holiday_country, dated_notes and prompt_known"
             )
-        changed |= {"linear_maps": "shared", "linear_features": "plain", "linear_fallback": "mean"}
+        changed |= {
+            "linear_maps": "shared",
+            "linear_features": "plain",
+            "linear_fallback": "mean",
+            "linear_others": "none",
+        }
     if not config.task.split.endswith("%"):
         changed["split"] = _USUAL_SPLIT  # rows of one table mean nothing in another
     names = [table_title(Path(one)) for one in training.pretrain]

@@ -61,7 +61,8 @@ class Kind:
 _TIME_LLM_START = StartRules(
     free=(
         "backbone_dtype", "quantization", "prototype_start", "linear_path", "linear_features", "linear_maps",
-        "linear_fallback", "linear_penalty", "prompt_calendar", "holiday_country", "dated_notes", "prompt_known",
+        "linear_fallback", "linear_others", "linear_penalty", "prompt_calendar", "holiday_country", "dated_notes",
+        "prompt_known",
     ),
     of_the_table=("quantile_head.", "linear_share.", "linear_path."),
 )  # fmt: skip

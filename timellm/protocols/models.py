@@ -18,7 +18,7 @@ from timellm.presets import find_preset
 
 _OF_THE_BACKBONE = {"backbone", "layers", "backbone_dtype", "patch_length", "stride"}
 _OF_THE_OPTIMISER = {"optimizer", "learning_rate", "loss", "clip_norm"}
-_LINEAR_PATH = {"linear_features": "auto", "linear_maps": "auto", "linear_fallback": "auto"}
+_LINEAR_PATH = dict.fromkeys(("linear_features", "linear_maps", "linear_fallback", "linear_others"), "auto")
 MODELS: tuple[str, ...] = tuple(dict.fromkeys(("ridge", "linear_path", "time_llm", "published", *OFFERED)))
 """All that can be asked for."""
 

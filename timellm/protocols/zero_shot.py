@@ -123,7 +123,7 @@ def _finer(one: KnownSet, other: KnownSet) -> int:
 
 def _with_shared_maps(config: RunConfig) -> RunConfig:
     has_maps = "linear_maps" in type(config.forecaster).model_fields
-    return config.updated(linear_maps="shared") if has_maps else config
+    return config.updated(linear_maps="shared", linear_others="none") if has_maps else config
 
 
 def measure(cell: Cell, folder: Path) -> Mapping[str, Any]:

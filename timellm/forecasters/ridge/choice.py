@@ -80,7 +80,8 @@ def choose(
     counts = judged_blocks(parts, horizon=windows.horizon)
     is_enough = enough_to_be_sure(counts)
     if not is_enough:
-        options = tuple(option for option in options if option[:2] == options[0][:2])
+        first = options[0]
+        options = tuple(option for option in options if option._replace(fallback=first.fallback) == first)
     if not counts or len(options) == 1:
         return Choice({options[0]: 1.0}, options[0], is_short=not is_enough)
     totals = [moments_of(windows, part, on_windows) for part in parts]
@@ -88,7 +89,7 @@ def choose(
         shared_maps(windows, options, training=Moments.total(totals[:fitted]), validation=totals[penalty])
         for fitted, penalty, _ in TRIALS
     ]
-    has_own_maps = any(option.maps == "by_channel" for option in options)
+    has_own_maps = any(option.differs_by_channel for option in options)
     judged = Judged(options, horizon=windows.horizon, blocks=sum(counts), is_enough=is_enough)
     for channel in np.unique(validation.channel):
         own = [of_channel(part, channel) for part in parts]
@@ -96,12 +97,15 @@ def choose(
         sums = [moments_of(windows, part, on_windows) for part in own] if has_own_maps else []
         for number, ((fitted, penalty, judging), of_all) in enumerate(zip(TRIALS, shared, strict=True)):
             weights = {option: of_all[option.shared].weights_FH for option in options}
-            if has_own_maps:
+            if has_own_maps:  # in place of the shared one, where they differ from it
                 training_sums, penalty_sums = Moments.total(sums[:fitted]), sums[penalty]
                 weights |= own_maps(windows, options, of_all, training=training_sums, validation=penalty_sums)
             for batch in windows.batches(own[judging], maps=len(options)):
                 features_BF, target_BH = windows.features_and_targets(batch)
-                forecasts = (features_BF[:, windows.columns(option.features)] @ weights[option] for option in options)
+                forecasts = (
+                    features_BF[:, windows.columns(option.features, others=option.others)] @ weights[option]
+                    for option in options
+                )
                 errors_OBH = np.stack([forecast_BH - target_BH for forecast_BH in forecasts])
                 judged.add(errors_OBH, origin_B=batch.origin + number * FAR)
                 on_windows(0)

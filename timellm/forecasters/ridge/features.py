@@ -10,11 +10,15 @@
   fits the step between rows. In each window one column of a kind holds the deviation and the others 0, so that it is an
   intercept of its own.
 
-Order of the columns: lags, calendar, level, deviation. Targets are without the mean of their context.
+Beside these kinds, columns of the other channels tell how every channel moved just before the forecast begins
+(timellm.forecasters.ridge.recent).
+
+Order of the columns: lags, calendar, level, other channels, deviation. Targets are without the mean of their context.
 
 A fit sees columns that are multiplied by `scale_F`, which says how easily each gets a large weight.
 
-Shapes: B windows of a batch, L lags, H horizon, C columns of the calendar, F features of all kinds.
+Shapes: B windows of a batch, L lags, H horizon, C columns of the calendar, R columns of the other channels, P places in
+the table, F features of all kinds.
 """
 
 from __future__ import annotations
@@ -30,6 +34,7 @@ from timellm.data.gaps import Past
 from timellm.data.prepared import PreparedData
 from timellm.data.windows import WindowIndex
 from timellm.forecasters.ridge import limits
+from timellm.forecasters.ridge.recent import Recent
 
 _HALF_AGE = 24
 """Rows: at this age the penalty is twice that of a row just before the forecast begins, with `by_age`."""
@@ -45,8 +50,9 @@ class RidgeWindows:
         *,
         lags: int | None = None,
         penalty: LinearPenalty = "even",
+        recent: Recent | None = None,
     ) -> None:
-        """`lags` are those of a map that was found before."""
+        """`lags` are those of a map that was found before; `recent` tells of the other channels."""
         self._past: Past = prepared.scaled_past
         self.horizon = prepared.horizon
         self.lags = min(prepared.context, limits.MOST_LAGS) if lags is None else lags
@@ -54,18 +60,27 @@ class RidgeWindows:
         self._starts = row_starts(prepared.table, 1) if self._grain != "none" else pd.DatetimeIndex([])
         self.calendar = calendar_ones(self._starts[:1], self._grain).shape[1]
         self.level = limits.LEVEL_COLUMNS if "level" in kinds else 0
-        self.count = self.lags + self.calendar + self.level + 1
+        self._recent_PR = recent.columns(prepared) if recent else np.empty((1, 0))
+        self.recent = self._recent_PR.shape[1]
+        self.count = self.lags + self.calendar + self.level + self.recent + 1
         self.scale_F = np.ones(self.count)
         if penalty == "by_age":
             self.scale_F[: self.lags] = (1 + np.arange(self.lags, 0, -1) / _HALF_AGE) ** -0.5
         # A column that speaks for a whole context weighs as much as all its rows: a penalty would else remove it first.
-        self.scale_F[self.lags : -1] = np.sqrt(np.square(self.scale_F[: self.lags]).sum())
+        told = slice(self.lags, self.lags + self.calendar + self.level)
+        self.scale_F[told] = np.sqrt(np.square(self.scale_F[: self.lags]).sum())
         self._is_scaled = bool((self.scale_F != 1).any())  # a plain ridge saves the pass
 
-    def columns(self, kind: LinearFeatures) -> np.ndarray:
-        """The columns of one kind among all of them."""
+    def columns(self, kind: LinearFeatures, *, others: bool = False) -> np.ndarray:
+        """The columns of one kind among all of them, with those of the other channels or without."""
         extra = {"calendar": (0, self.calendar), "level": (self.calendar, self.calendar + self.level)}.get(kind, (0, 0))
-        return np.r_[: self.lags, self.lags + extra[0] : self.lags + extra[1], self.count - 1]
+        told = np.r_[: self.lags, self.lags + extra[0] : self.lags + extra[1]]
+        return np.r_[told, self.columns_of_others if others else (), self.count - 1].astype(np.intp)
+
+    @property
+    def columns_of_others(self) -> np.ndarray:
+        """The columns that tell of the other channels."""
+        return np.arange(self.count - 1 - self.recent, self.count - 1)
 
     def fallback(self, name: LinearFallback) -> np.ndarray | None:
         """The map [F, H] of scaled features that repeats the last value; None for zeros, which repeat the mean."""
@@ -92,7 +107,10 @@ class RidgeWindows:
             ones_BC = calendar_ones(self._starts[index.origin], self._grain)
             features_BF[:, self.lags : self.lags + self.calendar] = ones_BC * deviation_B[:, None]
         if self.level:
-            features_BF[:, -3:-1] = np.hstack([mean_B1, np.ones_like(mean_B1)])
+            begin = self.lags + self.calendar
+            features_BF[:, begin : begin + self.level] = np.hstack([mean_B1, np.ones_like(mean_B1)])
+        if self.recent:
+            features_BF[:, self.columns_of_others] = self._recent_PR[index.origin]
         features_BF[:, -1] = deviation_B
         return features_BF, mean_B1
 

@@ -21,6 +21,7 @@ from timellm.forecasters.ridge import limits
 from timellm.forecasters.ridge.choice import Choice, choose
 from timellm.forecasters.ridge.features import RidgeWindows
 from timellm.forecasters.ridge.maps import Option, options_of, own_maps, shared_maps
+from timellm.forecasters.ridge.recent import Recent
 from timellm.forecasters.ridge.trials import moments_of, of_channel
 from timellm.training.progress import Progress
 
@@ -30,6 +31,7 @@ _TOLD = {
     "level": ", told how high the context lies",
     "calendar": ", told where in the calendar the forecast begins",
 }
+_OTHERS = ", told how the other channels moved lately"
 _FALLBACK = {"mean": "", "last": ", drawn to the last value"}
 _MANY_MAPS = "Maps by channel were not tried, because that takes long with so many channels or so long a context;"
 
@@ -48,7 +50,8 @@ class Fit:
             get_args(LinearFeatures) if asked.linear_features == "auto" else (asked.linear_features,)
         )
         self._penalty = asked.linear_penalty
-        self._windows = windows = RidgeWindows(prepared, self._kinds, penalty=self._penalty)
+        self._recent = None if asked.linear_others == "none" else Recent.of(prepared)
+        self._windows = windows = RidgeWindows(prepared, self._kinds, penalty=self._penalty, recent=self._recent)
         if windows.lags < prepared.context:
             self.notes.append(f"The ridge reads the last {windows.lags:,} of {prepared.context:,} context rows.")
         if "calendar" in self._kinds and not windows.calendar:
@@ -58,19 +61,31 @@ class Fit:
                 )
             self._kinds = tuple(kind for kind in self._kinds if kind != "calendar") or ("plain",)
         maps: tuple[LinearMaps, ...]
+        channels, alone = len(prepared.table.channels), windows.count - windows.recent
         if asked.linear_maps != "auto":
             maps = (asked.linear_maps,)
-        elif limits.may_have_own_maps(len(prepared.table.channels), features=windows.count, horizon=prepared.horizon):
+        elif limits.may_have_own_maps(channels, features=alone, horizon=prepared.horizon):
             maps = get_args(LinearMaps)
         else:
             maps = ("shared",)
-            if len(prepared.table.channels) > 1:
+            if channels > 1:
                 self.notes.append(f"{_MANY_MAPS} linear_maps=by_channel asks for them.")
         fallbacks: tuple[LinearFallback, ...] = (
             get_args(LinearFallback) if asked.linear_fallback == "auto" else (asked.linear_fallback,)
         )
-        self._options = options_of(self._kinds, maps, fallbacks)
+        self._options = options_of(self._kinds, maps, fallbacks, self._others(asked, maps))
         self._done = self._total = 0
+
+    def _others(self, asked: RidgeConfig, maps: tuple[LinearMaps, ...]) -> tuple[bool, ...]:
+        """Whether maps are told of the other channels; both where that is to be tried."""
+        channels = len(self._prepared.table.channels)
+        if self._recent is None:
+            if asked.linear_others != "none" and channels > 1:
+                self.notes.append(f"The linear map is told nothing of other channels, because there are {channels:,}.")
+            return (False,)
+        if asked.linear_others == "recent":
+            return (True,)
+        return (False, True) if "by_channel" in maps else (False,)
 
     def choice(self) -> Choice:
         """What the maps should know.
@@ -81,10 +96,10 @@ class Fit:
         if len(self._options) == 1:
             return Choice({self._options[0]: 1.0}, self._options[0])
         # A thinned look at all windows, once for all channels and once for each.
-        passes = len({option.maps for option in self._options})
+        passes = 1 + any(option.differs_by_channel for option in self._options)
         self._begin(min(len(self._training) + len(self._validation), limits.MOST_TRIED_WINDOWS) * passes)
         found = choose(self._windows, self._training, self._validation, options=self._options, on_windows=self._count)
-        if found.is_short and len({option[:2] for option in self._options}) > 1:
+        if found.is_short and len({option._replace(fallback="mean") for option in self._options}) > 1:
             self.notes.append("The table is too short to choose what the linear map should know.")
         if set(found.shares) != {found.simplest}:
             gain = f"before the test part, that made its squared error {1 - found.error:.1%} smaller"
@@ -102,18 +117,22 @@ class Fit:
         options = tuple(choice.shares)
         used = {option.features for option in options}
         features = tuple(kind for kind in get_args(LinearFeatures) if kind in used and kind != "plain")
-        windows = RidgeWindows(self._prepared, features, penalty=self._penalty)
-        by_channel = any(option.maps == "by_channel" for option in options)
+        recent = self._recent if any(option.others for option in options) else None
+        windows = RidgeWindows(self._prepared, features, penalty=self._penalty, recent=recent)
+        by_channel = any(option.differs_by_channel for option in options)
         sides = (self._training, self._validation)
         self._begin(sum(map(len, sides)) * (2 if by_channel else 1))
         training, validation = (moments_of(windows, side, self._count) for side in sides)
         shared = shared_maps(windows, options, training=training, validation=validation)
         of_all = {option: shared[option.shared].weights_FH for option in options}
-        found, squared = [_mean(windows, of_all, choice.shares)], 0.0
+        # The first map serves any series: it is told nothing of others.
+        found = [_mean(windows, [(option.alone, of_all[option], share) for option, share in choice.shares.items()])]
+        squared = 0.0
         for channel in range(len(self._prepared.table.channels)) if by_channel else ():
             fitted, judged = (moments_of(windows, of_channel(side, channel), self._count) for side in sides)
             own = own_maps(windows, options, shared, training=fitted, validation=judged)
-            found.append(_mean(windows, of_all | own, choice.shares))
+            both = of_all | own
+            found.append(_mean(windows, [(option, both[option], share) for option, share in choice.shares.items()]))
             squared += judged.squared(found[-1])
         loss = (squared if by_channel else validation.squared(found[0])) / validation.points
         weights_MFH = np.stack(found) * windows.scale_F[:, None]  # they were fitted to scaled features
@@ -125,6 +144,7 @@ class Fit:
             windows.lags,
             features,
             series,
+            recent,
             tried={option.name: share for option, share in choice.to_simplest.items()},
             shares={option.name: share for option, share in choice.shares.items()} if choice.to_simplest else {},
             notes=tuple(self.notes),
@@ -143,12 +163,12 @@ class Fit:
 
 
 def _words(option: Option) -> str:
-    return f"{_MAPS[option.maps]}{_TOLD[option.features]}{_FALLBACK[option.fallback]}"
+    return f"{_MAPS[option.maps]}{_TOLD[option.features]}{_OTHERS * option.others}{_FALLBACK[option.fallback]}"
 
 
-def _mean(windows: RidgeWindows, maps: dict[Option, np.ndarray], shares: dict[Option, float]) -> np.ndarray:
+def _mean(windows: RidgeWindows, maps: list[tuple[Option, np.ndarray, float]]) -> np.ndarray:
     """The weighted mean of maps, [F, H] of all features."""
     mean_FH = np.zeros((windows.count, windows.horizon))
-    for option, weights_FH in maps.items():
-        mean_FH[windows.columns(option.features)] += shares[option] * weights_FH
+    for option, weights_FH, share in maps:
+        mean_FH[windows.columns(option.features, others=option.others)] += share * weights_FH
     return mean_FH

@@ -21,12 +21,13 @@ import torch
 from timellm.config import LinearFeatures, RunConfig
 from timellm.data.prepared import PreparedData
 from timellm.data.windows import WindowIndex
-from timellm.errors import CheckpointError
+from timellm.errors import CheckpointError, DataError
 from timellm.files.tensorfile import read_tensors, write_tensors
 from timellm.forecasters.protocol import FitJob, FitReport, FitStoppedError, OnBatch, OneRow, ignore_batch
 from timellm.forecasters.ridge import limits
 from timellm.forecasters.ridge.features import RidgeWindows
 from timellm.forecasters.ridge.fit import Fit
+from timellm.forecasters.ridge.recent import Recent
 from timellm.forecasters.saved import REMEDY, reading
 from timellm.training.checkpoint import check_companions, companions
 
@@ -52,6 +53,8 @@ class Ridge(OneRow):
     """What a map reads of a window beside its shape and deviation."""
     series: tuple[str, ...] = ()
     """Channels with maps of their own; any other series is forecast by the first map."""
+    recent: Recent | None = None
+    """What a usual movement of these channels is, if maps are told how the others moved lately."""
     tried: Mapping[str, float] = field(default_factory=dict)
     """Squared error of each kind of map as a share of the simplest one's, where there was a choice."""
     shares: Mapping[str, float] = field(default_factory=dict)
@@ -99,11 +102,22 @@ class Ridge(OneRow):
         """What a run's summary says of the maps, by name."""
         features = " + ".join(self.features) or "plain"
         found = {"linear_features": features, "linear_maps": "by_channel" if self.series else "shared"}
+        if self.recent:
+            found["linear_others"] = "recent"
         return found | ({"tried_maps": dict(self.tried), "map_shares": dict(self.shares)} if self.tried else {})
 
     def on(self, prepared: PreparedData) -> Callable[[WindowIndex], np.ndarray]:
-        """What forecasts windows [W] of one table, [W, H], z-scored by channel; NaN where a context misses values."""
-        windows = RidgeWindows(prepared, self.features, lags=self.lags)
+        """What forecasts windows [W] of one table, [W, H], z-scored by channel; NaN where a context misses values.
+
+        Raises:
+            DataError: the maps read other channels than the table has.
+        """
+        if self.recent and prepared.table.channels != self.series:
+            raise DataError(
+                f"the linear map reads the channels {', '.join(self.series)}, and the table has"
+                f" {', '.join(prepared.table.channels)}; give it the same ones"
+            )
+        windows = RidgeWindows(prepared, self.features, lags=self.lags, recent=self.recent)
         numbers = {name: number for number, name in enumerate(self.series, start=1)}
         map_N = np.array([numbers.get(name, 0) for name in prepared.table.channels], np.int64)
 
@@ -147,7 +161,10 @@ class Ridge(OneRow):
             "notes": self.notes,
         }
         facts = companions(folder) | {"chosen": json.dumps(chosen)}
-        write_tensors(folder / file, {"weights": torch.from_numpy(self.weights_MFH)}, facts=facts)
+        tensors = {"weights": torch.from_numpy(self.weights_MFH)}
+        if self.recent:
+            tensors["usual"] = torch.from_numpy(self.recent.usual_R)
+        write_tensors(folder / file, tensors, facts=facts)
 
     @classmethod
     def load(cls, folder: Path, config: RunConfig, *, file: str = FILE) -> Self:
@@ -175,6 +192,7 @@ class Ridge(OneRow):
                 int(chosen["lags"]),
                 tuple(features),
                 series,
+                Recent(tensors["usual"].numpy()) if "usual" in tensors else None,
                 {str(name): float(share) for name, share in chosen.get("tried", {}).items()},
                 {str(name): float(share) for name, share in chosen.get("shares", {}).items()},
                 tuple(map(str, chosen.get("notes", ()))),
@@ -182,12 +200,16 @@ class Ridge(OneRow):
             if not set(fitted.features) <= set(get_args(LinearFeatures)):
                 raise ValueError(f"its features are '{' + '.join(fitted.features)}'")
         lags = min(config.task.context, limits.MOST_LAGS)
+        usual = () if fitted.recent is None else fitted.recent.usual_R.shape
+        of_others = limits.RECENT_COLUMNS * len(series) if usual else 0
         added = limits.LEVEL_COLUMNS if "level" in fitted.features else 0
         if "calendar" in fitted.features:  # its columns follow from the step between rows
-            added = max(added, weights_MFH.shape[1] - lags - 1)
-        expected = (1 + len(series), lags + added + 1, config.task.horizon)
+            added = max(added, weights_MFH.shape[1] - lags - of_others - 1)
+        expected = (1 + len(series), lags + added + of_others + 1, config.task.horizon)
         if weights_MFH.dtype != np.float64 or weights_MFH.shape != expected or fitted.lags != lags:
             raise CheckpointError(f"{path} has weights {weights_MFH.shape} and not {expected}; {REMEDY}")
+        if usual and usual != (of_others,):
+            raise CheckpointError(f"{path} has {usual} usual movements and not {of_others}; {REMEDY}")
         return fitted
 
     def by_lag(self, number: int = 0) -> np.ndarray:

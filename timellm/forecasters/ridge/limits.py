@@ -6,6 +6,12 @@ BATCH_VALUES = 4_000_000
 """Numbers of contexts and targets in one batch of windows."""
 MOST_CALENDAR = 180
 """Columns of the calendar at most: hours of the week, and months."""
+RECENT_ROWS = (1, 2, 4, 8)
+"""The mean of so many of the last rows less that of twice as many tells how a channel moved lately."""
+RECENT_COLUMNS = len(RECENT_ROWS)
+"""Of each channel."""
+MOST_RECENT_CHANNELS = 64
+"""With more channels than these, what others did lately is not read: there are four columns of each."""
 LEVEL_COLUMNS = 2
 """Columns that tell the level of a window: its mean, and a one."""
 MOST_OWN_MAPS = 32_000_000

@@ -61,6 +61,11 @@ class Moments:
         """Of some of the features."""
         return Moments(self.features_FF[np.ix_(columns, columns)], self.both_FH[columns], self.targets, self.points)
 
+    def left_by(self, weights_FH: np.ndarray, columns: np.ndarray, *, on: np.ndarray) -> Moments:
+        """Of the features `on`, with what a map of the features `columns` leaves of the targets."""
+        left_FH = self.both_FH[on] - self.features_FF[np.ix_(on, columns)] @ weights_FH
+        return Moments(self.features_FF[np.ix_(on, on)], left_FH, self.of(columns).squared(weights_FH), self.points)
+
     def squared(self, weights_FH: np.ndarray) -> float:
         """Sum of the squared errors of a map."""
         crossed = float((weights_FH * self.both_FH).sum())

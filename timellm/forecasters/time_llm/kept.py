@@ -15,5 +15,5 @@ LINEAR_PATH = "linear_path.safetensors"
 def path_config(config: RunConfig) -> RunConfig:
     """The linear path of a run as a run of its own."""
     model = config.model
-    settings = ("linear_features", "linear_maps", "linear_fallback", "linear_penalty")
+    settings = ("linear_features", "linear_maps", "linear_fallback", "linear_others", "linear_penalty")
     return config.updated(kind="ridge", **{name: getattr(model, name) for name in settings})
