@@ -36,7 +36,7 @@ from timellm.forecasters.protocol import FitJob
 from timellm.forecasters.registry import kind_of
 from timellm.training.progress import Progress
 
-ALIKE = {"validations": 8, "validation_windows": 512, "patience": 8}
+ALIKE = {"validations": 8, "validation_windows": 512, "patience": 16}
 """Every network is validated as often, on as many windows."""
 LINEAR = [
     *(
@@ -49,7 +49,8 @@ LINEAR = [
         for features, maps in (("plain", "shared"), ("plain", "by_channel"), ("level", "by_channel"))
     ),
     *(f"linear_features=plain linear_maps={maps} linear_fallback=last" for maps in ("shared", "by_channel")),
-    "linear_features=auto linear_maps=auto linear_fallback=auto",
+    *(f"linear_features=plain linear_maps={maps} linear_others=recent" for maps in ("shared", "by_channel")),
+    "linear_features=auto linear_maps=auto linear_fallback=auto linear_others=auto",
 ]
 NETWORK = [
     "default", "learning_rate=2e-3", "learning_rate=1e-3", "learning_rate=2e-4", "steps=300",

@@ -61,7 +61,7 @@ def test_it_is_not_told_where_channels_say_nothing_of_each_other(tmp_path):
     assert sum(share for name, share in found.shares.items() if name.endswith(" others")) < 0.1
 
 
-@pytest.mark.parametrize("missing", ["skip", "interpolate", "previous"])
+@pytest.mark.parametrize("missing", ["skip", "interpolate"])
 def test_forecast_does_not_change_with_what_stands_at_its_origin_or_after(tmp_path, missing):
     channels = following()
     channels["first"][[700, 701, 702, 990, 991, 992, 993]] = np.nan
@@ -170,3 +170,18 @@ def test_maps_that_are_shared_may_be_told_of_others_when_asked(tmp_path):
     lags_MFH = found.weights_MFH[:, :CONTEXT]
     np.testing.assert_array_equal(lags_MFH, np.broadcast_to(lags_MFH[:1], lags_MFH.shape))
     assert not found.weights_MFH[0, CONTEXT:-1].any() and found.weights_MFH[2, CONTEXT:-1].any()
+
+
+def test_others_take_part_only_if_better_than_the_same_map_without_them(tmp_path, monkeypatch):
+    asked = []
+
+    def better(loss, *_, **__):
+        first, *tried = loss
+        asked.append(first)
+        return [] if first.maps == "by_channel" else tried
+
+    monkeypatch.setattr("timellm.forecasters.ridge.choice.better_than_first", better)
+    found, _ = fitted(prepared_of(tmp_path, following(), **OPEN), tmp_path)
+    assert not any("by_channel" in name and name.endswith(" others") for name in found.shares)
+    assert any("shared" in name and name.endswith(" others") for name in found.shares)
+    assert {first.name for first in asked} >= {"plain shared", "plain by_channel", "level shared"}

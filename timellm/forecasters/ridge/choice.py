@@ -6,11 +6,11 @@ trials on later stretches of the table judge every kind of map (timellm.forecast
 
 The simplest map (the plain one of all channels) always takes part. So does every other whose error over all judged
 windows is lower by one standard error of the difference, over blocks of a horizon (timellm.training.gain), and lower in
-the last trial, too. Their shares make the error of the mean of their forecasts as small as they can on the judged
-windows (stacking, Wolpert 1992; no share is negative and their sum is 1, Breiman 1996). What is far from the simplest
-map is penalised, and more so with fewer blocks. Where there are too few to be sure, only what the plain map falls
-back to is tried, and always takes part; the penalty alone limits its share. docs/recipe.md has the
-measured worth.
+the last trial, too. A map that is told of other channels must also be so much better than the same map without them.
+The shares make the error of the mean of the forecasts as small as they can on the judged windows (stacking, Wolpert
+1992; no share is negative and their sum is 1, Breiman 1996). What is far from the simplest map is penalised, and more so
+with fewer blocks. Where there are too few to be sure, only what the plain map falls back to is tried, and always takes
+part; the penalty alone limits its share. docs/recipe.md has the measured worth.
 
 Shapes: B windows of a batch, W windows, F features, H horizon, N channels, O kinds of map.
 """
@@ -136,7 +136,7 @@ class Judged:
             return Choice({self._options[0]: 1.0}, self._options[0])
         better = list(range(1, len(loss_OW)))
         if self._is_enough:
-            better = better_than_first(dict(enumerate(loss_OW)), origin_W, horizon=self._horizon, errors=_ERRORS)
+            better = self._surely_better(loss_OW, origin_W)
         to_first_O = loss_OW.mean(axis=1) / loss_OW[0].mean()
         taking_part = [0, *better]
         products_OO = self._products_OO[np.ix_(taking_part, taking_part)] / self._products_OO[0, 0]
@@ -149,6 +149,21 @@ class Judged:
             float(shares_O @ products_OO @ shares_O),
             is_short=not self._is_enough,
         )
+
+    def _surely_better(self, loss_OW: np.ndarray, origin_W: np.ndarray) -> list[int]:
+        """The places of those that are better than the first one and, if told of other channels, than without these."""
+        loss = dict(zip(self._options, loss_OW, strict=True))
+
+        def better(than: Option, tried: list[Option]) -> list[Option]:
+            compared = {than: loss[than]} | {option: loss[option] for option in tried}
+            return better_than_first(compared, origin_W, horizon=self._horizon, errors=_ERRORS)
+
+        found = better(self._options[0], list(self._options[1:]))
+        return [
+            self._options.index(option)
+            for option in found
+            if not option.others or option.alone not in loss or better(option.alone, [option])
+        ]
 
 
 def best_shares(products_OO: np.ndarray, *, penalty: float) -> np.ndarray:
