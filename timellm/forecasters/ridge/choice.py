@@ -8,9 +8,9 @@ The simplest map (the plain one of all channels) always takes part. So does ever
 windows is lower by one standard error of the difference, over blocks of a horizon (timellm.training.gain), and lower in
 the last trial, too. A map that is told of other channels must also be so much better than the same map without them.
 The shares make the error of the mean of the forecasts as small as they can on the judged windows (stacking, Wolpert
-1992; no share is negative and their sum is 1, Breiman 1996). What is far from the simplest map is penalised, and more so
-with fewer blocks. Where there are too few to be sure, only what the plain map falls back to is tried, and always takes
-part; the penalty alone limits its share. docs/recipe.md has the measured worth.
+1992; no share is negative and their sum is 1, Breiman 1996). What is far from the simplest map is penalised, and more
+so with fewer blocks. Where there are too few to be sure, only what the plain map falls back to is tried, and always
+takes part; the penalty alone limits its share. docs/recipe.md has the measured worth.
 
 Shapes: B windows of a batch, W windows, F features, H horizon, N channels, O kinds of map.
 """
