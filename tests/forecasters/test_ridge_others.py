@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -9,11 +10,13 @@ import pandas as pd
 import pytest
 import torch
 
+import timellm
 from timellm.config import RunConfig
 from timellm.data.prepared import PreparedData
 from timellm.data.table import load_table
 from timellm.data.windows import WindowIndex
 from timellm.errors import CheckpointError, DataError
+from timellm.explain.linear_map import linear_maps
 from timellm.files.tensorfile import read_tensors, write_tensors
 from timellm.forecasters.protocol import FitJob
 from timellm.forecasters.ridge import limits
@@ -185,3 +188,11 @@ def test_others_take_part_only_if_better_than_the_same_map_without_them(tmp_path
     assert not any("by_channel" in name and name.endswith(" others") for name in found.shares)
     assert any("shared" in name and name.endswith(" others") for name in found.shares)
     assert {first.name for first in asked} >= {"plain shared", "plain by_channel", "level shared"}
+
+
+def test_explanation_names_the_channel_that_counts_most(tmp_path):
+    prepared = prepared_of(tmp_path, following(), **TOLD)
+    timellm.fit(prepared.config, run_dir=tmp_path / "run")
+    of_all, _, of_second = linear_maps(tmp_path / "run")
+    assert "moved in the last" not in of_all.beside
+    assert re.search(r"How the channels moved in the last 16 rows is added, too; first has (\d+)%", of_second.beside)

@@ -20,6 +20,7 @@ from timellm.explain.parts import linear_path
 from timellm.forecasters.decomposition import decompose
 from timellm.forecasters.protocol import settings_of
 from timellm.forecasters.ridge.forecaster import Ridge
+from timellm.forecasters.ridge.limits import RECENT_ROWS
 from timellm.forecasting.artifacts import RunFolder
 from timellm.training.checkpoint import read_adapter
 
@@ -80,7 +81,19 @@ def linear_maps(run_dir: str | Path) -> tuple[LinearMap, ...]:
     ridge = Ridge.load(folder.path, config) if config.kind == "ridge" else linear_path(folder.path)
     titles = (_SHARED, *ridge.series)
     beside = _BESIDE + "".join(_BESIDE_TOLD[features] for features in ridge.features)
-    return tuple(LinearMap(title, ridge.by_lag(i), beside) for i, title in enumerate(titles))
+    return tuple(
+        LinearMap(title, ridge.by_lag(i), beside + _from_others(ridge.from_others(i))) for i, title in enumerate(titles)
+    )
+
+
+def _from_others(shares: dict[str, float]) -> str:
+    if not shares:
+        return ""
+    most = max(shares, key=shares.__getitem__)
+    rows = 2 * max(RECENT_ROWS)
+    return (
+        f" How the channels moved in the last {rows} rows is added, too; {most} has {shares[most]:.0%} of that weight."
+    )
 
 
 def _of_dlinear(folder: Path, config: RunConfig) -> tuple[LinearMap, ...]:

@@ -221,6 +221,23 @@ class Ridge(OneRow):
         weights_LH = self.weights_MFH[number, : self.lags]
         return weights_LH + (1 - weights_LH.sum(axis=0)) / len(weights_LH)
 
+    def from_others(self, number: int) -> dict[str, float]:
+        """The share that each channel's movements have in what map `number` adds for them; empty if it adds nothing.
+
+        The columns are in units of what is usual, so that their weights can be compared: a share is of the sum of squares.
+        """
+        if self.recent is None:
+            return {}
+        columns = len(self.recent.usual_R)
+        squared_R = np.square(self.weights_MFH[number, -1 - columns : -1]).sum(axis=1)
+        squared_N = squared_R.reshape(limits.RECENT_COLUMNS, -1).sum(axis=0)
+        total = float(squared_N.sum())
+        return (
+            {name: float(squared / total) for name, squared in zip(self.series, squared_N, strict=True)}
+            if total
+            else {}
+        )
+
     def corrected(self, added_FH: np.ndarray) -> Self:
         """Every map with this one added, which reads lags and deviation alone, [L + 1, H]."""
         weights_MFH = self.weights_MFH.copy()

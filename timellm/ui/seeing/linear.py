@@ -27,10 +27,8 @@ def show(chosen: Chosen) -> None:
     rows, steps = found.weights_LH.shape
     st.caption(
         "Each cell is the weight of one row of the context in the forecast of one step ahead: one colour adds, the "
-        "other "
-        "subtracts, and pale cells are hardly read. A diagonal is a repeat: each step takes from the row that lies a "
-        "day, "
-        "a week … before it."
+        "other subtracts, and pale cells are hardly read. A diagonal is a repeat: each step takes from the row that "
+        "lies a day, a week … before it."
     )
     st.markdown(_numbers(found))
     charts.draw(linear_chart, found.weights_LH, alt="Weight of each row of the context for each step ahead")
@@ -38,8 +36,7 @@ def show(chosen: Chosen) -> None:
     if each_row > 1 or each_step > 1:
         st.caption(
             f"More than {MOST_ROWS} rows or {MOST_STEPS} steps cannot be told apart, so a cell is the mean over "
-            f"{each_row} "
-            f"rows and {each_step} steps; the CSV has all {rows:,} × {steps:,} weights."
+            f"{each_row} rows and {each_step} steps; the CSV has all {rows:,} × {steps:,} weights."
         )
     downloads.offer(
         f"linear-{chosen.results.run.id}",
@@ -57,7 +54,6 @@ def _numbers(found: LinearMap) -> str:
     named = ", ".join(f"{distance:,} ({weight:+.2f})" for distance, weight in found.distances(_NAMED))
     return (
         f"**{plain(found.title)}**: the largest mean weights are those of the rows that lie {named} rows before the "
-        "step "
-        f"that is forecast. The last row of the context has {found.last_row_share:.1%} of the absolute weight; even "
-        f"weights would give it {1 / rows:.1%}. {found.beside}"
+        f"step that is forecast. The last row of the context has {found.last_row_share:.1%} of the absolute weight; "
+        f"even weights would give it {1 / rows:.1%}. {plain(found.beside)}"
     )
