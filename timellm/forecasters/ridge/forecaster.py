@@ -224,7 +224,8 @@ class Ridge(OneRow):
     def from_others(self, number: int) -> dict[str, float]:
         """The share that each channel's movements have in what map `number` adds for them; empty if it adds nothing.
 
-        The columns are in units of what is usual, so that their weights can be compared: a share is of the sum of squares.
+        The columns are in units of what is usual, so that their weights can be compared: a share is one of the sum of
+        squares.
         """
         if self.recent is None:
             return {}
