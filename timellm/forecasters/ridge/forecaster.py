@@ -77,7 +77,8 @@ class Ridge(OneRow):
         """Maps by channel belong to the channels of one table."""
         if not self.series:
             return ""
-        return "its linear map has a part for each channel of that table; train it with linear_maps=shared"
+        asked = "linear_maps=shared" + (" and linear_others=none" if self.recent else "")
+        return f"its linear map has a part for each channel of that table; train it with {asked}"
 
     @classmethod
     def fit(cls, prepared: PreparedData, job: FitJob, *, file: str = FILE) -> tuple[Self | None, FitReport]:
