@@ -101,7 +101,7 @@ def test_one_wild_cell_of_another_channel_moves_no_forecast_far(tmp_path):
 def test_movements_are_differences_of_means_in_units_of_what_is_usual(tmp_path):
     prepared = prepared_of(tmp_path, following())
     recent = Recent.of(prepared)
-    columns_PR = recent.columns(prepared)
+    columns_PR = recent.on(prepared)(np.arange(ROWS + 1))
     scaled = (prepared.values - prepared.scaler.mean) / prepared.scaler.scale
     for number, rows in enumerate(limits.RECENT_ROWS):
         moved_N = scaled[100 - rows : 100].mean(axis=0) - scaled[100 - 2 * rows : 100].mean(axis=0)
@@ -114,7 +114,8 @@ def test_movements_are_differences_of_means_in_units_of_what_is_usual(tmp_path):
 def test_channel_that_never_moves_or_begins_late_tells_nothing(tmp_path):
     channels = following() | {"flat": np.full(ROWS, 7.0), "late": np.r_[np.full(500, np.nan), following(700)["first"]]}
     prepared = prepared_of(tmp_path, channels)
-    columns_PNR = Recent.of(prepared).columns(prepared).reshape(ROWS + 1, -1, 4).transpose(0, 2, 1)
+    columns_PR = Recent.of(prepared).on(prepared)(np.arange(ROWS + 1))
+    columns_PNR = columns_PR.reshape(ROWS + 1, -1, 4).transpose(0, 2, 1)
     assert not columns_PNR[:, 2].any() and not columns_PNR[:501, 3].any()
     assert np.isfinite(columns_PNR).all() and columns_PNR[540:, 3].any(axis=1).all()
 

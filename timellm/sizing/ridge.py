@@ -14,7 +14,9 @@ from timellm.forecasters.ridge.limits import (
     LEVEL_COLUMNS,
     MOST_CALENDAR,
     MOST_LAGS,
+    MOST_RECENT_CHANNELS,
     MOST_TRIED_WINDOWS,
+    RECENT_COLUMNS,
     may_have_own_maps,
 )
 from timellm.sizing.machine import MachineFacts
@@ -24,6 +26,8 @@ _REACHED = 0.4
 """Share of the float32 rate of a large product that float64 products reach."""
 _COPIES = 3
 """Arrays as large as a batch's windows that are held at once."""
+_MOVED_COPIES = 3
+"""Arrays as large as the table where maps are told of other channels."""
 _TRIALS, _PARTS = 3, 6
 """Fits that decide what a map should know, and the parts of the table that they are made of."""
 _KINDS = {"plain": 1, "level": 1, "calendar": 1, "auto": 3}
@@ -43,15 +47,21 @@ class RidgeNeed:
         self._horizon = config.task.horizon
         lags = min(config.task.context, MOST_LAGS)
         added = {"plain": 0, "level": LEVEL_COLUMNS, "calendar": MOST_CALENDAR, "auto": MOST_CALENDAR + LEVEL_COLUMNS}
-        self._features = lags + 1 + added[features]
-        self._channels = len(config.data.channels) or table.channels
+        alone = lags + 1 + added[features]
+        self._channels = channels = len(config.data.channels) or table.channels
         self._windows = training_windows(config, table) + validation_windows(config, table)
-        own = may_have_own_maps(self._channels, features=self._features, horizon=self._horizon)
-        self._own = maps == "by_channel" or (maps == "auto" and own)
-        # Another fallback is tried with the simplest features alone.
-        kinds = _KINDS[features] + (asked.linear_fallback == "auto")
-        self._choices = kinds * (2 if maps == "auto" and own else 1)
+        own = maps == "by_channel" or (
+            maps == "auto" and may_have_own_maps(channels, features=alone, horizon=self._horizon)
+        )
+        asked_others = asked.linear_others if 1 < channels <= MOST_RECENT_CHANNELS else "none"
+        others = asked_others == "recent" or (asked_others == "auto" and own)
+        self._features = alone + others * RECENT_COLUMNS * channels
+        self._moved = _MOVED_COPIES * others * table.rows * channels
+        self._own = own or others
         self._kinds = _KINDS[features]
+        # Another fallback is tried with the simplest features alone, and told nothing of other channels.
+        kinds = self._kinds * (2 if others and asked_others == "auto" else 1) + (asked.linear_fallback == "auto")
+        self._choices = kinds * (2 if maps == "auto" and own else 1)
 
     @property
     def bytes(self) -> float:
@@ -59,7 +69,7 @@ class RidgeNeed:
         values = min(BATCH_VALUES, self._windows * (self._features + self._horizon))
         # Sums over the windows of all channels and of one, and the decomposition of one of them.
         sums = (2 * _PARTS if self._choices > 1 else 2) + 4
-        return 8 * (_COPIES * values + sums * self._features**2) + self.map_bytes
+        return 8 * (_COPIES * values + sums * self._features**2 + self._moved) + self.map_bytes
 
     @property
     def map_bytes(self) -> float:

@@ -17,8 +17,7 @@ Order of the columns: lags, calendar, level, other channels, deviation. Targets 
 
 A fit sees columns that are multiplied by `scale_F`, which says how easily each gets a large weight.
 
-Shapes: B windows of a batch, L lags, H horizon, C columns of the calendar, R columns of the other channels, P places in
-the table, F features of all kinds.
+Shapes: B windows of a batch, L lags, H horizon, C columns of the calendar, F features of all kinds.
 """
 
 from __future__ import annotations
@@ -60,8 +59,8 @@ class RidgeWindows:
         self._starts = row_starts(prepared.table, 1) if self._grain != "none" else pd.DatetimeIndex([])
         self.calendar = calendar_ones(self._starts[:1], self._grain).shape[1]
         self.level = limits.LEVEL_COLUMNS if "level" in kinds else 0
-        self._recent_PR = recent.columns(prepared) if recent else np.empty((1, 0))
-        self.recent = self._recent_PR.shape[1]
+        self._moved = recent.on(prepared) if recent else None
+        self.recent = len(recent.usual_R) if recent else 0
         self.count = self.lags + self.calendar + self.level + self.recent + 1
         self.scale_F = np.ones(self.count)
         if penalty == "by_age":
@@ -109,8 +108,8 @@ class RidgeWindows:
         if self.level:
             begin = self.lags + self.calendar
             features_BF[:, begin : begin + self.level] = np.hstack([mean_B1, np.ones_like(mean_B1)])
-        if self.recent:
-            features_BF[:, self.columns_of_others] = self._recent_PR[index.origin]
+        if self._moved:
+            features_BF[:, self.columns_of_others] = self._moved(index.origin)
         features_BF[:, -1] = deviation_B
         return features_BF, mean_B1
 
