@@ -158,19 +158,17 @@ def test_fit_that_was_cut_off_goes_on_to_the_same_quantiles(fitted, hourly_csv, 
 
 
 def test_parts_of_a_batch_sum_to_its_gradient(hourly_csv):
-    from timellm.training.loop import _loss
+    from timellm.training.loop import TrainingWindows, _accumulate
+    from timellm.training.processes import join_processes
 
     prepared = prepared_for(hourly_csv, "dlinear")
     network, index = built(prepared), prepared.windows("training").evenly(12)
-    source = prepared.source()
+    windows = TrainingWindows(prepared.source(), index, index)
     grads = []
     for parts in (1, 3):
         one = copy.deepcopy(network)
-        for part in np.array_split(np.arange(12), parts):
-            channel, origin = index.channel[part], index.origin[part]
-            context_BT, target_BH = source.gather(channel, origin=origin)
-            found = one(context_BT, **source.beside(channel, origin=origin, channels=True))
-            (_loss(found, target_BH, prepared.config.trained, LEVELS) * len(part) / 12).backward()
+        config = prepared.config.trained.model_copy(update={"accumulation": parts})
+        _accumulate(join_processes(torch.device("cpu")), one, windows, np.arange(12), config)
         grads.append({name: weight.grad for name, weight in one.named_parameters()})
     for name, grad in grads[0].items():
         torch.testing.assert_close(grads[1][name], grad, rtol=1e-4, atol=1e-6)

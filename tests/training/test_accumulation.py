@@ -41,7 +41,7 @@ def gradients(model: torch.nn.Module, windows: TrainingWindows, **settings) -> t
     """Every trained weight's gradient in one row, and the loss that is reported."""
     model.zero_grad()
     config = TrainingConfig(batch_size=BATCH, **settings)
-    loss = _accumulate(join_processes(torch.device("cpu")), model, windows, np.arange(BATCH) * 15, config)
+    loss, _ = _accumulate(join_processes(torch.device("cpu")), model, windows, np.arange(BATCH) * 15, config)
     return torch.cat([weight.grad.flatten() for weight in model.parameters()]), loss
 
 

@@ -28,10 +28,10 @@ from timellm.training.progress import Progress
 _MAPS = {"shared": "one map for all channels", "by_channel": "a map for each channel"}
 _TOLD = {
     "plain": "",
-    "level": ", told how high the context lies",
-    "calendar": ", told where in the calendar the forecast begins",
+    "level": "how high the context lies",
+    "calendar": "where in the calendar the forecast begins",
 }
-_OTHERS = ", told how the other channels moved lately"
+_OTHERS = "how the other channels moved lately"
 _FALLBACK = {"mean": "", "last": ", drawn to the last value"}
 _MANY_MAPS = "Maps by channel were not tried, because that takes long with so many channels or so long a context;"
 
@@ -163,7 +163,8 @@ class Fit:
 
 
 def _words(option: Option) -> str:
-    return f"{_MAPS[option.maps]}{_TOLD[option.features]}{_OTHERS * option.others}{_FALLBACK[option.fallback]}"
+    told = " and ".join(one for one in (_TOLD[option.features], _OTHERS * option.others) if one)
+    return f"{_MAPS[option.maps]}{f', told {told}' if told else ''}{_FALLBACK[option.fallback]}"
 
 
 def _mean(windows: RidgeWindows, maps: list[tuple[Option, np.ndarray, float]]) -> np.ndarray:
