@@ -55,7 +55,7 @@ def test_what_another_channel_did_lately_is_told_where_it_helps(tmp_path):
     assert told.validation_loss < 0.85 * plain.validation_loss
     assert report.facts["linear_others"] == "recent"
     assert any(name.endswith(" others") for name in report.facts["map_shares"])
-    assert "told how the other channels moved lately" in report.notes[0]
+    assert "how the other channels moved lately" in report.notes[0]
 
 
 def test_it_is_not_told_where_channels_say_nothing_of_each_other(tmp_path):
