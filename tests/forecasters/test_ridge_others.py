@@ -196,4 +196,5 @@ def test_explanation_names_the_channel_that_counts_most(tmp_path):
     timellm.fit(prepared.config, run_dir=tmp_path / "run")
     of_all, _, of_second = linear_maps(tmp_path / "run")
     assert "moved in the last" not in of_all.beside
-    assert re.search(r"How the channels moved in the last 16 rows is added, too; first has (\d+)%", of_second.beside)
+    expected = r"How the channels moved in the last 16 rows is added, too; of the others, first counts most \(\d+%"
+    assert re.search(expected, of_second.beside)

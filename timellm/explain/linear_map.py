@@ -82,18 +82,19 @@ def linear_maps(run_dir: str | Path) -> tuple[LinearMap, ...]:
     titles = (_SHARED, *ridge.series)
     beside = _BESIDE + "".join(_BESIDE_TOLD[features] for features in ridge.features)
     return tuple(
-        LinearMap(title, ridge.by_lag(i), beside + _from_others(ridge.from_others(i))) for i, title in enumerate(titles)
+        LinearMap(title, ridge.by_lag(i), beside + _from_others(ridge.from_others(i), to=title))
+        for i, title in enumerate(titles)
     )
 
 
-def _from_others(shares: dict[str, float]) -> str:
-    if not shares:
+def _from_others(shares: dict[str, float], *, to: str) -> str:
+    """What is added to the forecast of channel `to` for movements, and which other channel counts most."""
+    others = {name: share for name, share in shares.items() if name != to}
+    if not others:
         return ""
-    most = max(shares, key=shares.__getitem__)
-    rows = 2 * max(RECENT_ROWS)
-    return (
-        f" How the channels moved in the last {rows} rows is added, too; {most} has {shares[most]:.0%} of that weight."
-    )
+    most = max(others, key=others.__getitem__)
+    moved = f"How the channels moved in the last {2 * max(RECENT_ROWS)} rows"
+    return f" {moved} is added, too; of the others, {most} counts most ({others[most]:.0%} of the squared weights)."
 
 
 def _of_dlinear(folder: Path, config: RunConfig) -> tuple[LinearMap, ...]:
