@@ -92,21 +92,31 @@ def own_maps(
         spectrum, judging = Spectrum.of(training.of(columns)), validation.of(columns)
         for option in wanted:
             found[option] = spectrum.solve_near(shared[option.shared].weights_FH, judging)
-    told = [option for option in options if option.others]
-    spectrum_of_others = Spectrum.of(training.of(windows.columns_of_others)) if told and training.points else None
-    for option in told:
-        alone_FH = found[option.alone] if option.maps == "by_channel" else shared[option.shared].weights_FH
-        columns = windows.columns(option.features)
-        others_RH = np.zeros((windows.recent, windows.horizon))
-        if spectrum_of_others and validation.points:
-            # What the lags leave is fitted by the other channels, with a penalty of its own: in one fit with the lags,
-            # their many columns and these few would share a penalty that suits neither.
-            fitted, judging = (
-                side.left_by(alone_FH, columns, on=windows.columns_of_others) for side in (training, validation)
-            )
-            others_RH = replace(spectrum_of_others, training=fitted).solve(judging).weights_FH
-        found[option] = np.concatenate([alone_FH[:-1], others_RH, alone_FH[-1:]])
+    if told := [option for option in options if option.others]:
+        alone = {option: found.get(option.alone, shared[option.shared].weights_FH) for option in told}
+        found |= _with_others(windows, alone, training=training, validation=validation)
     return {option: found[option] for option in options}
+
+
+def _with_others(
+    windows: RidgeWindows, maps: dict[Option, np.ndarray], *, training: Moments, validation: Moments
+) -> dict[Option, np.ndarray]:
+    """The maps [F, H] of one channel with weights for the other channels; zeros where the channel has no window.
+
+    These weights are fitted to what a map leaves, with a penalty of their own. In one fit the many lags and the few
+    columns of the others would share a penalty that suits neither (docs/recipe.md).
+    """
+    others = windows.columns_of_others
+    spectrum = Spectrum.of(training.of(others))
+    found: dict[Option, np.ndarray] = {}
+    for option, alone_FH in maps.items():
+        weights_RH = np.zeros((windows.recent, windows.horizon))
+        if training.points and validation.points:
+            columns = windows.columns(option.features)
+            left, judging = (side.left_by(alone_FH, columns, on=others) for side in (training, validation))
+            weights_RH = replace(spectrum, training=left).solve(judging).weights_FH
+        found[option] = np.concatenate([alone_FH[:-1], weights_RH, alone_FH[-1:]])
+    return found
 
 
 def _by_features(options: Iterable[Option]) -> dict[LinearFeatures, list[Option]]:
