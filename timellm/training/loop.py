@@ -263,6 +263,7 @@ def _accumulate(
     levels = levels_of(network)
     count = min(-(-config.accumulation // processes), -(-len(chosen) // processes))
     averaged = processes if is_sharded(accelerator) else 1
+    loss_of = _LOSSES[config.loss]
     losses = torch.zeros(2, device=accelerator.device)
     parts = np.array_split(chosen, count * processes)[own * count : (own + 1) * count]
     for number, part in enumerate(parts, start=1):
@@ -272,13 +273,13 @@ def _accumulate(
         context_BT, target_BH = windows.source.gather(channel, origin=origin)
         beside = windows.source.beside(channel, origin=origin, channels=bool(levels))
         found = network(context_BT, **beside)
-        forecast_loss = _LOSSES[config.loss](found[..., 0] if levels else found, target_BH)
+        forecast_loss = loss_of(found[..., 0] if levels else found, target_BH)
         loss = (forecast_loss + _pinball_loss(found, target_BH, levels) if levels else forecast_loss) * share
         accelerator.sync_gradients = number == count
         accelerator.backward(loss * averaged)
         losses[0] += loss.detach()
         if "base_BH" in beside:
-            losses[1] += (_LOSSES[config.loss](beside["base_BH"], target_BH) - forecast_loss.detach()) * share
+            losses[1] += (loss_of(beside["base_BH"], target_BH) - forecast_loss.detach()) * share
     add_up_gradients(accelerator, network)
     # Once, because on a GPU it waits for all that was asked for.
     loss_sum, gain = accelerator.reduce(losses).tolist()

@@ -51,7 +51,7 @@ class Fit:
         )
         self._penalty = asked.linear_penalty
         self._recent = None if asked.linear_others == "none" else Recent.of(prepared)
-        self._windows = windows = RidgeWindows(prepared, self._kinds, penalty=self._penalty, recent=self._recent)
+        windows = RidgeWindows(prepared, self._kinds, penalty=self._penalty)
         if windows.lags < prepared.context:
             self.notes.append(f"The ridge reads the last {windows.lags:,} of {prepared.context:,} context rows.")
         if "calendar" in self._kinds and not windows.calendar:
@@ -61,10 +61,10 @@ class Fit:
                 )
             self._kinds = tuple(kind for kind in self._kinds if kind != "calendar") or ("plain",)
         maps: tuple[LinearMaps, ...]
-        channels, alone = len(prepared.table.channels), windows.count - windows.recent
+        channels = len(prepared.table.channels)
         if asked.linear_maps != "auto":
             maps = (asked.linear_maps,)
-        elif limits.may_have_own_maps(channels, features=alone, horizon=prepared.horizon):
+        elif limits.may_have_own_maps(channels, features=windows.count, horizon=prepared.horizon):
             maps = get_args(LinearMaps)
         else:
             maps = ("shared",)
@@ -74,6 +74,11 @@ class Fit:
             get_args(LinearFallback) if asked.linear_fallback == "auto" else (asked.linear_fallback,)
         )
         self._options = options_of(self._kinds, maps, fallbacks, self._others(asked, maps))
+        # Sums over columns that no map reads would take time for nothing.
+        told = any(option.others for option in self._options)
+        self._windows = (
+            RidgeWindows(prepared, self._kinds, penalty=self._penalty, recent=self._recent) if told else windows
+        )
         self._done = self._total = 0
 
     def _others(self, asked: RidgeConfig, maps: tuple[LinearMaps, ...]) -> tuple[bool, ...]:

@@ -234,11 +234,7 @@ class Ridge(OneRow):
         squared_R = np.square(self.weights_MFH[number, -1 - columns : -1]).sum(axis=1)
         squared_N = squared_R.reshape(limits.RECENT_COLUMNS, -1).sum(axis=0)
         total = float(squared_N.sum())
-        return (
-            {name: float(squared / total) for name, squared in zip(self.series, squared_N, strict=True)}
-            if total
-            else {}
-        )
+        return dict(zip(self.series, (squared_N / total).tolist(), strict=True)) if total else {}
 
     def corrected(self, added_FH: np.ndarray) -> Self:
         """Every map with this one added, which reads lags and deviation alone, [L + 1, H]."""
