@@ -25,6 +25,7 @@ def test_measurement_ticks_beside_a_usable_page_and_ends_in_a_table(watched, tin
     expander = page.get_by_test_id("stExpander").filter(has_text="Compare quantizations")
     expander.locator("summary").click()
     expander.get_by_role("button", name="Measure").click()
+    expect(expander.get_by_role("button", name="Cancel")).to_be_visible(timeout=60_000)
     # The page looks every two seconds: it can miss a precision that a fast machine is done with in less.
     measured = re.compile(r"(float32|bfloat16|8bit|4bit): ")
     expect(expander.get_by_test_id("stProgress").get_by_text(measured)).to_be_visible(timeout=60_000)

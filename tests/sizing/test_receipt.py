@@ -18,7 +18,6 @@ from timellm.forecasters.time_llm.backbone import load_backbone
 from timellm.forecasters.time_llm.network import TimeLLM
 from timellm.sizing.receipt import Machine, Receipt, ReceiptRow, measure_receipt, verdict
 from timellm.sizing.receipt import measure as measuring
-from timellm.sizing.receipt.measure import _Load
 from timellm.sizing.receipt.worker import compare, deviation, weights_mib
 
 ORDER = ["float32", "bfloat16", "8bit", "4bit"]
@@ -177,12 +176,6 @@ def test_deviation_is_that_of_plain_numpy():
     cosine = (found * exact).sum(1) / np.linalg.norm(found, axis=1) / np.linalg.norm(exact, axis=1)
     mine = deviation(torch.tensor(found), torch.tensor(exact))
     assert mine == pytest.approx((distance.mean(), cosine.mean()))
-
-
-@pytest.mark.parametrize(("busy", "ours", "share"), [(8, 0, 1), (8, 8, 0), (6, 4, 0.25), (1, 2, 0)])
-def test_share_of_others_is_what_was_busy_and_not_ours(busy, ours, share, monkeypatch):
-    monkeypatch.setattr(psutil, "cpu_count", lambda: 2)
-    assert _Load(14.0, 100.0 + busy, 50.0 + ours).others_since(_Load(10.0, 100.0, 50.0)) == share
 
 
 def made(*rows: ReceiptRow, others: float = 0.0) -> Receipt:

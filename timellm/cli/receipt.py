@@ -51,7 +51,8 @@ def _asked_for(arguments: argparse.Namespace) -> RunConfig:
 
 
 def _in_words(found: Receipt, said: str) -> str:
-    from timellm.sizing.receipt.verdict import BUSY_SHARE, NAMES
+    from timellm.sizing.load import BUSY_SHARE
+    from timellm.sizing.receipt.verdict import NAMES
 
     header = (
         "precision", "weights, MiB", "peak, MiB", "s a step", "hidden error", "(cosine)", "gradient error", "(cosine)",

@@ -11,7 +11,7 @@ import os
 import platform
 import subprocess
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -20,11 +20,12 @@ import psutil
 
 from timellm.errors import ConfigError
 from timellm.installation import PROJECT
+from timellm.sizing.load import BUSY_SHARE, ProcessorTime, others_now
 from timellm.workspace import cache_folder, check_writable, write_whole
 
 _LIBRARIES = ("torch", "transformers", "bitsandbytes")
-_CHOICE_OF_ARITHMETIC = 3
-"""Counts the changes of what `backbone_dtype=auto` means, of which the findings hold a part."""
+_FORM = 4
+"""Counts the changes of what is measured, and of what `backbone_dtype=auto` means."""
 _TIMEOUT_S = 300
 _MIB = 2**20
 
@@ -48,6 +49,18 @@ class MachineFacts:
     """What bitsandbytes adds."""
     quantized_dtype: str | None = None
     """What backbone_dtype=auto is for quantised layers, where that is another."""
+    others_share: float = 0.0
+    """Share of the processor, 0 to 1, that other programs took meanwhile."""
+
+    @property
+    def too_slow(self) -> bool:
+        """Whether other programs took so much of the processor that this machine is faster than it seemed."""
+        return self.others_share > BUSY_SHARE
+
+    def with_rates_of(self, earlier: MachineFacts) -> MachineFacts:
+        """These facts with the higher one of each rate: other programs make a machine seem slower, never faster."""
+        rates = {name: max(rate, earlier.gflops.get(name, 0.0)) for name, rate in self.gflops.items()}
+        return replace(self, gflops=rates, gib_per_s=max(self.gib_per_s, earlier.gib_per_s))
 
 
 @dataclass(frozen=True)
@@ -61,8 +74,8 @@ class Budget:
 
 
 def facts_file() -> Path:
-    """Where the findings lie; a new library, another processor or another choice of arithmetic makes another file."""
-    stamp = "-".join([*_versions(), platform.machine(), str(os.cpu_count()), f"choice{_CHOICE_OF_ARITHMETIC}"])
+    """Where the findings lie; a new library, another processor or another form makes another file."""
+    stamp = "-".join([*_versions(), platform.machine(), str(os.cpu_count()), f"form{_FORM}"])
     return cache_folder() / "machine" / f"{stamp}.json"
 
 
@@ -83,12 +96,15 @@ def known_facts() -> MachineFacts | None:
 def measured_facts() -> MachineFacts:
     """What was measured before, or is measured now, which takes some ten seconds.
 
+    What was measured while other programs worked is measured again when they do not.
+
     Raises:
         ConfigError: the measuring process failed, and the message has its last line; or the findings cannot be kept.
     """
     known = known_facts()
-    if known is not None:
+    if known is not None and not (known.too_slow and others_now() <= BUSY_SHARE):
         return known
+    before = ProcessorTime.now()
     try:
         check_writable(facts_file().parent)
     except OSError as error:
@@ -108,7 +124,10 @@ def measured_facts() -> MachineFacts:
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or ["no output"])[-1]
         raise ConfigError(f"this machine could not be measured: {last}")
-    facts = MachineFacts(processor=processor_name(), **json.loads(done.stdout.splitlines()[-1]))
+    others = ProcessorTime.now().others_since(before)
+    facts = MachineFacts(processor=processor_name(), others_share=others, **json.loads(done.stdout.splitlines()[-1]))
+    if known is not None:
+        facts = facts.with_rates_of(known)
     text = json.dumps(asdict(facts), indent=2)
     write_whole(facts_file(), lambda path: path.write_text(text, encoding="utf-8"))
     return facts

@@ -25,7 +25,7 @@ from timellm.ui.words import plain
 
 _TICK_S = 1.0
 AGAIN_AFTER_S = 30.0
-"""After so long a failed measurement of the machine is made again."""
+"""After so long a measurement of the machine that failed, or that other programs disturbed, is made again."""
 
 
 @dataclass
@@ -80,7 +80,7 @@ def watch(current: Trying) -> None:
 
 
 class Measurement:
-    """The measurement of this machine: one at a time; one that failed is made again after a while, not for ever."""
+    """The measurement of this machine: one at a time, and a while between two."""
 
     def __init__(self) -> None:
         self.error: str | None = None
@@ -95,8 +95,8 @@ class Measurement:
         return self._thread is not None and self._thread.is_alive()
 
     def due(self) -> bool:
-        """Whether it may be made: none is under way, and the last one did not fail just now."""
-        return not self.busy and (self.error is None or time.monotonic() - self._ended >= AGAIN_AFTER_S)
+        """Whether it may be made: none is under way, and the last one did not end just now."""
+        return not self.busy and time.monotonic() - self._ended >= AGAIN_AFTER_S
 
     def start(self) -> None:
         """Measure in the background if it is due."""
@@ -118,12 +118,15 @@ class Measurement:
 
 
 def machine_facts() -> MachineFacts | None:
-    """What this machine does; while it is being measured a line says so, and the page is drawn again afterwards."""
-    known = known_facts()
+    """What this machine does; while it is being measured a line says so, and the page is drawn again afterwards.
+
+    Facts that other programs disturbed serve until better ones are measured, without a line.
+    """
+    known, measuring = known_facts(), _measurement()
+    if known is None or known.too_slow:
+        measuring.start()
     if known is not None:
         return known
-    measuring = _measurement()
-    measuring.start()
     busy = measuring.busy
 
     @st.fragment(run_every=_TICK_S)

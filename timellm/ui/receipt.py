@@ -13,9 +13,10 @@ from timellm.config import RunConfig
 from timellm.errors import TimeLLMError
 from timellm.jobs.local import receipts
 from timellm.jobs.local.receipts import UnderWay
+from timellm.sizing.load import BUSY_SHARE
 from timellm.sizing.receipt import Receipt, ReceiptRow, verdict
 from timellm.sizing.receipt.measure import this_machine
-from timellm.sizing.receipt.verdict import BUSY_SHARE, NAMES
+from timellm.sizing.receipt.verdict import NAMES
 from timellm.ui import keys
 from timellm.ui.errors import show_error
 from timellm.ui.loaders import backbone_ready, store

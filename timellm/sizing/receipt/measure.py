@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ import psutil
 from timellm import errors
 from timellm.config import RunConfig
 from timellm.sizing.fresh import run_fresh
+from timellm.sizing.load import ProcessorTime
 from timellm.sizing.machine import processor_name
 from timellm.sizing.receipt.contents import Machine, Precision, Receipt, ReceiptRow
 from timellm.training.progress import ShouldStop, never_stop
@@ -120,13 +120,13 @@ def _in_fresh_process(config: RunConfig, folder: Path, *, on_progress: OnShare, 
         if progress := _last(said, "progress"):
             on_progress(progress["share"], progress["doing"])
 
-    load = _Load.now()
+    before = ProcessorTime.now()
     ended = run_fresh("timellm.sizing.receipt.worker", config, str(folder), on_said=pass_on, should_stop=should_stop)
     if ended is None:
         raise _Cancelled
     done = _last(ended.said, "done")
     failure = {} if done else _last(ended.said, "failure") or {"text": ended.cause}
-    return _Said(done.get("row", {}), done.get("facts", {}), failure, _Load.now().others_since(load))
+    return _Said(done.get("row", {}), done.get("facts", {}), failure, ProcessorTime.now().others_since(before))
 
 
 def _last(said: str, kind: str) -> dict[str, Any]:
@@ -136,26 +136,3 @@ def _last(said: str, kind: str) -> dict[str, Any]:
         if line.startswith(f'{{"{kind}"') and line.endswith("\n"):
             found = json.loads(line)[kind]
     return found
-
-
-@dataclass(frozen=True)
-class _Load:
-    """Processor time used so far, in seconds of one core."""
-
-    moment: float
-    busy: float
-    """By all programs."""
-    ours: float
-    """By this process and the ended processes that it started."""
-
-    @classmethod
-    def now(cls) -> _Load:
-        spent, own = psutil.cpu_times(), os.times()
-        busy = sum(spent) - spent.idle - getattr(spent, "iowait", 0.0) - getattr(spent, "guest", 0.0)
-        return cls(time.monotonic(), busy, own.user + own.system + own.children_user + own.children_system)
-
-    def others_since(self, before: _Load) -> float:
-        """Share of all cores that other programs used since `before`."""
-        others = (self.busy - before.busy) - (self.ours - before.ours)
-        seconds = (self.moment - before.moment) * (psutil.cpu_count() or 1)
-        return min(max(others / max(seconds, 1e-6), 0.0), 1.0)

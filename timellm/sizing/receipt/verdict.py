@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from timellm.sizing.load import BUSY_SHARE
 from timellm.sizing.receipt.contents import Receipt, ReceiptRow
 
 NAMES = {"float32": "float32", "bfloat16": "bfloat16", "float16": "float16", "8bit": "8-bit", "4bit": "4-bit"}
 _SAME_TIME = 1.1  # medians of a few steps in different processes differ by that much
 _SAME_MEMORY = 0.01
 _SAME_ERROR = 1.2
-BUSY_SHARE = 0.1
-"""Other work that takes more of the processor than this makes times worthless."""
 
 
 def mib(amount: float) -> str:
