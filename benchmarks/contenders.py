@@ -54,7 +54,7 @@ def ours(task: Task, **settings: object) -> Contender:
     from timellm.forecasters.time_llm.network import TimeLLM
     from timellm.forecasters.time_llm.patching import instance_norm
     from timellm.training.allocator import keep_freed_memory
-    from timellm.training.loop import optimizer_for
+    from timellm.training.step import optimizer_for
 
     keep_freed_memory()  # as `timellm.training.loop.train` does
     config = ModelConfig(

@@ -30,8 +30,9 @@ from timellm.forecasters.time_llm.backbone import load_backbone
 from timellm.forecasters.time_llm.network import TimeLLM
 from timellm.forecasters.time_llm.patching import instance_norm
 from timellm.training.evaluation import forecast_windows
-from timellm.training.loop import TrainingWindows, train
+from timellm.training.loop import train
 from timellm.training.progress import never_stop
+from timellm.training.step import TrainingWindows
 
 PUBLISHED_DESCRIPTION = (
     "The Electricity Transformer Temperature (ETT) is a crucial indicator in the electric power long-term deployment."

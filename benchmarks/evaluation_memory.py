@@ -20,7 +20,7 @@ from timellm.evaluation.comparisons import compare_with_own
 from timellm.evaluation.judge import judge
 from timellm.evaluation.window_errors import WINDOW_ERRORS, writing_window_errors
 from timellm.evaluation.windows import Reference, ScoredWindows
-from timellm.training.loop import peak_memory_mib
+from timellm.training.peak_memory import peak_memory_mib
 
 _CHANNELS = 10
 

@@ -24,7 +24,7 @@ import torch
 
 from benchmarks.arithmetic import bf16_rate, forecast_flops, step_flops
 from benchmarks.contenders import CONTENDERS, Task
-from timellm.training.loop import peak_memory_mib
+from timellm.training.peak_memory import peak_memory_mib
 
 _FORECAST_BATCH = 64
 

@@ -21,7 +21,7 @@ from timellm.forecasting.artifacts import RunFolder
 from timellm.forecasting.fitted import FittedRun
 from timellm.forecasting.many import forecast_many
 from timellm.pipeline import evaluate
-from timellm.training import loop
+from timellm.training import step
 from timellm.training.progress import Progress
 from timellm.workspace import PROJECT
 
@@ -137,7 +137,7 @@ def test_training_that_diverges_names_only_settings_that_its_kind_has(
     config = RunConfig.create(hourly_csv, **settings | lengths)
     if config.kind == "time_llm":
         config = config.updated(backbone=str(tiny_backbone))
-    monkeypatch.setitem(loop._LOSSES, "mse", lambda forecast, target: (forecast - target).mean() * float("nan"))
+    monkeypatch.setitem(step._LOSSES, "mse", lambda forecast, target: (forecast - target).mean() * float("nan"))
     with pytest.raises(ConfigError, match=r"diverged at step 1: the loss is nan. Lower 'learning_rate' " + remedy):
         timellm.fit(config, run_dir=tmp_path / "run")
 

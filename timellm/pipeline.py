@@ -47,7 +47,7 @@ from timellm.sizing.made_with import made_with
 from timellm.sizing.occupancy import occupied
 from timellm.training.checkpoint import COMPANIONS, CONFIG, save_config
 from timellm.training.evaluation_batch import evaluated_windows
-from timellm.training.loop import peak_memory_mib
+from timellm.training.peak_memory import peak_memory_mib
 from timellm.training.pinned import PinnedWindows
 from timellm.training.processes import from_main, join_processes
 from timellm.training.progress import OnProgress, Progress, ShouldStop, ignore_progress, never_stop

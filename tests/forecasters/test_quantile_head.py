@@ -158,8 +158,8 @@ def test_fit_that_was_cut_off_goes_on_to_the_same_quantiles(fitted, hourly_csv, 
 
 
 def test_parts_of_a_batch_sum_to_its_gradient(hourly_csv):
-    from timellm.training.loop import TrainingWindows, _accumulate
     from timellm.training.processes import join_processes
+    from timellm.training.step import TrainingWindows, accumulate
 
     prepared = prepared_for(hourly_csv, "dlinear")
     network, index = built(prepared), prepared.windows("training").evenly(12)
@@ -168,7 +168,7 @@ def test_parts_of_a_batch_sum_to_its_gradient(hourly_csv):
     for parts in (1, 3):
         one = copy.deepcopy(network)
         config = prepared.config.trained.model_copy(update={"accumulation": parts})
-        _accumulate(join_processes(torch.device("cpu")), one, windows, np.arange(12), config)
+        accumulate(join_processes(torch.device("cpu")), one, windows, np.arange(12), config)
         grads.append({name: weight.grad for name, weight in one.named_parameters()})
     for name, grad in grads[0].items():
         torch.testing.assert_close(grads[1][name], grad, rtol=1e-4, atol=1e-6)

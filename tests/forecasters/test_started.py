@@ -32,6 +32,7 @@ from timellm.training import loop
 from timellm.training.checkpoint import ADAPTER, CONFIG, START_ADAPTER, load_config, read_adapter
 from timellm.training.progress import never_stop
 from timellm.training.state import StateFile, has_state
+from timellm.training.step import TrainingWindows
 
 DLINEAR = {
     "kind": "dlinear", "moving_average": 5, "context": 48, "horizon": 12, "steps": 6, "batch_size": 8,
@@ -196,7 +197,7 @@ def test_start_is_kept_only_if_surely_better_than_what_it_adds_to(by, kept, adds
 
     config = TrainingConfig(steps=2, batch_size=4, learning_rate=1e-12, validations=1, device="cpu")
     result = loop.train(
-        network, loop.TrainingWindows(source, index, index), config, save_best=save,
+        network, TrainingWindows(source, index, index), config, save_best=save,
         on_progress=lambda _: None, should_stop=never_stop, validate_first=True, adds_first=True,
     )  # fmt: skip
     assert saved[0] == 0.0 and saved[-1] == pytest.approx(kept)

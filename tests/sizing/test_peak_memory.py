@@ -5,7 +5,7 @@ import sys
 
 from timellm.workspace import PROJECT
 
-_REPORT = "from timellm.training.loop import peak_memory_mib; print(peak_memory_mib())"
+_REPORT = "from timellm.training.peak_memory import peak_memory_mib; print(peak_memory_mib())"
 _SERVER = f"""
 import subprocess, sys
 held = bytearray(1500 * 2**20)

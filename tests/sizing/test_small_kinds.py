@@ -90,7 +90,7 @@ _RUN = """
 import json, sys
 import timellm
 from timellm.config import RunConfig
-from timellm.training.loop import peak_memory_mib
+from timellm.training.peak_memory import peak_memory_mib
 
 timellm.fit(RunConfig.from_dict(json.loads(sys.argv[1])), run_dir=sys.argv[2])
 print(peak_memory_mib())

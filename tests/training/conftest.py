@@ -6,7 +6,7 @@ import numpy as np
 
 from timellm.data.source import WindowSource
 from timellm.data.windows import Split, index_windows
-from timellm.training.loop import TrainingWindows
+from timellm.training.step import TrainingWindows
 
 
 def windows_of(values: np.ndarray, rows: tuple[int, int, int], *, context: int, horizon: int) -> TrainingWindows:

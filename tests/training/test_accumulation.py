@@ -13,8 +13,9 @@ from timellm.config import ModelConfig, TrainingConfig
 from timellm.data.source import WindowSource
 from timellm.forecasters.time_llm.backbone import load_backbone
 from timellm.forecasters.time_llm.network import TimeLLM
-from timellm.training.loop import TrainingWindows, _accumulate, train
+from timellm.training.loop import train
 from timellm.training.processes import join_processes
+from timellm.training.step import TrainingWindows, accumulate
 
 CONTEXT, HORIZON, BATCH = 48, 12, 10
 
@@ -41,7 +42,7 @@ def gradients(model: torch.nn.Module, windows: TrainingWindows, **settings) -> t
     """Every trained weight's gradient in one row, and the loss that is reported."""
     model.zero_grad()
     config = TrainingConfig(batch_size=BATCH, **settings)
-    loss, _ = _accumulate(join_processes(torch.device("cpu")), model, windows, np.arange(BATCH) * 15, config)
+    loss, _ = accumulate(join_processes(torch.device("cpu")), model, windows, np.arange(BATCH) * 15, config)
     return torch.cat([weight.grad.flatten() for weight in model.parameters()]), loss
 
 

@@ -16,8 +16,9 @@ from timellm.config import TrainingConfig
 from timellm.errors import ConfigError
 from timellm.training.clock import Clock
 from timellm.training.evaluation import forecast_windows
-from timellm.training.loop import TrainingWindows, train
+from timellm.training.loop import train
 from timellm.training.schedule import rate
+from timellm.training.step import TrainingWindows
 
 CONTEXT, HORIZON = 16, 4
 

@@ -10,8 +10,9 @@ from torch import nn
 from timellm.config import RunConfig, TrainingConfig
 from timellm.data.source import WindowSource
 from timellm.data.windows import WindowIndex
-from timellm.training.loop import TrainingWindows, train
+from timellm.training.loop import train
 from timellm.training.state import Belonging, StateFile
+from timellm.training.step import TrainingWindows
 
 HORIZON, TRAINED_ROWS = 4, 220
 STEPS, VALIDATIONS = 24, 12

@@ -11,8 +11,9 @@ from tests.training.conftest import windows_of
 from timellm.config import RunConfig, TrainingConfig
 from timellm.errors import CheckpointError
 from timellm.training.checkpoint import read_adapter, save_adapter
-from timellm.training.loop import TrainingWindows, optimizer_for, train
+from timellm.training.loop import train
 from timellm.training.state import STATE, Belonging, StateFile, TrainingPosition
+from timellm.training.step import TrainingWindows, optimizer_for
 
 CONTEXT, HORIZON = 16, 4
 THIS = Belonging(RunConfig.create("a.csv"))

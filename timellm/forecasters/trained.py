@@ -42,12 +42,13 @@ from timellm.forecasters.training_report import training_report
 from timellm.training.checkpoint import device_of, load_adapter, save_adapter
 from timellm.training.evaluation import forecast_windows
 from timellm.training.kept_rows import ValidationRecord
-from timellm.training.loop import TrainingWindows, train
+from timellm.training.loop import train
 from timellm.training.pinned import PinnedWindows
 from timellm.training.processes import from_main, main_first, weights_from_main
 from timellm.training.progress import OnProgress, ShouldStop, ignore_progress, never_stop
 from timellm.training.quantiles import levels_of
 from timellm.training.state import Belonging, StateFile, has_state
+from timellm.training.step import TrainingWindows
 from timellm.training.zero import processes_of
 
 

@@ -39,7 +39,7 @@ from timellm.forecasting.calibration_windows import calibration_windows
 from timellm.forecasting.kept_quantiles import TEST_QUANTILES, QuantileWriter, writing_quantiles
 from timellm.forecasting.quick import QuickForecasters
 from timellm.training.evaluation_batch import EVALUATION_BATCH, evaluated_windows
-from timellm.training.loop import peak_memory_mib
+from timellm.training.peak_memory import peak_memory_mib
 from timellm.training.processes import numbers_from_main
 from timellm.training.progress import OnProgress, Progress, ShouldStop, ignore_progress, never_stop
 

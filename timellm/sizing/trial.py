@@ -65,7 +65,9 @@ def _measure(config: RunConfig) -> Trial:
     from timellm.forecasters.time_llm.backbone import load_backbone
     from timellm.forecasters.time_llm.network import TimeLLM
     from timellm.training.checkpoint import device_of
-    from timellm.training.loop import TrainingWindows, peak_memory_mib, train
+    from timellm.training.loop import train
+    from timellm.training.peak_memory import peak_memory_mib
+    from timellm.training.step import TrainingWindows
 
     prepared = PreparedData.of(load_table(config.data), config)
     device = device_of(config.device)

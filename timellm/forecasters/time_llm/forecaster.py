@@ -38,7 +38,7 @@ from timellm.forecasters.time_llm.vocabulary import (
 )
 from timellm.forecasters.trained import BuildJob, NetworkForecaster
 from timellm.training.kept_rows import ValidationRecord
-from timellm.training.loop import peak_memory_mib
+from timellm.training.peak_memory import peak_memory_mib
 from timellm.training.pinned import PinnedWindows
 from timellm.training.progress import Progress
 

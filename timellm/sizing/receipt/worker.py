@@ -36,8 +36,10 @@ from timellm.forecasters.time_llm.network import TimeLLM
 from timellm.sizing.fresh import asked_for
 from timellm.sizing.outofmemory import is_out_of_memory
 from timellm.training.checkpoint import device_of
-from timellm.training.loop import TrainingWindows, peak_memory_mib, train
+from timellm.training.loop import train
+from timellm.training.peak_memory import peak_memory_mib
 from timellm.training.progress import Progress
+from timellm.training.step import TrainingWindows
 
 _WARM_UP, _TIMED, _FEWEST = 2, 8, 3
 _TIMED_S = 20.0
