@@ -40,7 +40,7 @@ with last, st.container(border=True, height="stretch"):
         page, label = ("forecast", "See the forecast") if has_results(runs[0]) else ("runs", "See the run")
         st.page_link(f"{page}.py", label=label, icon=":material/arrow_forward:", query_params={"run": runs[0].id})
     else:
-        st.markdown("None yet. A first run on the sample takes a few minutes.")
+        st.markdown("None yet. A first run on the sample takes about a minute.")
 
 if runs:
     st.header("Recent runs", anchor=False)

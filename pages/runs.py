@@ -44,7 +44,7 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
     when = f"started {ago(run.started)}" if run.started else f"queued {ago(run.created)}"
     st.markdown(f"{state_badge(run)} {when}", width="content")
     if has_results(run):
-        with st.container(horizontal=True, width="content"):
+        with st.container(horizontal=True, width="content", vertical_alignment="center"):
             for page, called in (("forecast", "Forecast"), ("metrics", "Metrics"), ("attention", what_is_inside(run))):
                 if called:
                     st.page_link(f"{page}.py", label=f"**{called}**", query_params={"run": run.id})
