@@ -232,6 +232,6 @@ def test_levels_are_sorted_read_from_the_command_line_and_off_by_default():
     [(75, True, True, True), (75, False, True, False), (0, True, True, False), (75, True, False, False)],
 )
 def test_report_says_that_quantiles_are_of_another_step_than_the_forecast(step, adds_nothing, quantiles, said):
-    trained = TrainingResult(100, step, 0.5, 1.0, 1.0, stopped=False, early=False, adds_nothing=adds_nothing)
+    trained = TrainingResult(100, step, 0.5, 1.0, 1.0, stopped=False, early=False, share=0.0 if adds_nothing else 1.0)
     notes = training_report(trained, seconds=1.0, quantiles=quantiles).notes
     assert any("The quantiles are those of step 75" in note for note in notes) == said

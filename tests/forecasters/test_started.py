@@ -155,7 +155,7 @@ def test_bad_adapters_leave_the_run_as_good_as_its_ridge(llm_run, target_csv, ti
     asked = llm_config(target_csv, tiny_backbone, start_from=str(bad), learning_rate=1e-6)
     result = timellm.fit(asked, run_dir=run, on_progress=heard.append)
     first = next(one for one in heard if one.validation_loss is not None)
-    assert first.validation_loss > 100, "step 0 is judged with what was taken"
+    assert first.validation_loss > 10, "step 0 is judged with a share of what was taken"
     assert result.summary["best_step"] == 0 and result.summary["adds_nothing"]
     folder = RunFolder(run)
     prepared = folder.prepared()

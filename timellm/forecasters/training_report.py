@@ -22,6 +22,7 @@ def training_report(trained: TrainingResult, *, seconds: float, quantiles: bool)
             "steps": trained.steps,
             "best_step": trained.best_step,
             "best_validation_loss": trained.best_validation_loss,
+            **({"share": trained.share} if 0 < trained.share < 1 else {}),
             "training_seconds": trained.seconds,
             "windows_per_s": trained.windows_per_s,
             "ended_early": trained.early,

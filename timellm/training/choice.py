@@ -4,7 +4,8 @@ Inputs: validations of one training. Outputs: for each the number that is compar
 with the step's own forecast. A network without quantiles is judged by its squared error. With them, twice the mean
 pinball loss is added, as in training. A network that forecasts before its first step (Time-LLM begins as a ridge)
 changes its forecast only where that is surely better by the squared error alone, as it would without quantiles; the
-quantiles of another step can be kept round the forecast of the start.
+quantiles of another step can be kept round the forecast of the start. Of what a step adds to that forecast, a share is
+kept (timellm.training.share).
 
 Shapes: W windows, H horizon.
 """
@@ -23,6 +24,7 @@ from timellm.data.windows import WindowIndex
 from timellm.training.evaluation import Validation
 from timellm.training.gain import is_surely_lower
 from timellm.training.quantiles import WEIGHT, levels_of, pinball
+from timellm.training.share import SHARES, with_share
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,8 @@ class Judged:
     """The same by window."""
     error: float
     """MSE of what would be kept."""
-    with_forecast: bool = True
-    """Whether the step's own forecast is kept with it, and not that of the start."""
+    share: float = 1.0
+    """Share of what the network adds that would be kept; 0 is the forecast of the start."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,22 @@ class Judge:
     from_start: bool
     """Whether the network adds to a forecast, from which training began."""
 
+    def at_best_share(self, found: Validation) -> Validation:
+        """The validation with that share of what the network adds that is best, of those that are surely better.
+
+        If none is surely better than the forecast from which training began, it is the best one of all.
+        """
+        if not self.from_start:
+            return found
+        tried = [with_share(found, share, base_error_WH=self._start_WH) for share in SHARES]
+        sure = [one for one in tried if self.surely_lower(one.loss_W, self._start_W)]
+        return min(sure or tried, key=lambda one: one.loss)
+
     def of(self, found: Validation, *, first: bool = False) -> Judged:
         """What a validation comes to; the `first` is that of the start."""
         levels = levels_of(self.network)
         if not levels:
-            return Judged(found.loss, found.loss_W, found.loss)
+            return Judged(found.loss, found.loss_W, found.loss, share=found.share)
         own = first or not self.from_start or self.surely_lower(found.loss_W, self._start_W)
         return self._judged(found, own=own)
 
@@ -67,7 +80,7 @@ class Judge:
         if levels:
             pinball_W = pinball(torch.from_numpy(error_WH), torch.from_numpy(found.offset_WHQ), levels).double().numpy()
             value_W = squared_W + WEIGHT * pinball_W
-        return Judged(float(value_W.mean()), value_W, float(squared_W.mean()), with_forecast=own)
+        return Judged(float(value_W.mean()), value_W, float(squared_W.mean()), share=found.share if own else 0.0)
 
     def surely_lower(self, loss_W: np.ndarray, start_W: np.ndarray) -> bool:
         """Whether a loss is surely lower than that of the start (timellm.training.gain)."""

@@ -33,6 +33,8 @@ class Validation:
     """Target less forecast."""
     offset_WHQ: np.ndarray
     """Quantiles less forecast; of no quantile for most networks."""
+    share: float = 1.0
+    """Share of what the network adds to its base that is in these forecasts (timellm.training.share)."""
 
 
 @torch.inference_mode()

@@ -5,7 +5,6 @@ Shapes: B batch, T context, H horizon.
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -31,8 +30,9 @@ from timellm.training.processes import (
     weights_from_main,
 )
 from timellm.training.progress import OnProgress, ShouldStop
-from timellm.training.quantiles import forecast_of_start, levels_of
+from timellm.training.quantiles import levels_of
 from timellm.training.schedule import rate
+from timellm.training.share import LEAST_GAIN, keeping_share
 from timellm.training.state import StateFile, TrainingPosition
 from timellm.training.step import TrainingWindows, accumulate, batches, optimizer_for
 
@@ -52,8 +52,13 @@ class TrainingResult:
     """The user stopped it."""
     early: bool
     """Patience ran out."""
-    adds_nothing: bool
-    """The forecast that is kept is that from before the first step."""
+    share: float
+    """Share of what the step added to its base that is kept; 0 is the forecast from before the first step."""
+
+    @property
+    def adds_nothing(self) -> bool:
+        """Whether the forecast that is kept is that from before the first step."""
+        return self.share == 0
 
 
 def train(
@@ -125,6 +130,8 @@ def train(
         """The validation at this step, reported and recorded."""
         clock.begin()
         found = validate(network, windows.source, validated, accelerator=accelerator)
+        if now.step or adds_first:
+            found = judge.at_best_share(found)
         clock.validated(len(validated))
         _check_finite(found.loss, now.step, config, remedy=remedy)
         if main:
@@ -137,17 +144,20 @@ def train(
         """Whether it is the best so far, and surely better than no training where that forecasts, too."""
         if one.value >= now.best:
             return False
-        return not now.start or judge.surely_lower(one.value_W, np.array(now.start))
+        start_W = np.array(now.start)
+        if judge.from_start and one.value > start_W.mean() * (1 - LEAST_GAIN):
+            return False
+        return not now.start or judge.surely_lower(one.value_W, start_W)
 
     def keep(one: Judged) -> None:
         if main:
-            with contextlib.nullcontext() if one.with_forecast else forecast_of_start(network):
+            with keeping_share(network, one.share):
                 save_best()
 
     def kept_by(one: Judged) -> dict[str, Any]:
         """What the position says of weights that are kept now."""
         return {
-            "best": one.value, "best_step": now.step, "best_error": one.error, "with_forecast": one.with_forecast
+            "best": one.value, "best_step": now.step, "best_error": one.error, "share": one.share
         }  # fmt: skip
 
     if validate_first and not math.isfinite(now.best):
@@ -171,8 +181,10 @@ def train(
                 now = replace(now, **kept_by(found))
                 keep(found)
             # What is lower, but not surely so, may become so in further steps.
-            now.without_gain = 0 if found.value < now.lowest else now.without_gain + _counts(now.gained)
-            now.lowest, now.gained = min(now.lowest, found.value), None
+            lower = now.lowest * (1 - LEAST_GAIN) if judge.from_start else now.lowest
+            gained = found.value < lower
+            now.without_gain = 0 if gained else now.without_gain + _counts(now.gained)
+            now.lowest, now.gained = found.value if gained else now.lowest, None
             write()
         elif new and stopped:
             # This one is made so that the stopped run has something to show. A run that goes on must choose as if it
@@ -213,7 +225,7 @@ def train(
         windows_per_s=now.step * config.batch_size / seconds if seconds else math.nan,
         stopped=bool(stopped),
         early=now.without_gain >= config.patience,
-        adds_nothing=(shown.best_step == 0 and not adds_first) or not shown.with_forecast,
+        share=0.0 if shown.best_step == 0 and not adds_first else shown.share,
     )
 
 

@@ -1,4 +1,4 @@
-"""What training knows of a network that gives quantiles: its loss, and which of its parts are kept.
+"""What training knows of a network that gives quantiles, and their loss.
 
 Such a network has `quantile_levels`, and is given `channel_B`, the channel of every window; it then returns
 [B, H, 1 + Q]: the forecast, and behind it the offsets of Q quantiles from it. It is trained with the loss of its
@@ -9,9 +9,6 @@ Shapes: B batch, W windows, H horizon, Q quantiles.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -30,21 +27,3 @@ def pinball(error_BH: Tensor, offset_BHQ: Tensor, levels: tuple[float, ...]) -> 
     levels_Q = torch.tensor(levels, dtype=offset_BHQ.dtype, device=offset_BHQ.device)
     miss_BHQ = error_BH[..., None] - offset_BHQ
     return torch.maximum(levels_Q * miss_BHQ, (levels_Q - 1) * miss_BHQ).mean(dim=(1, 2))
-
-
-@contextmanager
-def forecast_of_start(network: nn.Module) -> Iterator[None]:
-    """For the block that saves weights: the network forecasts what it did before training, with quantiles as they are.
-
-    The network says by `forecast_start` which weights that are, and what they were.
-    """
-    weights, kept = dict(network.named_parameters()), dict[str, Tensor]()
-    with torch.no_grad():
-        for name, start in network.forecast_start().items():
-            kept[name] = weights[name].detach().clone()
-            weights[name].copy_(start)
-        try:
-            yield
-        finally:
-            for name, weight in kept.items():
-                weights[name].copy_(weight)

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import torch
 from accelerate import Accelerator
@@ -59,8 +60,8 @@ class TrainingPosition:
     best_step: int = 0
     best_error: float = math.inf
     """MSE of the weights that are kept; infinite in a state of an earlier version, which had no quantiles."""
-    with_forecast: bool = True
-    """Whether they forecast as step `best_step` did; with its quantiles alone, they do as before the first step."""
+    share: float = 1.0
+    """Share of what step `best_step` added that they add; 0 with its quantiles alone."""
     lowest: float = math.inf
     """Lowest validation error so far, also of weights that are not surely better than those that are kept."""
     without_gain: int = 0
@@ -205,7 +206,7 @@ class StateFile:
             return None
         tensors, header = read_tensors(self.path, remedy=_REMEDY)
         try:
-            position = TrainingPosition(**parse_json(header[_POSITION], constants=True))
+            position = _position(parse_json(header[_POSITION], constants=True))
             differs = self._belonging.differs_from(header)
         except (KeyError, TypeError, ValueError, ConfigError) as error:
             raise CheckpointError(f"{self.path} is from another version ({error}); {_REMEDY}") from error
@@ -216,6 +217,13 @@ class StateFile:
             )
         check_companions(self.path.parent, header)
         return position, tensors
+
+
+def _position(tree: dict[str, Any]) -> TrainingPosition:
+    """The position; an earlier version kept all of what a step added, or nothing of it."""
+    if "with_forecast" in tree:
+        tree["share"] = float(tree.pop("with_forecast"))
+    return TrainingPosition(**tree)
 
 
 def _digest(text: str) -> str:

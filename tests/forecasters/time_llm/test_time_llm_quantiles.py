@@ -18,7 +18,7 @@ from timellm.forecasting.artifacts import RunFolder
 from timellm.sizing.memory import quantile_weights
 from timellm.training.choice import Judge
 from timellm.training.evaluation import Validation
-from timellm.training.quantiles import forecast_of_start
+from timellm.training.share import keeping_share
 
 LEVELS = (0.05, 0.5, 0.95)
 
@@ -70,7 +70,7 @@ def test_weights_are_saved_with_the_forecast_of_the_start_and_go_on_as_they_are(
     with torch.no_grad():
         network.head.linear.weight.normal_()
     trained = network.head.linear.weight.clone()
-    with forecast_of_start(network):
+    with keeping_share(network, 0.0):
         saved = {name: weight.clone() for name, weight in network.state_dict().items()}
     assert not saved["head.linear.weight"].any() and torch.equal(network.head.linear.weight, trained)
     assert torch.equal(saved["quantile_head.offset_NHQ"], network.quantile_head.offset_NHQ)
@@ -89,11 +89,11 @@ def test_forecast_and_quantiles_of_a_step_are_judged_apart(run, better_forecast,
     squared_W = np.square(error_WH).mean(axis=1)
     found = Validation(float(squared_W.mean()), squared_W, -error_WH, error_WH, offset_WHQ.copy())
     one = judge.of(found)
-    assert one.with_forecast == better_forecast
+    assert one.share == better_forecast
     start_W = np.square(judge._start_WH).mean(axis=1)
     assert one.error == pytest.approx((squared_W if better_forecast else start_W).mean(), rel=1e-5)
     first = judge.of(replace(found, loss=1.0, error_WH=judge._start_WH, loss_W=start_W), first=True)
-    assert first.with_forecast and (first.value < 0.3) == better_quantiles
+    assert first.share == 1 and (first.value < 0.3) == better_quantiles
 
 
 def test_estimate_counts_the_weights_of_the_head(run):
@@ -107,4 +107,4 @@ def test_old_state_without_quantiles_goes_on():
     from timellm.training.state import TrainingPosition
 
     position = TrainingPosition(step=4, best=0.5, best_step=2, start=[1.0])
-    assert position.with_forecast and position.best_error == float("inf")
+    assert position.share == 1 and position.best_error == float("inf")
