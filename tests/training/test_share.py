@@ -15,7 +15,8 @@ from timellm.data.source import WindowSource
 from timellm.data.windows import WindowIndex
 from timellm.forecasters.time_llm.backbone import load_backbone
 from timellm.forecasters.time_llm.network import TimeLLM
-from timellm.training.loop import train
+from timellm.forecasters.training_report import training_report
+from timellm.training.loop import TrainingResult, train
 from timellm.training.progress import never_stop
 from timellm.training.share import SHARES, keeping_share
 from timellm.training.state import _position
@@ -92,3 +93,11 @@ def test_weights_that_are_kept_add_that_share(tiny_backbone, linear_path, share)
 def test_state_of_an_earlier_version_goes_on(kept, share):
     tree = json.loads(json.dumps({"step": 4, "best": 0.5, "best_step": 2, "start": [1.0], "with_forecast": kept}))
     assert _position(tree).share == share
+
+
+@pytest.mark.parametrize(("share", "said"), [(1.0, False), (0.125, True), (0.0, False)])
+def test_report_says_which_share_is_kept(share, said):
+    trained = TrainingResult(100, 75, 0.5, 1.0, 1.0, stopped=False, early=False, share=share)
+    report = training_report(trained, seconds=1.0, quantiles=False)
+    assert any("Of what step 75 adds" in note and "0.125 is kept" in note for note in report.notes) == said
+    assert report.facts.get("share") == (share if said else None)

@@ -14,6 +14,11 @@ def training_report(trained: TrainingResult, *, seconds: float, quantiles: bool)
             f"The quantiles are those of step {trained.best_step:,}. They lie round the forecast from before training,"
             " which no step made surely better.",
         )
+    if 0 < trained.share < 1:
+        notes += (
+            f"Of what step {trained.best_step:,} adds to the forecast from before training, {trained.share:.3g} is"
+            " kept: with this share the validation error is lowest.",
+        )
     return FitReport(
         seconds,
         stopped=trained.stopped,
