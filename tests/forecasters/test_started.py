@@ -180,7 +180,7 @@ class Shift(nn.Module):
         return {"by": torch.zeros(1)}
 
 
-@pytest.mark.parametrize(("by", "kept", "adds_nothing"), [(1.0, 1.0, False), (-1.0, 0.0, True)])
+@pytest.mark.parametrize(("by", "kept", "adds_nothing"), [(1.0, 0.5, False), (-1.0, 0.0, True)])
 def test_start_is_kept_only_if_surely_better_than_what_it_adds_to(by, kept, adds_nothing):
     """The base is wrong by one; with a rate of nothing, either the start or the base alone is what training keeps."""
     values = np.random.default_rng(0).normal(size=(400, 1))
