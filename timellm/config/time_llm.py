@@ -69,7 +69,8 @@ class TimeLLMConfig(QuantileConfig):
     linear_path: Literal["none", "fixed", "weighted", "trained"] = "fixed"
     """A ridge regression beside the language model, solved before training, so that the language model has to add only
     what a linear map cannot say. fixed: it stays as it was solved; weighted: how much of it counts is learned for each
-    step of the horizon; trained: the whole map learns on; none: as in the paper."""
+    step of the horizon; trained: the whole map learns on; none: as in the paper. Of what is learned on top, a half or
+    less is kept, and nothing if that is not surely better on the validation windows."""
     linear_features: AskedFeatures = "auto"
     """What the linear path knows beside the shape of the context. plain: nothing; level: how high the context lies;
     calendar: hour of the week, day of the week and month; auto: a weighted mean of the maps that are better before the
