@@ -171,6 +171,12 @@ def test_files_that_do_not_belong_together_are_refused(panel):
         plan(panel)
 
 
+@pytest.mark.parametrize("decided", ["channels=Q1", "split=60%/20%/20%", "layout=long", "frequency=D", "seed=3"])
+def test_setting_that_the_files_decide_is_refused(panel, decided):
+    with pytest.raises(ConfigError, match="the options of the protocol decide this setting"):
+        plan(panel, decided)
+
+
 def test_made_up_dates_reach_no_model(panel):
     for settings, words in (
         (["linear_features=calendar"], "linear_features=calendar would read the dates of the rows"),

@@ -37,6 +37,12 @@ def test_cells_are_the_pairs_whose_files_are_there(pair):
         ZERO_SHOT.plan(ZERO_SHOT.asked(pair, {"horizons": ["7"]}))
 
 
+@pytest.mark.parametrize("decided", ["channels=OT", "split=60%/20%/20%", "horizon=3", "training-rows=9"])
+def test_setting_that_the_options_decide_is_refused(pair, decided):
+    with pytest.raises(ConfigError, match="the options of the protocol decide this setting"):
+        ZERO_SHOT.plan(ZERO_SHOT.asked(pair, {}, [decided]))
+
+
 def test_cell_is_scored_on_the_other_set_beside_the_ridge_there(pair, tmp_path):
     given = {"pairs": ["ETTh1-ETTh2"], "models": ["ridge"], "horizons": ["12"]}
     (cell,) = ZERO_SHOT.plan(ZERO_SHOT.asked(pair, given)).cells

@@ -50,10 +50,7 @@ def plan_grid(asked: Asked, variants: Sequence[Variant]) -> Plan:
         ConfigError: no model has a setting, its value is not allowed or an option decides it, or no set has a horizon.
     """
     models, sets = asked.of(MODELS_ASKED), [find_set(name) for name in asked.of(SETS)]
-    check_settings(models, asked.settings)
-    for text in asked.settings:
-        if (setting := text.partition("=")[0].strip().replace("-", "_")) in _DECIDED:
-            raise ConfigError(f"--set {setting}: the options of the protocol decide this setting; leave it out")
+    check_settings(models, asked.settings, decided=_DECIDED)
     horizons = _horizons(sets, asked.numbers(HORIZONS))
     cells: list[Cell] = []
     missing: list[MissingFile] = []

@@ -35,6 +35,8 @@ SEEDS = Option("seeds", "seeds of models that are trained", ("0",))
 _READ_AS: dict[str, Any] = {
     "time_column": "ds", "layout": "wide", "decimal": "point", "missing_codes": "none", "header": "yes",
 }  # fmt: skip
+_DECIDED = (*_READ_AS, "horizon", "seed", "channels", "split", "frequency", "repair", "training_rows", "training_side")
+"""Settings that the official files, the set and the seed of a cell stand for."""
 _PATCH, _AVERAGE = 16, 25
 """Rows of the usual patch and of the usual trend average."""
 _ENOUGH_S = 1_000_000.0
@@ -51,7 +53,7 @@ def plan(asked: Asked) -> Plan:
         DataError: a file cannot be used, or its table cannot be written.
     """
     models = asked.of(MODELS_ASKED)
-    check_settings(models, asked.settings)
+    check_settings(models, asked.settings, decided=_DECIDED)
     cells: list[Cell] = []
     missing: list[MissingFile] = []
     notes: list[str] = []

@@ -6,7 +6,7 @@ the chosen backbone.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any
 
 from timellm.config import RunConfig, names_affecting, parse_setting
@@ -88,14 +88,16 @@ def further_of(model: str, further: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in further.items() if _has(kind, name)}
 
 
-def check_settings(models: Iterable[str], further: Iterable[str]) -> None:
-    """Refuse a setting that none of the models has.
+def check_settings(models: Iterable[str], further: Iterable[str], *, decided: Container[str]) -> None:
+    """Refuse a setting that none of the models has, or one of `decided`: the key of a cell stands for these.
 
     Raises:
         ConfigError: there is such a one, or it is not key=value.
     """
     kinds = dict.fromkeys(settings_of(model)["kind"] for model in models)
     for text in further:
+        if (setting := text.partition("=")[0].strip().replace("-", "_")) in decided:
+            raise ConfigError(f"--set {setting}: the options of the protocol decide this setting; leave it out")
         if not any(_has(kind, text) for kind in kinds):
             for kind in kinds:  # says what is wrong with it
                 parse_setting(text, kind)

@@ -51,13 +51,17 @@ _READS = (
 )
 
 
+_DECIDED = ("horizon", "seed", "channels", "split", "repair", "training_rows", "training_side")
+"""Settings that pair, step, horizon and seed of a cell stand for."""
+
+
 def plan(asked: Asked) -> Plan:
     """The runs of the pairs whose two files are there.
 
     Raises:
-        ConfigError: no model has a setting, or a horizon is none of a set's.
+        ConfigError: no model has a setting, an option decides it, or a horizon is none of a set's.
     """
-    check_settings(asked.of(MODELS_ASKED), asked.settings)
+    check_settings(asked.of(MODELS_ASKED), asked.settings, decided=_DECIDED)
     cells: list[Cell] = []
     missing: dict[str, MissingFile] = {}
     notes: dict[str, None] = {}
