@@ -143,7 +143,10 @@ def _numbers(run: Run) -> None:
                 "Train loss", number(run.train_loss, 3), help="On z-scored values, averaged since the last report."
             )
             st.metric(
-                "Validation MSE", number(run.validation_loss, 3), help="On z-scored values, last time it was measured."
+                "Validation MSE",
+                number(run.validation_loss, 3),
+                help="On z-scored values, last time it was measured. Of what a step adds to a linear path, the share that "
+                "suits the validation windows best counts.",
             )
         st.metric(
             "Best validation", number(run.best_validation_loss, 3),
