@@ -145,8 +145,8 @@ def _numbers(run: Run) -> None:
             st.metric(
                 "Validation MSE",
                 number(run.validation_loss, 3),
-                help="On z-scored values, last time it was measured. Of what a step adds to a linear path, the share that "
-                "suits the validation windows best counts.",
+                help="On z-scored values, last time it was measured. Of what a step adds to a linear path, that share"
+                " counts which suits the validation windows best.",
             )
         st.metric(
             "Best validation", number(run.best_validation_loss, 3),
