@@ -16,7 +16,7 @@ from timellm.evaluation.metrics import BROKEN_DOWN, DIMENSIONS, METRICS
 from timellm.plots.breakdown import by_key
 from timellm.ui import charts, keys
 from timellm.ui.errors import explained
-from timellm.ui.loaders import Results
+from timellm.ui.run_results import Results
 from timellm.ui.scoreboard import COLUMNS
 from timellm.ui.words import moment, plain
 

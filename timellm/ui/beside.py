@@ -18,7 +18,8 @@ from timellm.jobs.local.twins import TAG as TWINS_TAG
 from timellm.jobs.store.run import Run
 from timellm.ui import keys
 from timellm.ui.errors import show_error
-from timellm.ui.loaders import Results, store
+from timellm.ui.loaders import store
+from timellm.ui.run_results import Results
 from timellm.ui.scoreboard import names_in_order
 from timellm.ui.words import plain
 

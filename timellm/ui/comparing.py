@@ -14,7 +14,8 @@ from timellm.jobs.store.run import Run
 from timellm.plots.curves import compared_rows, compared_spec
 from timellm.ui import keys
 from timellm.ui.errors import show_error
-from timellm.ui.loaders import baseline_to_beat, store
+from timellm.ui.loaders import store
+from timellm.ui.run_results import baseline_to_beat
 from timellm.ui.settings import label, shown
 from timellm.ui.words import ago, duration, memory, number, plain, state_badge
 

@@ -11,7 +11,7 @@ from timellm.evaluation.coverage import CARD_LEVELS, OWN, ROUND, SPLIT, Coverage
 from timellm.evaluation.intervals import DEFAULT_LEVELS, NO_INTERVALS
 from timellm.plots.coverage import MOST_CHANNELS, coverage_by_channel, coverage_by_step
 from timellm.ui import charts
-from timellm.ui.loaders import Results
+from timellm.ui.run_results import Results
 from timellm.ui.words import plain
 
 _COLUMNS = {

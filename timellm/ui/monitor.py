@@ -13,8 +13,9 @@ from timellm.jobs.store.promise import lateness
 from timellm.jobs.store.run import Run
 from timellm.plots.curves import loss_rows, loss_spec
 from timellm.ui.errors import explained, show_error
-from timellm.ui.loaders import baseline_to_beat, store
+from timellm.ui.loaders import store
 from timellm.ui.place import word_of_cluster
+from timellm.ui.run_results import baseline_to_beat
 from timellm.ui.words import about, duration, memory, number, overall_share, phase_line
 
 _TICK_S = 2.0  # every redraw takes from the two cores that train

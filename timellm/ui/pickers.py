@@ -12,7 +12,8 @@ from timellm.jobs.local.launcher import supervise
 from timellm.jobs.store.run import Run
 from timellm.ui import keys
 from timellm.ui.errors import explained, nothing_here, show_error
-from timellm.ui.loaders import Results, store
+from timellm.ui.loaders import store
+from timellm.ui.run_results import Results
 from timellm.ui.words import ago, phase_line, plain, state_badge
 
 _MOST_OFFERED = 200

@@ -11,7 +11,8 @@ from timellm.errors import CheckpointError, ConfigError, RunNotFoundError
 from timellm.jobs.store.run import Run
 from timellm.ui import keys
 from timellm.ui.errors import show_error
-from timellm.ui.loaders import pinned_forecasts, store
+from timellm.ui.loaders import store
+from timellm.ui.run_results import pinned_forecasts
 from timellm.ui.words import moment, number, plain
 
 if TYPE_CHECKING:

@@ -18,8 +18,9 @@ from timellm.plots.forecast import backtest_chart
 from timellm.plots.template import looks_of_runs
 from timellm.ui import charts, keys
 from timellm.ui.errors import show_error
-from timellm.ui.loaders import Results, store
+from timellm.ui.loaders import store
 from timellm.ui.pickers import has_results
+from timellm.ui.run_results import Results
 from timellm.ui.scoreboard import columns
 from timellm.ui.words import moment, plain, without_minus_zero
 

@@ -19,7 +19,8 @@ from timellm.jobs.local.twins import Original, Placed, find_twins, progress_word
 from timellm.jobs.store.run import Run
 from timellm.ui import keys
 from timellm.ui.errors import show_error, without_server_paths
-from timellm.ui.loaders import Results, store
+from timellm.ui.loaders import store
+from timellm.ui.run_results import Results
 from timellm.ui.words import about, plain, without_minus_zero
 
 _TICK_S = 3.0

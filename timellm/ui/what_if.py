@@ -17,7 +17,7 @@ from timellm.forecasting.what_if import KNOWN_AHEAD, WhatIf, known_of
 from timellm.plots.what_if import what_if_chart
 from timellm.ui import charts, keys
 from timellm.ui.errors import explained
-from timellm.ui.loaders import Results
+from timellm.ui.run_results import Results
 from timellm.ui.seeing.working import fitted_run, working
 from timellm.ui.words import plain
 

@@ -17,7 +17,7 @@ from timellm.evaluation.others import with_others
 from timellm.plots.forecast import Shown
 from timellm.plots.template import looks
 from timellm.ui import beside, keys
-from timellm.ui.loaders import Results
+from timellm.ui.run_results import Results
 from timellm.ui.words import plain
 
 if TYPE_CHECKING:

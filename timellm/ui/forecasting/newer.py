@@ -18,7 +18,7 @@ from timellm.ui import charts, keys
 from timellm.ui.errors import explained, show_error
 from timellm.ui.forecasting import downloads
 from timellm.ui.forecasting.chosen import Chosen
-from timellm.ui.loaders import Results
+from timellm.ui.run_results import Results
 from timellm.ui.seeing.working import fitted_run, on_button
 from timellm.ui.tables import ENDINGS, titles
 from timellm.ui.words import moment, plain

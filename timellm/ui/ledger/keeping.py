@@ -8,7 +8,7 @@ from timellm.errors import TimeLLMError
 from timellm.ui import keys
 from timellm.ui.errors import show_error
 from timellm.ui.ledger import who
-from timellm.ui.loaders import Results
+from timellm.ui.run_results import Results
 
 _NOTE, _DONE, _FAILURE = (keys.view("ledger", name) for name in ("note", "kept", "not-kept"))
 

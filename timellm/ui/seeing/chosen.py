@@ -10,8 +10,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from timellm.ui import keys
-from timellm.ui.loaders import Results
 from timellm.ui.pickers import pick_channel
+from timellm.ui.run_results import Results
 from timellm.ui.windows import test_cutoffs
 from timellm.ui.words import moment
 

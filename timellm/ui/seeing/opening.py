@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from timellm.ui.loaders import Results
+from timellm.ui.run_results import Results
 
 
 def say(results: Results) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
-from timellm.ui.loaders import Results
+from timellm.ui.run_results import Results
 
 if TYPE_CHECKING:
     from timellm.explain.comparison import Pairs

@@ -8,8 +8,9 @@ import streamlit as st
 from timellm.plots.pairs import PairsPicture, pairs_chart, pairs_figure
 from timellm.ui import charts, keys
 from timellm.ui.errors import explained
-from timellm.ui.loaders import Results, store
+from timellm.ui.loaders import store
 from timellm.ui.pickers import has_attention, has_results
+from timellm.ui.run_results import Results
 from timellm.ui.seeing import downloads, reading
 from timellm.ui.seeing.chosen import Chosen
 from timellm.ui.words import plain

@@ -19,7 +19,7 @@ from timellm.ui.words import about
 
 if TYPE_CHECKING:
     from timellm.forecasting.fitted import FittedRun
-    from timellm.ui.loaders import Results
+    from timellm.ui.run_results import Results
 
 IDLE_S = 300.0
 """After so long without use a loaded model is let go."""
