@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import atexit
 import os
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
@@ -30,6 +31,7 @@ from torch import Tensor, nn
 from timellm.errors import ConfigError
 
 Found = TypeVar("Found")
+_LAST_WORK_S = 0.5
 _PATIENCE = timedelta(hours=2)  # for a process that fetches or loads a large backbone while others wait for it
 
 
@@ -168,5 +170,12 @@ def _check_launcher() -> None:
 
 
 def _part() -> None:
+    """Leave the others when this process ends.
+
+    Gloo's threads live on, and one may still hold a tensor of the last collective operation, which it gives back with
+    Python's lock. A thread that asks for the lock when Python has ended aborts the process, after its work is done.
+    While this one sleeps, it gets the lock.
+    """
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
+        time.sleep(_LAST_WORK_S)
