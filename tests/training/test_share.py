@@ -60,7 +60,18 @@ def kept_of(by: float) -> tuple[float, float, float]:
 
 
 @pytest.mark.parametrize(
-    ("by", "share"), [(1.0, 0.5), (2.0, 0.5), (4.0, 0.25), (6.0, 0.125), (8.0, 0.125), (-1.0, 0.0), (40.0, 0.0)]
+    ("by", "share"),
+    [
+        (1.0, 0.5),
+        (2.0, 0.5),
+        (4.0, 0.25),
+        (6.0, 0.125),
+        (8.0, 0.125),
+        (0.04, 0.5),
+        (0.02, 0.0),
+        (-1.0, 0.0),
+        (40.0, 0.0),
+    ],
 )
 def test_share_that_is_best_is_kept(by, share):
     kept, found, error = kept_of(by)

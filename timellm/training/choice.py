@@ -24,7 +24,7 @@ from timellm.data.windows import WindowIndex
 from timellm.training.evaluation import Validation
 from timellm.training.gain import is_surely_lower
 from timellm.training.quantiles import WEIGHT, levels_of, pinball
-from timellm.training.share import SHARES, with_share
+from timellm.training.share import LEAST_GAIN, SHARES, with_share
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,8 @@ class Judge:
         levels = levels_of(self.network)
         if not levels:
             return Judged(found.loss, found.loss_W, found.loss, share=found.share)
-        own = first or not self.from_start or self.surely_lower(found.loss_W, self._start_W)
+        sure = self.from_start and self.surely_lower(found.loss_W, self._start_W) and self.gains_enough(found.loss)
+        own = first or not self.from_start or sure
         return self._judged(found, own=own)
 
     def of_base(self, found: Validation) -> Judged:
@@ -81,6 +82,10 @@ class Judge:
             pinball_W = pinball(torch.from_numpy(error_WH), torch.from_numpy(found.offset_WHQ), levels).double().numpy()
             value_W = squared_W + WEIGHT * pinball_W
         return Judged(float(value_W.mean()), value_W, float(squared_W.mean()), share=found.share if own else 0.0)
+
+    def gains_enough(self, error: float) -> bool:
+        """Whether an MSE is far enough below that of the forecast from which training began to be worth a network."""
+        return bool(error <= self._start_W.mean() * (1 - LEAST_GAIN))
 
     def surely_lower(self, loss_W: np.ndarray, start_W: np.ndarray) -> bool:
         """Whether a loss is surely lower than that of the start (timellm.training.gain)."""

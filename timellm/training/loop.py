@@ -32,7 +32,7 @@ from timellm.training.processes import (
 from timellm.training.progress import OnProgress, ShouldStop
 from timellm.training.quantiles import levels_of
 from timellm.training.schedule import rate
-from timellm.training.share import LEAST_GAIN, keeping_share
+from timellm.training.share import LEAST_DROP, keeping_share
 from timellm.training.state import StateFile, TrainingPosition
 from timellm.training.step import TrainingWindows, accumulate, batches, optimizer_for
 
@@ -144,10 +144,9 @@ def train(
         """Whether it is the best so far, and surely better than no training where that forecasts, too."""
         if one.value >= now.best:
             return False
-        start_W = np.array(now.start)
-        if judge.from_start and one.value > start_W.mean() * (1 - LEAST_GAIN):
+        if judge.from_start and one.share and not judge.gains_enough(one.error):
             return False
-        return not now.start or judge.surely_lower(one.value_W, start_W)
+        return not now.start or judge.surely_lower(one.value_W, np.array(now.start))
 
     def keep(one: Judged) -> None:
         if main:
@@ -181,7 +180,7 @@ def train(
                 now = replace(now, **kept_by(found))
                 keep(found)
             # What is lower, but not surely so, may become so in further steps.
-            lower = now.lowest * (1 - LEAST_GAIN) if judge.from_start else now.lowest
+            lower = now.lowest * (1 - LEAST_DROP) if judge.from_start else now.lowest
             gained = found.value < lower
             now.without_gain = 0 if gained else now.without_gain + _counts(now.gained)
             now.lowest, now.gained = found.value if gained else now.lowest, None
