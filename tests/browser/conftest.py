@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 import psutil
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, TimeoutError, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Request, Response, TimeoutError, sync_playwright
 
 from timellm.jobs.local.lease import runner_of
 from timellm.jobs.store.run_store import Store
@@ -79,6 +79,21 @@ class Watched:
             else:
                 return
         raise AssertionError(f"'{option}' of '{label}' could not be chosen")
+
+    def unfold(self, title: str, *, shows: str) -> Locator:
+        """Open what is folded under `title` until it shows a text; it is opened again if the page was drawn anew."""
+        shown = self.page.get_by_test_id("stMain").get_by_text(shows, exact=True)
+        for _ in range(10):
+            self.settled()
+            self.page.get_by_text(title).click()
+            try:
+                shown.wait_for(timeout=3000)
+                self.settled()
+                shown.wait_for(timeout=500)
+            except TimeoutError:
+                continue
+            return shown
+        raise AssertionError(f"'{title}' does not stay open")
 
     def assert_no_trouble_shown(self) -> None:
         """Neither an exception nor a warning is on the page."""

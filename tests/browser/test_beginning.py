@@ -39,8 +39,7 @@ def test_table_to_pre_train_on_is_chosen_and_both_trainings_are_watched(watched,
         page.get_by_label(label, exact=True).fill(str(value))
         page.keyboard.press("Enter")
     watched.settled()
-    page.get_by_text("Start from other data or another run").click()
-    page.get_by_test_id("stMain").get_by_text("Other tables", exact=True).click()
+    watched.unfold("Start from other data or another run", shows="Other tables").click()
     expect(page.get_by_text("Choose a table to pre-train on, or begin with new weights")).to_be_visible(
         timeout=_SOON_MS
     )
