@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from torch import nn
 
 import timellm
 from tests.conftest import SMALL
+from tests.shift import Shift
 from timellm.cli import main
 from timellm.config import RunConfig, TrainingConfig
 from timellm.data.prepared import PreparedData
@@ -164,20 +164,6 @@ def test_bad_adapters_leave_the_run_as_good_as_its_ridge(llm_run, target_csv, ti
     np.testing.assert_allclose(forecast_WH, ridge.predict(prepared, index), rtol=1e-5)
     errors = np.square((forecast_WH - ridge.predict(prepared, index)) / prepared.scaler.scale[0])
     assert result.summary["best_validation_loss"] < 10 and errors.max() < 1e-8
-
-
-class Shift(nn.Module):
-    """Adds one learned number to its base."""
-
-    def __init__(self, by: float) -> None:
-        super().__init__()
-        self.by = nn.Parameter(torch.tensor([by]))
-
-    def forward(self, context_BT, *, base_BH):
-        return base_BH + self.by
-
-    def forecast_start(self):
-        return {"by": torch.zeros(1)}
 
 
 @pytest.mark.parametrize(("by", "kept", "adds_nothing"), [(1.0, 0.5, False), (-1.0, 0.0, True)])

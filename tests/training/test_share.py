@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from tests.conftest import SMALL
+from tests.shift import Shift
 from timellm.config import RunConfig, TrainingConfig
 from timellm.data.source import WindowSource
 from timellm.data.windows import WindowIndex
@@ -23,20 +23,6 @@ from timellm.training.state import _position
 from timellm.training.step import TrainingWindows
 
 HORIZON = 4
-
-
-class Shift(nn.Module):
-    """Adds one learned number to its base."""
-
-    def __init__(self, by: float) -> None:
-        super().__init__()
-        self.by = nn.Parameter(torch.tensor([by]))
-
-    def forward(self, context_BT, *, base_BH):
-        return base_BH + self.by
-
-    def forecast_start(self):
-        return {"by": torch.zeros(1)}
 
 
 def kept_of(by: float) -> tuple[float, float, float]:

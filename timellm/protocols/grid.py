@@ -12,7 +12,7 @@ from typing import Any
 
 from timellm.config import RunConfig
 from timellm.errors import ConfigError
-from timellm.protocols.models import MODELS, check_settings, configure, seeds_of
+from timellm.protocols.models import DECIDED, MODELS, check_settings, configure, seeds_of
 from timellm.protocols.protocol import Asked, Cell, MissingFile, Option, Plan
 from timellm.protocols.sets import KnownSet, find_set, known_sets, set_note
 
@@ -22,9 +22,6 @@ MODELS_ASKED = Option(
     "models", "forecasters", ("ridge", "time_llm", "published", "dlinear", "patchtst"), MODELS, key=("model",)
 )
 SEEDS = Option("seeds", "seeds of models that are trained", ("0",))
-
-_DECIDED = ("horizon", "seed", "channels", "training_rows", "training_side")
-"""Settings that the key of a cell stands for; with another value, a row of the table would not be what it says."""
 
 
 class TooShortError(ConfigError):
@@ -50,7 +47,7 @@ def plan_grid(asked: Asked, variants: Sequence[Variant]) -> Plan:
         ConfigError: no model has a setting, its value is not allowed or an option decides it, or no set has a horizon.
     """
     models, sets = asked.of(MODELS_ASKED), [find_set(name) for name in asked.of(SETS)]
-    check_settings(models, asked.settings, decided=_DECIDED)
+    check_settings(models, asked.settings, decided=DECIDED)
     horizons = _horizons(sets, asked.numbers(HORIZONS))
     cells: list[Cell] = []
     missing: list[MissingFile] = []

@@ -23,7 +23,7 @@ from timellm.evaluation.by_series import SeriesErrors
 from timellm.protocols.m4_rows import HEADER, papers, rows_of_sets, rows_of_whole, sentences
 from timellm.protocols.m4_sets import M4_SETS, M4Set
 from timellm.protocols.m4_table import M4Reference, lay_out
-from timellm.protocols.models import MODELS, check_settings, configure, seeds_of, settings_of
+from timellm.protocols.models import DECIDED, MODELS, check_settings, configure, seeds_of, settings_of
 from timellm.protocols.protocol import Asked, Cell, Measured, MissingFile, Option, Plan, Protocol, ResultTable
 from timellm.protocols.result_rows import places_of, rows_of
 from timellm.workspace import workspace
@@ -35,7 +35,7 @@ SEEDS = Option("seeds", "seeds of models that are trained", ("0",))
 _READ_AS: dict[str, Any] = {
     "time_column": "ds", "layout": "wide", "decimal": "point", "missing_codes": "none", "header": "yes",
 }  # fmt: skip
-_DECIDED = (*_READ_AS, "horizon", "seed", "channels", "split", "frequency", "repair", "training_rows", "training_side")
+_DECIDED = (*DECIDED, *_READ_AS, "split", "frequency", "repair")
 """Settings that the official files, the set and the seed of a cell stand for."""
 _PATCH, _AVERAGE = 16, 25
 """Rows of the usual patch and of the usual trend average."""

@@ -88,6 +88,10 @@ def further_of(model: str, further: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in further.items() if _has(kind, name)}
 
 
+DECIDED = ("horizon", "seed", "channels", "training_rows", "training_side")
+"""Settings that the key of a cell stands for; with another value, a row of the table would not be what it says."""
+
+
 def check_settings(models: Iterable[str], further: Iterable[str], *, decided: Container[str]) -> None:
     """Refuse a setting that none of the models has, or one of `decided`: the key of a cell stands for these.
 

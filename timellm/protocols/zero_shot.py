@@ -21,7 +21,7 @@ from pandas.tseries.frequencies import to_offset
 from timellm.config import RunConfig
 from timellm.errors import CheckpointError, ConfigError
 from timellm.protocols.grid import HORIZONS, SEEDS
-from timellm.protocols.models import MODELS, check_settings, configure, seeds_of
+from timellm.protocols.models import DECIDED, MODELS, check_settings, configure, seeds_of
 from timellm.protocols.protocol import Asked, Cell, Measured, MissingFile, Option, Plan, Protocol, ResultTable
 from timellm.protocols.result_rows import places_of, rows_of
 from timellm.protocols.sets import KnownSet, find_set, set_note
@@ -51,7 +51,7 @@ _READS = (
 )
 
 
-_DECIDED = ("horizon", "seed", "channels", "split", "repair", "training_rows", "training_side")
+_DECIDED = (*DECIDED, "split", "repair")
 """Settings that pair, step, horizon and seed of a cell stand for."""
 
 

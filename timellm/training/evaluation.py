@@ -85,6 +85,10 @@ def validate(
     forecast_WH, offset_WHQ = (found[..., 0], found[..., 1:]) if quantiles else (found, found[..., None][..., :0])
     _, target_WH = source.gather(index.channel, origin=index.origin)
     error_WH = target_WH.cpu().numpy() - forecast_WH
+    return Validation(*mean_squares(error_WH), forecast_WH, error_WH, offset_WHQ)
+
+
+def mean_squares(error_WH: np.ndarray) -> tuple[float, np.ndarray]:
+    """MSE of all windows, and of each [W] in float64."""
     squared_WH = error_WH**2
-    loss_W = squared_WH.mean(axis=1, dtype=np.float64)
-    return Validation(float(np.mean(squared_WH)), loss_W, forecast_WH, error_WH, offset_WHQ)
+    return float(np.mean(squared_WH)), squared_WH.mean(axis=1, dtype=np.float64)

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from timellm.training.evaluation import Validation
+from timellm.training.evaluation import Validation, mean_squares
 
 SHARES = (0.5, 0.25, 0.125)
 """Those that are tried."""
@@ -33,11 +33,11 @@ LEAST_DROP = 0.002
 def with_share(found: Validation, share: float, *, base_error_WH: np.ndarray) -> Validation:
     """The validation with `share` of what the network adds to its base; `base_error_WH` are the errors of the base."""
     error_WH = base_error_WH + np.float32(share) * (found.error_WH - base_error_WH)
-    squared_WH = error_WH**2
+    loss, loss_W = mean_squares(error_WH)
     return replace(
         found,
-        loss=float(np.mean(squared_WH)),
-        loss_W=squared_WH.mean(axis=1, dtype=np.float64),
+        loss=loss,
+        loss_W=loss_W,
         forecast_WH=found.forecast_WH + (found.error_WH - error_WH),
         error_WH=error_WH,
         share=share,
