@@ -161,8 +161,8 @@ def _added(verdict: Verdict) -> str:
         return ""
     return (
         "The language model adds nothing on this table: on the validation windows, no step of training made "
-        f"{verdict.own} surely better than the linear path from which it began. Its forecast is that of the path alone,"
-        " which a ridge gives in seconds."
+        f"{verdict.own} so much better than the linear path, from which it began, that it was kept. Its forecast is "
+        "that of the path alone, which a ridge gives in seconds."
     )
 
 

@@ -12,7 +12,7 @@ def training_report(trained: TrainingResult, *, seconds: float, quantiles: bool)
     if quantiles and trained.adds_nothing and trained.best_step:
         notes = (
             f"The quantiles are those of step {trained.best_step:,}. They lie round the forecast from before training,"
-            " which no step made surely better.",
+            " which no step made better by enough to be kept.",
         )
     if 0 < trained.share < 1:
         notes += (
