@@ -226,16 +226,51 @@ def test_forecasts_do_not_depend_on_the_windows_beside_them(tmp_path):
 
 
 TOO_SHORT = "The table is too short to choose what the linear map should know."
+ENDS = ("", ", drawn to the last value", ", drawn to the best simple rule")
+PARTS = "; ".join(f"33% one map for all channels{end}" for end in ENDS)
+ALIKE = "nothing could judge them, so that each counts alike"
 
 
 def test_short_table_keeps_the_plain_map_and_says_so(tmp_path):
     found, report = fitted(prepared_of(tmp_path, {"load": noise(110), "price": noise(110)}), tmp_path)
-    assert (found.features, found.series) == ((), ()) and set(found.tried) <= {"plain shared", "plain shared last"}
+    assert (found.features, found.series) == ((), ())
+    assert set(found.tried) <= {"plain shared", "plain shared last", "plain shared rule"}
     assert report.notes[0] == TOO_SHORT
 
 
+def test_maps_that_nothing_can_judge_count_alike(tmp_path):
+    """With stretches shorter than a horizon there is no window to judge by: a mean is safer than any choice."""
+    load = np.tile([0.0, 5.0, 9.0, 4.0], 40) + noise(160)
+    prepared = prepared_of(tmp_path, {"load": load}, context=12, horizon=24, split="80/40/40")
+    found, report = fitted(prepared, tmp_path)
+    names = ["plain shared", "plain shared last", "plain shared rule"]
+    assert report.facts["map_shares"] == pytest.approx(dict.fromkeys(names, 1 / 3)) and found.tried == {}
+    assert report.notes == (TOO_SHORT, f"The linear map is a weighted mean: {PARTS}; {ALIKE}.")
+    index, mean_WH = prepared.windows("test"), 0.0
+    for fallback in ("mean", "last", "rule"):
+        part, _ = fitted(replace(prepared, config=prepared.config.updated(linear_fallback=fallback)), tmp_path)
+        assert part.shares == {}
+        mean_WH = mean_WH + part.predict(prepared, index) / 3
+    np.testing.assert_allclose(found.predict(prepared, index), mean_WH)
+
+
+def test_map_drawn_to_a_rule_follows_it_where_few_rows_teach(tmp_path):
+    """A hundred rows to fit: too few to learn from noisy days what the mean of the last two days says at once."""
+    days = np.tile(2 * noise(24), 84)[:2000] + noise(2001)[1:]
+    errors = {}
+    for fallback in ("mean", "last", "rule"):
+        prepared = prepared_of(
+            tmp_path, {"load": days}, context=48, horizon=24, split="100/50/1850", linear_fallback=fallback, **PLAIN
+        )
+        found, _ = fitted(prepared, tmp_path)
+        index = prepared.windows("test")
+        actual_WH = prepared.values[index.origin[:, None] + np.arange(24), 0]
+        errors[fallback] = np.square(found.predict(prepared, index) - actual_WH).mean()
+    assert errors["rule"] < 0.9 * min(errors["mean"], errors["last"])
+
+
 def test_a_horizon_with_few_independent_blocks_keeps_the_plain_map(tmp_path):
-    for horizon, tried in ((24, 8), (70, 2)):  # judged by 11 + 8 blocks, and by 3 + 2
+    for horizon, tried in ((24, 10), (70, 3)):  # judged by 11 + 8 blocks, and by 3 + 2
         found, report = fitted(of_two_kinds(tmp_path, horizon=horizon), tmp_path)
         assert len(found.tried) == tried, horizon
     assert (found.features, found.series) == ((), ())

@@ -67,6 +67,15 @@ def test_rules_equal_a_plain_loop(rule, horizon):
         np.testing.assert_allclose(forecast(rule, values[:, channel], origin=40, horizon=horizon), expected)
 
 
+@pytest.mark.parametrize("horizon", [1, 20])
+def test_weights_of_a_context_give_the_same_forecast(horizon):
+    values = made()[:, 0]
+    for rule in rules_for((3, 7), context=8, positive=False):  # growth multiplies values
+        weights_LH = rule.weights(context=30, horizon=horizon)
+        np.testing.assert_allclose(weights_LH.sum(axis=0), 1)
+        np.testing.assert_allclose(values[10:40] @ weights_LH, forecast(rule, values, origin=40, horizon=horizon))
+
+
 def test_every_method_is_among_the_rules():
     assert {rule.method for rule in RULES} == set(METHODS) and len(set(RULES)) == len(RULES)
 

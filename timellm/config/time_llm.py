@@ -80,7 +80,8 @@ class TimeLLMConfig(QuantileConfig):
     shared one; auto: both are tried, as above."""
     linear_fallback: AskedFallback = "auto"
     """What a large penalty leaves of the linear path's forecast. mean: the mean of the context; last: its last value,
-    which suits prices; auto: both are tried, as above."""
+    which suits prices; rule: the simple rule, such as the last season again, that fits the table best before the test
+    part; auto: all are tried, as above."""
     linear_others: AskedOthers = setting("auto", title="Linear maps, other channels")
     """What the linear path of a channel knows of the other channels. none: nothing; recent: how they moved in the last
     16 rows, which makes the maps differ by channel; auto: both are tried, as above, but for shared maps."""

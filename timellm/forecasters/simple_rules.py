@@ -135,6 +135,15 @@ class Rule:
         name = _NAMES[self.method].format(seasons=self.seasons)
         return name if self.method in ("last", "drift") else f"{name}, {season_title(self.rows, frequency)}"
 
+    def weights(self, *, context: int, horizon: int) -> np.ndarray:
+        """The weight of each row of a context of at least `past_rows` for each step ahead, [L, H], oldest row first.
+
+        Every rule but growth is a weighted sum of past values, and its weights sum to 1.
+        """
+        assert self.method != "seasonal_growth" and self.past_rows <= context
+        one_LL = np.eye(context)  # as many channels as rows: each is 1 at its own row, and 0 elsewhere
+        return self.forecast(Windows(Past(one_LL, None), np.arange(context), np.full(context, context), horizon))
+
     def forecast(self, windows: Windows) -> np.ndarray:
         """Forecasts [W, H], NaN where it has none; each is the same whatever other windows there are."""
         if self.method == "last":

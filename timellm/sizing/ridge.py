@@ -8,7 +8,9 @@ Shapes: L lags read, H horizon, F features, N channels.
 
 from __future__ import annotations
 
-from timellm.config import RidgeConfig, RunConfig, TimeLLMConfig
+from typing import get_args
+
+from timellm.config import LinearFallback, RidgeConfig, RunConfig, TimeLLMConfig
 from timellm.forecasters.ridge.limits import (
     BATCH_VALUES,
     LEVEL_COLUMNS,
@@ -60,7 +62,8 @@ class RidgeNeed:
         self._own = own or others
         self._kinds = _KINDS[features]
         # Another fallback is tried with the simplest features alone, and told nothing of other channels.
-        kinds = self._kinds * (2 if others and asked_others == "auto" else 1) + (asked.linear_fallback == "auto")
+        fallbacks = len(get_args(LinearFallback)) if asked.linear_fallback == "auto" else 1
+        kinds = self._kinds * (2 if others and asked_others == "auto" else 1) + fallbacks - 1
         self._choices = kinds * (2 if maps == "auto" and own else 1)
 
     @property

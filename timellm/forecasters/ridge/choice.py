@@ -10,7 +10,8 @@ the last trial, too. A map that is told of other channels must also be so much b
 The shares make the error of the mean of the forecasts as small as they can on the judged windows (stacking, Wolpert
 1992; no share is negative and their sum is 1, Breiman 1996). What is far from the simplest map is penalised, and more
 so with fewer blocks. Where there are too few to be sure, only what the plain map falls back to is tried, and always
-takes part; the penalty alone limits its share. docs/recipe.md has the measured worth.
+takes part; the penalty alone limits its share. Where a part has no window at all to judge by, these maps have equal
+shares. docs/recipe.md has the measured worth.
 
 Shapes: B windows of a batch, W windows, F features, H horizon, N channels, O kinds of map.
 """
@@ -83,7 +84,7 @@ def choose(
         first = options[0]
         options = tuple(option for option in options if option._replace(fallback=first.fallback) == first)
     if not counts or len(options) == 1:
-        return Choice({options[0]: 1.0}, options[0], is_short=not is_enough)
+        return Choice(dict.fromkeys(options, 1 / len(options)), options[0], is_short=not is_enough)
     totals = [moments_of(windows, part, on_windows) for part in parts]
     shared = [
         shared_maps(windows, options, training=Moments.total(totals[:fitted]), validation=totals[penalty])

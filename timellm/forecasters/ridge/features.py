@@ -23,17 +23,20 @@ Shapes: B windows of a batch, L lags, H horizon, C columns of the calendar, F fe
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 
-from timellm.config import LinearFallback, LinearFeatures, LinearPenalty
+from timellm.config import LinearFeatures, LinearPenalty
 from timellm.data.calendar import calendar_ones, grain_of, row_starts
 from timellm.data.gaps import Past
 from timellm.data.prepared import PreparedData
+from timellm.data.seasonality import found_seasons
 from timellm.data.windows import WindowIndex
 from timellm.forecasters.ridge import limits
 from timellm.forecasters.ridge.recent import Recent
+from timellm.forecasters.simple_rules import Rule, rules_for
 
 _HALF_AGE = 24
 """Rows: at this age the penalty is twice that of a row just before the forecast begins, with `by_age`."""
@@ -52,6 +55,7 @@ class RidgeWindows:
         recent: Recent | None = None,
     ) -> None:
         """`lags` are those of a map that was found before; `recent` tells of the other channels."""
+        self._prepared = prepared
         self._past: Past = prepared.scaled_past
         self.horizon = prepared.horizon
         self.lags = min(prepared.context, limits.MOST_LAGS) if lags is None else lags
@@ -81,13 +85,12 @@ class RidgeWindows:
         """The columns that tell of the other channels."""
         return np.arange(self.count - 1 - self.recent, self.count - 1)
 
-    def fallback(self, name: LinearFallback) -> np.ndarray | None:
-        """The map [F, H] of scaled features that repeats the last value; None for zeros, which repeat the mean."""
-        if name == "mean":
-            return None
-        last_FH = np.zeros((self.count, self.horizon))
-        last_FH[self.lags - 1] = 1 / self.scale_F[self.lags - 1]
-        return last_FH
+    @cached_property
+    def rules(self) -> tuple[Rule, ...]:
+        """The simple rules that are linear in the lags, with the seasons of the training rows."""
+        seasons = found_seasons(self._prepared.training_values, frequency=self._prepared.table.frequency)
+        rules = rules_for(seasons, context=self.lags, positive=False)
+        return tuple(rule for rule in rules if rule.past_rows <= self.lags)
 
     def batches(self, index: WindowIndex, *, maps: int = 1) -> Iterator[WindowIndex]:
         """The windows of an index in parts that take little memory, with the errors of so many maps beside them."""

@@ -32,7 +32,7 @@ _TOLD = {
     "calendar": "where in the calendar the forecast begins",
 }
 _OTHERS = "how the other channels moved lately"
-_FALLBACK = {"mean": "", "last": ", drawn to the last value"}
+_FALLBACK = {"mean": "", "last": ", drawn to the last value", "rule": ", drawn to the best simple rule"}
 _MANY_MAPS = "Maps by channel were not tried, because that takes long with so many channels or so long a context;"
 
 R = TypeVar("R")
@@ -107,10 +107,7 @@ class Fit:
         if found.is_short and len({option._replace(fallback="mean") for option in self._options}) > 1:
             self.notes.append("The table is too short to choose what the linear map should know.")
         if set(found.shares) != {found.simplest}:
-            gain = f"before the test part, that made its squared error {1 - found.error:.1%} smaller"
-            parts = [f"{share:.0%} {_words(option)}" for option, share in found.shares.items()]
-            mean = f"a weighted mean: {'; '.join(parts)}" if len(parts) > 1 else _words(next(iter(found.shares)))
-            self.notes.append(f"The linear map is {mean}; {gain}.")
+            self.notes.append(f"The linear map is {_mean_in_words(found)}.")
         return found
 
     def maps(self, choice: Choice, *, make: Callable[..., R]) -> R:
@@ -142,6 +139,7 @@ class Fit:
         loss = (squared if by_channel else validation.squared(found[0])) / validation.points
         weights_MFH = np.stack(found) * windows.scale_F[:, None]  # they were fitted to scaled features
         series = self._prepared.table.channels if by_channel else ()
+        is_mean = bool(choice.to_simplest) or len(choice.shares) > 1
         return make(
             weights_MFH,
             shared[options[0].shared].penalty,
@@ -151,7 +149,7 @@ class Fit:
             series,
             recent,
             tried={option.name: share for option, share in choice.to_simplest.items()},
-            shares={option.name: share for option, share in choice.shares.items()} if choice.to_simplest else {},
+            shares={option.name: share for option, share in choice.shares.items()} if is_mean else {},
             notes=tuple(self.notes),
         )
 
@@ -165,6 +163,14 @@ class Fit:
         self._done = min(self._done + windows, self._total)
         message = f"Fitting, {self._done:,} of {self._total:,} windows"
         self._job.on_progress(Progress("loading", fraction=self._done / self._total, message=message))
+
+
+def _mean_in_words(found: Choice) -> str:
+    parts = [f"{share:.0%} {_words(option)}" for option, share in found.shares.items()]
+    mean = f"a weighted mean: {'; '.join(parts)}" if len(parts) > 1 else _words(next(iter(found.shares)))
+    if not found.to_simplest:
+        return f"{mean}; nothing could judge them, so that each counts alike"
+    return f"{mean}; before the test part, that made its squared error {1 - found.error:.1%} smaller"
 
 
 def _words(option: Option) -> str:

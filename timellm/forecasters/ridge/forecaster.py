@@ -105,7 +105,8 @@ class Ridge(OneRow):
         found = {"linear_features": features, "linear_maps": "by_channel" if self.series else "shared"}
         if self.recent:
             found["linear_others"] = "recent"
-        return found | ({"tried_maps": dict(self.tried), "map_shares": dict(self.shares)} if self.tried else {})
+        judged = {"tried_maps": dict(self.tried), "map_shares": dict(self.shares)}
+        return found | {name: value for name, value in judged.items() if value}
 
     def on(self, prepared: PreparedData) -> Callable[[WindowIndex], np.ndarray]:
         """What forecasts windows [W] of one table, [W, H], z-scored by channel; NaN where a context misses values.

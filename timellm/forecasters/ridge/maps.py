@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from timellm.config import LinearFallback, LinearFeatures, LinearMaps
+from timellm.forecasters.ridge.fallback import fallback_map
 from timellm.forecasters.ridge.features import RidgeWindows
 from timellm.forecasters.ridge.solve import Moments, Solved, Spectrum
 
@@ -29,7 +30,7 @@ class Option(NamedTuple):
     @property
     def name(self) -> str:
         """As a run's summary has it."""
-        return f"{self.features} {self.maps}{' last' * (self.fallback == 'last')}{' others' * self.others}"
+        return f"{self.features} {self.maps}{f' {self.fallback}' * (self.fallback != 'mean')}{' others' * self.others}"
 
     @property
     def shared(self) -> Option:
@@ -70,8 +71,8 @@ def shared_maps(
         columns = windows.columns(features)
         spectrum, judging = Spectrum.of(training.of(columns)), validation.of(columns)
         for option in wanted:
-            toward_FH = windows.fallback(option.fallback)
-            found[option] = spectrum.solve(judging, toward_FH=toward_FH if toward_FH is None else toward_FH[columns])
+            toward_FH = fallback_map(windows, option.fallback, columns, training=spectrum.training, validation=judging)
+            found[option] = spectrum.solve(judging, toward_FH=toward_FH)
     return found
 
 

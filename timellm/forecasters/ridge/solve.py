@@ -4,9 +4,9 @@ The normal equations are summed over windows, for training and for validation, s
 rows. The validation error of a map is a quadratic form in them (Hoerl and Kennard 1970; Golub, Heath and Wahba 1979 for
 the shared decomposition).
 
-A map is drawn to another one by its penalty: that of all channels to what it falls back to (the mean of the context, or
-its last value), and a channel's own to that of all channels, so that a channel with little to say of its own keeps the
-shared one.
+A map is drawn to another one by its penalty: that of all channels to what it falls back to
+(timellm.forecasters.ridge.fallback), and a channel's own to that of all channels, so that a channel with little to say
+of its own keeps the shared one.
 
 Shapes: B windows of a batch, F features, H horizon.
 """
