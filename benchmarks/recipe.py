@@ -36,7 +36,7 @@ from timellm.forecasters.protocol import FitJob
 from timellm.forecasters.registry import kind_of
 from timellm.training.progress import Progress
 
-ALIKE = {"validations": 8, "validation_windows": 512, "patience": 16}
+ALIKE = {"validations": 8, "validation_windows": 256, "patience": 16}
 """Every network is validated as often, on as many windows."""
 LINEAR = [
     *(
