@@ -21,8 +21,17 @@ def found(rows, step="h", *, kind="time_llm", given=(), **settings):
     return {one.name: one for one in suggested(table(rows, step), config, given=given)}
 
 
-def test_long_table_gets_lengths_alone():
-    assert {name: one.value for name, one in found(8760).items()} == {"context": 336, "horizon": 96}
+def test_long_table_gets_lengths_and_patches_that_do_not_overlap():
+    chosen = found(8760)
+    assert {name: one.value for name, one in chosen.items()} == {"context": 336, "horizon": 96, "stride": 16}
+    assert chosen["stride"].reason.startswith("42 patches that overlap take longer to read than 22 that do not")
+    assert "stride" not in found(8760, given={"context"}, context=256)
+    assert "stride" not in found(8760, given={"stride"}, stride=8)
+
+
+@pytest.mark.parametrize("kind", ["ridge", "patchtst"])
+def test_long_table_gets_lengths_alone_where_patches_cost_little(kind):
+    assert {name: one.value for name, one in found(8760, kind=kind).items()} == {"context": 336, "horizon": 96}
 
 
 def test_short_table_gets_larger_parts_shorter_patches_and_smaller_batches_with_reasons():

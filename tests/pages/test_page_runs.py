@@ -32,7 +32,7 @@ def test_running_run_shows_phase_bar_time_left_and_curves(open_page, queued, sto
     app = open_page("runs", run=queued.id)
     assert not app.exception
     assert 0 < app.progress[0].value < 100
-    assert app.progress[0].text == "Training, step 10 of 20 · 1 min 30 s left"
+    assert app.progress[0].text == "Training, step 10 of 20 · at most 1 min 30 s left"
     assert app.get("vega_lite_chart")
     assert {metric.label: metric.value for metric in app.metric}["Windows a second"] == "12.5"
 

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
-from timellm.config import RunConfig, TaskConfig
+from timellm.config import RunConfig, TaskConfig, TimeLLMConfig
 from timellm.data.season import explained_lengths, usual_horizon
 from timellm.data.table import Table
 
@@ -19,6 +19,8 @@ _FEW_HORIZONS = 2
 _LARGER_PARTS = "60%/20%/20%"
 _FEWEST_PATCHES = 8
 _SHORTEST_PATCH = 4
+_MOST_PATCHES = 32
+"""With more of them, reading overlapping patches takes most of a step, and forecasts are no better (docs/recipe.md)."""
 _FEWEST_BATCHES = 4
 """Batches in an epoch; with fewer, a step sees nearly all there is, and takes longer for no other gradient."""
 _SMALLEST_BATCH = 8
@@ -72,7 +74,7 @@ def _split(table: Table, task: TaskConfig, given: Collection[str]) -> list[Sugge
 
 
 def _patches(config: RunConfig, task: TaskConfig, given: Collection[str]) -> list[Suggested]:
-    """A shorter patch for a short context."""
+    """A shorter patch for a short context, and patches that do not overlap for a long one."""
     settings = config.settings()
     if "patch_length" not in settings or {"patch_length", "stride"} & set(given):
         return []
@@ -82,9 +84,22 @@ def _patches(config: RunConfig, task: TaskConfig, given: Collection[str]) -> lis
         length //= 2
     length = min(length, context)
     if length == usual:
-        return []
+        return _apart(config, context)
     reason = f"patches of {usual} rows would cut a context of {context:,} into {max(_count(context, usual), 1)} only"
     return [Suggested("patch_length", length, reason), Suggested("stride", max(1, length // 2), "half a patch")]
+
+
+def _apart(config: RunConfig, context: int) -> list[Suggested]:
+    """Patches of Time-LLM that do not overlap, where there would be many of them."""
+    model = config.forecaster
+    if not isinstance(model, TimeLLMConfig) or model.stride == model.patch_length:
+        return []
+    many = (context - model.patch_length) // model.stride + 2
+    if many <= _MOST_PATCHES:
+        return []
+    few = context // model.patch_length + 1
+    reason = f"{many} patches that overlap take longer to read than {few} that do not, and do not forecast better"
+    return [Suggested("stride", model.patch_length, reason)]
 
 
 def _count(context: int, length: int) -> int:

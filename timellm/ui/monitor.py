@@ -120,7 +120,9 @@ def _compared_with_the_promise(run: Run) -> None:
 def _header(run: Run) -> None:
     if run.active:
         line = "Stopping after this step; the best checkpoint is kept" if run.stop_requested else phase_line(run)
-        left = f" · {duration(run.eta_s)} left" if run.eta_s is not None else ""
+        # A training that finds nothing ends before its last step.
+        most = "at most " if run.phase in ("pretraining", "training") else ""
+        left = f" · {most}{duration(run.eta_s)} left" if run.eta_s is not None else ""
         st.progress(overall_share(run), text=f"{line}{left}")
     elif run.state == "failed":
         show_error("This run failed", run.error or "The cause was not recorded; the log may say more.")

@@ -80,7 +80,7 @@ class Reporter:
 
 
 def in_words(progress: Progress) -> str:
-    """One line, such as `training 40 of 300 steps, train loss 0.5312, 41.0 windows/s, 812 MiB, 3 min left`."""
+    """One line, such as `training 40 of 300 steps, train loss 0.5312, 41.0 windows/s, 812 MiB, at most 3 min left`."""
     parts = [f"{progress.phase} {_amount(progress)}".rstrip()]
     for value, words in (
         (progress.train_loss, "train loss {:.4f}"),
@@ -91,7 +91,8 @@ def in_words(progress: Progress) -> str:
         if value is not None:
             parts.append(words.format(value))
     if progress.eta_s is not None:
-        parts.append(f"{_duration(progress.eta_s)} left")
+        most = "at most " if progress.phase in ("pretraining", "training") else ""  # it may end before its last step
+        parts.append(f"{most}{_duration(progress.eta_s)} left")
     if progress.message:
         parts.append(progress.message)
     return ", ".join(parts)
