@@ -10,7 +10,7 @@ import time
 
 import torch
 
-from benchmarks.contenders import D_FF, D_MODEL, HEADS, PROTOTYPES, Task
+from benchmarks.contenders import D_FF, D_MODEL, HEADS, PROTOTYPES, Task, chosen_patches
 from timellm.config import ModelConfig
 from timellm.forecasters.time_llm.shape import backbone_shape
 from timellm.sizing.arithmetic import prototype_operations, window_operations
@@ -29,7 +29,7 @@ def forecast_flops(task: Task, *, batch: int, prompt_tokens: float, shared_token
 def _flops(task: Task, *, batch: int, prompt: tuple[float, float], passes: int) -> float:
     model = ModelConfig(
         backbone=task.backbone, layers=task.layers, context=task.context, horizon=task.horizon,
-        heads=HEADS, d_model=D_MODEL, d_ff=D_FF, prototypes=PROTOTYPES,
+        heads=HEADS, d_model=D_MODEL, d_ff=D_FF, prototypes=PROTOTYPES, **chosen_patches(task),
     )  # fmt: skip
     shape = backbone_shape(task.backbone)
     window = sum(window_operations(model, shape, prompt=prompt, passes=passes))

@@ -58,7 +58,7 @@ def suggested(table: Table, config: RunConfig, *, given: Collection[str] = ()) -
             if one.name not in given
         ]
         task = task.model_copy(update={one.name: one.value for one in found})
-    return (*found, *_patches(config, task, given), *_batch(table, config, task, given))
+    return (*found, *suggested_patches(config, task, given=given), *_batch(table, config, task, given))
 
 
 def _split(table: Table, task: TaskConfig, given: Collection[str]) -> list[Suggested]:
@@ -73,8 +73,8 @@ def _split(table: Table, task: TaskConfig, given: Collection[str]) -> list[Sugge
     return [Suggested("split", _LARGER_PARTS, f"{reason} {horizon:,}, and little could be chosen on them")]
 
 
-def _patches(config: RunConfig, task: TaskConfig, given: Collection[str]) -> list[Suggested]:
-    """A shorter patch for a short context, and patches that do not overlap for a long one."""
+def suggested_patches(config: RunConfig, task: TaskConfig, *, given: Collection[str] = ()) -> list[Suggested]:
+    """A shorter patch for the context of a task if it is short, and patches that do not overlap if it is long."""
     settings = config.settings()
     if "patch_length" not in settings or {"patch_length", "stride"} & set(given):
         return []
