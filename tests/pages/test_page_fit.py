@@ -46,7 +46,8 @@ def test_memory_and_time_are_told_and_follow_the_settings(open_page, table_id):
     app = open_page("finetune", table=table_id)
     before = said(app)
     assert before.startswith("Needs about **")
-    assert "of 12.9 GB free memory, about **" in before
+    assert "of 12.9 GB free memory, at most about **" in before
+    assert any("far less where the language model finds nothing" in caption.value for caption in app.caption)
     assert not app.warning
     app.number_input(key=f"setting/{table_id}/layers").set_value(30).run()
     assert said(app) != before

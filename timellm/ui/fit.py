@@ -60,7 +60,8 @@ def card(form: Form, config: RunConfig, table: Table, *, test_windows: int, here
         st.caption(f"Memory and time are not known: {plain(str(error))}.")
         return None
     enough = fits(found.memory_mib, have.free_mib)
-    _bar(found, have, enough=enough)
+    may_find_nothing = isinstance(config.forecaster, TimeLLMConfig) and config.forecaster.linear_path != "none"
+    _bar(found, have, enough=enough, may_find_nothing=may_find_nothing)
     if not enough:
         _offers(form, largest_that_fits(config, have.free_mib, around))
     _details(found)
@@ -69,15 +70,18 @@ def card(form: Form, config: RunConfig, table: Table, *, test_windows: int, here
     return Promise.of(config, found)
 
 
-def _bar(found: Estimate, have: Budget, *, enough: bool) -> None:
+def _bar(found: Estimate, have: Budget, *, enough: bool, may_find_nothing: bool) -> None:
     share = min(1.0, found.memory_mib / max(have.free_mib, 1.0))
     needs = f"Needs about **{memory(found.memory_mib)}** of {memory(have.free_mib)} free {have.where}"
-    st.progress(share, text=f"{needs}, about **{about(found.seconds)}**")
+    most = "at most " if may_find_nothing else ""
+    st.progress(share, text=f"{needs}, {most}about **{about(found.seconds)}**")
     before = f" pre-training {about(found.pretraining_s)}," if found.pretraining_s else ""
     st.caption(
         f"Loading {about(found.loading_s)},{before} {'training' if found.step_s else 'fitting'}"
         f" {about(found.training_s)}, scoring {found.test_windows:,} test windows and forecasting"
         f" {about(found.evaluation_s + found.forecast_s)}, if nothing else uses this machine."
+        # Training then ends early, and the linear path alone is scored in seconds.
+        + " It takes far less where the language model finds nothing to add." * may_find_nothing
     )
     if not enough:
         st.warning("The run does not fit into the free memory; the operating system would probably end it.")
