@@ -75,13 +75,13 @@ def _bar(found: Estimate, have: Budget, *, enough: bool, may_find_nothing: bool)
     needs = f"Needs about **{memory(found.memory_mib)}** of {memory(have.free_mib)} free {have.where}"
     most = "at most " if may_find_nothing else ""
     st.progress(share, text=f"{needs}, {most}about **{about(found.seconds)}**")
+    # Training then ends early, and the linear path alone is scored in seconds.
+    less = " It takes far less where the language model finds nothing to add." if may_find_nothing else ""
     before = f" pre-training {about(found.pretraining_s)}," if found.pretraining_s else ""
     st.caption(
         f"Loading {about(found.loading_s)},{before} {'training' if found.step_s else 'fitting'}"
         f" {about(found.training_s)}, scoring {found.test_windows:,} test windows and forecasting"
-        f" {about(found.evaluation_s + found.forecast_s)}, if nothing else uses this machine."
-        # Training then ends early, and the linear path alone is scored in seconds.
-        + " It takes far less where the language model finds nothing to add." * may_find_nothing
+        f" {about(found.evaluation_s + found.forecast_s)}, if nothing else uses this machine.{less}"
     )
     if not enough:
         st.warning("The run does not fit into the free memory; the operating system would probably end it.")
