@@ -228,7 +228,7 @@ def test_forecasts_do_not_depend_on_the_windows_beside_them(tmp_path):
 TOO_SHORT = "The table is too short to choose what the linear map should know."
 ENDS = ("", ", drawn to the last value", ", drawn to the best simple rule")
 PARTS = "; ".join(f"33% one map for all channels{end}" for end in ENDS)
-ALIKE = "nothing could judge them, so that each counts alike"
+ALIKE = "there was nothing to judge them by, so each counts alike"
 
 
 def test_short_table_keeps_the_plain_map_and_says_so(tmp_path):

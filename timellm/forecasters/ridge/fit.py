@@ -169,7 +169,7 @@ def _mean_in_words(found: Choice) -> str:
     parts = [f"{share:.0%} {_words(option)}" for option, share in found.shares.items()]
     mean = f"a weighted mean: {'; '.join(parts)}" if len(parts) > 1 else _words(next(iter(found.shares)))
     if not found.to_simplest:
-        return f"{mean}; nothing could judge them, so that each counts alike"
+        return f"{mean}; there was nothing to judge them by, so each counts alike"
     return f"{mean}; before the test part, that made its squared error {1 - found.error:.1%} smaller"
 
 
