@@ -238,7 +238,7 @@ def test_short_table_keeps_the_plain_map_and_says_so(tmp_path):
     assert report.notes[0] == TOO_SHORT
 
 
-def test_maps_that_nothing_can_judge_count_alike(tmp_path):
+def test_maps_have_equal_shares_where_there_is_nothing_to_judge_them_by(tmp_path):
     """With stretches shorter than a horizon there is no window to judge by: a mean is safer than any choice."""
     load = np.tile([0.0, 5.0, 9.0, 4.0], 40) + noise(160)
     prepared = prepared_of(tmp_path, {"load": load}, context=12, horizon=24, split="80/40/40")
@@ -254,8 +254,8 @@ def test_maps_that_nothing_can_judge_count_alike(tmp_path):
     np.testing.assert_allclose(found.predict(prepared, index), mean_WH)
 
 
-def test_map_drawn_to_a_rule_follows_it_where_few_rows_teach(tmp_path):
-    """A hundred rows to fit: too few to learn from noisy days what the mean of the last two days says at once."""
+def test_map_drawn_to_a_rule_is_better_where_there_are_few_rows_to_learn_from(tmp_path):
+    """A hundred rows are too few to learn noisy days from: the mean of the last two days is the better forecast."""
     days = np.tile(2 * noise(24), 84)[:2000] + noise(2001)[1:]
     errors = {}
     for fallback in ("mean", "last", "rule"):

@@ -190,6 +190,6 @@ def _refuse_nothing_added(folder: RunFolder) -> None:
 
     if folder.adds_nothing():
         raise ConfigError(
-            "the prompt cannot move this run's forecast: no step of its training was so much better than"
-            " the linear path that it was kept, and the language model adds nothing"
+            "the prompt cannot move this run's forecast: no step of its training improved on the linear path"
+            " enough to be kept, and the language model adds nothing"
         )

@@ -80,12 +80,13 @@ def suggested_patches(config: RunConfig, task: TaskConfig, *, given: Collection[
         return []
     usual, context = settings["patch_length"], task.context
     length = usual
-    while length > _SHORTEST_PATCH and _count(context, length) < _FEWEST_PATCHES:
+    while length > _SHORTEST_PATCH and _count(context, length, stride=length // 2) < _FEWEST_PATCHES:
         length //= 2
     length = min(length, context)
     if length == usual:
         return _apart(config, context)
-    reason = f"patches of {usual} rows would cut a context of {context:,} into {max(_count(context, usual), 1)} only"
+    count = max(_count(context, usual, stride=usual // 2), 1)
+    reason = f"patches of {usual} rows would cut a context of {context:,} into {count} only"
     return [Suggested("patch_length", length, reason), Suggested("stride", max(1, length // 2), "half a patch")]
 
 
@@ -94,17 +95,16 @@ def _apart(config: RunConfig, context: int) -> list[Suggested]:
     model = config.forecaster
     if not isinstance(model, TimeLLMConfig) or model.stride == model.patch_length:
         return []
-    many = (context - model.patch_length) // model.stride + 2
+    many, few = (_count(context, model.patch_length, stride=stride) for stride in (model.stride, model.patch_length))
     if many <= _MOST_PATCHES:
         return []
-    few = context // model.patch_length + 1
     reason = f"{many} patches that overlap take longer to read than {few} that do not, and do not forecast better"
     return [Suggested("stride", model.patch_length, reason)]
 
 
-def _count(context: int, length: int) -> int:
-    """Patches that overlap by half (timellm.forecasters.time_llm.patching)."""
-    return (context - length) // max(1, length // 2) + 2
+def _count(context: int, length: int, *, stride: int) -> int:
+    """Patches of one context (timellm.forecasters.time_llm.patching)."""
+    return (context - length) // stride + 2
 
 
 def _batch(table: Table, config: RunConfig, task: TaskConfig, given: Collection[str]) -> list[Suggested]:

@@ -160,9 +160,9 @@ def _added(verdict: Verdict) -> str:
     if not verdict.adds_nothing:
         return ""
     return (
-        "The language model adds nothing on this table: on the validation windows, no step of training made "
-        f"{verdict.own} so much better than the linear path, from which it began, that it was kept. Its forecast is "
-        "that of the path alone, which a ridge gives in seconds."
+        "The language model adds nothing on this table: on the validation windows, no step of training improved "
+        f"on the linear path enough to be kept. The forecast of {verdict.own} is that of the path alone, which a ridge "
+        "gives in seconds."
     )
 
 

@@ -8,6 +8,8 @@ from typing import Literal
 
 Phase = Literal["fetching", "loading", "pretraining", "training", "evaluating"]
 PHASES: tuple[Phase, ...] = ("fetching", "loading", "pretraining", "training", "evaluating")
+MAY_END_EARLY: tuple[Phase, ...] = ("pretraining", "training")
+"""A training that finds nothing ends before its last step: the time left is then the most that it takes."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from timellm.jobs.store.event import Artefact, Event
 from timellm.jobs.store.promise import lateness
 from timellm.jobs.store.run import Run
 from timellm.plots.curves import loss_rows, loss_spec
+from timellm.training.progress import MAY_END_EARLY
 from timellm.ui.errors import explained, show_error
 from timellm.ui.loaders import store
 from timellm.ui.place import word_of_cluster
@@ -120,8 +121,7 @@ def _compared_with_the_promise(run: Run) -> None:
 def _header(run: Run) -> None:
     if run.active:
         line = "Stopping after this step; the best checkpoint is kept" if run.stop_requested else phase_line(run)
-        # A training that finds nothing ends before its last step.
-        most = "at most " if run.phase in ("pretraining", "training") else ""
+        most = "at most " if run.phase in MAY_END_EARLY else ""
         left = f" · {most}{duration(run.eta_s)} left" if run.eta_s is not None else ""
         st.progress(overall_share(run), text=f"{line}{left}")
     elif run.state == "failed":

@@ -5,8 +5,6 @@ Shapes: L lags, F features, H horizon.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from timellm.config import LinearFallback
@@ -25,13 +23,10 @@ def fallback_map(
     """
     if name == "mean":
         return None
-    rules = (Rule("last"),) if name == "last" else windows.rules
-    maps = (_map(rule, windows)[columns] for rule in rules)
-    return _best(maps, (training, validation))
-
-
-def _best(maps: Iterator[np.ndarray], sides: tuple[Moments, ...]) -> np.ndarray:
-    return min(maps, key=lambda map_FH: sum(side.squared(map_FH) for side in sides))
+    if name == "last":
+        return _map(Rule("last"), windows)[columns]
+    maps = (_map(rule, windows)[columns] for rule in windows.rules)
+    return min(maps, key=lambda map_FH: training.squared(map_FH) + validation.squared(map_FH))
 
 
 def _map(rule: Rule, windows: RidgeWindows) -> np.ndarray:

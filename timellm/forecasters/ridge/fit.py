@@ -139,7 +139,7 @@ class Fit:
         loss = (squared if by_channel else validation.squared(found[0])) / validation.points
         weights_MFH = np.stack(found) * windows.scale_F[:, None]  # they were fitted to scaled features
         series = self._prepared.table.channels if by_channel else ()
-        is_mean = bool(choice.to_simplest) or len(choice.shares) > 1
+        had_choice = bool(choice.to_simplest) or len(choice.shares) > 1
         return make(
             weights_MFH,
             shared[options[0].shared].penalty,
@@ -149,7 +149,7 @@ class Fit:
             series,
             recent,
             tried={option.name: share for option, share in choice.to_simplest.items()},
-            shares={option.name: share for option, share in choice.shares.items()} if is_mean else {},
+            shares={option.name: share for option, share in choice.shares.items()} if had_choice else {},
             notes=tuple(self.notes),
         )
 

@@ -11,7 +11,7 @@ import time
 
 from timellm.errors import StoreError
 from timellm.jobs.store.run_store import Store
-from timellm.training.progress import Progress
+from timellm.training.progress import MAY_END_EARLY, Progress
 
 WRITE_EVERY_S = 0.5
 LOG_EVERY_S = 60.0
@@ -91,7 +91,7 @@ def in_words(progress: Progress) -> str:
         if value is not None:
             parts.append(words.format(value))
     if progress.eta_s is not None:
-        most = "at most " if progress.phase in ("pretraining", "training") else ""  # it may end before its last step
+        most = "at most " if progress.phase in MAY_END_EARLY else ""
         parts.append(f"{most}{_duration(progress.eta_s)} left")
     if progress.message:
         parts.append(progress.message)

@@ -11,8 +11,8 @@ def say(results: Results) -> None:
     """Say above all views that the language model adds nothing, or that attention is practically even."""
     if results.adds_nothing():
         st.info(
-            "**The language model adds nothing to this run's forecasts**: no step of training was so much better "
-            "than the linear path alone that it was kept. What is shown here explains no forecast.",
+            "**The language model adds nothing to this run's forecasts**: no step of training improved on the "
+            "linear path enough to be kept. What is shown here explains no forecast.",
             icon=":material/info:",
         )
     profile = results.attention_profile()
